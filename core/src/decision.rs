@@ -1,0 +1,174 @@
+//! What an append or an import means, given the facts: written once for all backends.
+//!
+//! A backend looks up two facts in one snapshot — which of the ids are known, with what they hold, and the versions of the streams — and
+//! is told what to write. If the facts have changed by the time it writes, its unique constraints say so and it asks again.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use crate::backend::{AppendRequest, Appended};
+use crate::error::{Error, Result};
+use crate::event::{Event, ImportEvent, Payload, RecordedEvent};
+use crate::value::same_json;
+use crate::version::ExpectedVersion;
+
+/// The facts a decision rests on, read from one snapshot.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    /// The version of every stream asked about; absent streams may be missing.
+    pub heads: HashMap<String, u64>,
+    /// Every known event among the ids asked about.
+    pub known: HashMap<Uuid, KnownEvent>,
+}
+
+/// An id that is known.
+#[derive(Clone, Debug)]
+pub(crate) struct KnownEvent {
+    pub stream: String,
+    pub version: u64,
+    pub position: u64,
+    /// What the event holds; `None` when it was removed or cannot be read, which counts as equal.
+    pub content: Option<Box<RecordedEvent>>,
+}
+
+/// What is to be done with one append.
+#[derive(Debug)]
+pub(crate) enum Decision {
+    /// Write its events with versions from this one on.
+    Write { first_version: u64 },
+    /// It was done before: the first answer again.
+    Repeated(Appended),
+    /// Refuse it.
+    Refuse(Error),
+    /// It depends on what an earlier append of the same group leaves: decide again when that is written.
+    Again,
+}
+
+/// Decides a group of appends, in the order given.
+///
+/// Accepted appends count for those behind them in the group. `Again` only ever stands behind a `Write` of the same group, so asking again with
+/// new facts makes progress.
+pub(crate) fn decide_appends(group: &[AppendRequest], facts: &Facts) -> Vec<Decision> {
+    let mut heads = facts.heads.clone();
+    let mut accepted: HashMap<Uuid, ()> = HashMap::new();
+    group
+        .iter()
+        .map(|request| {
+            if request.events.iter().any(|event| accepted.contains_key(&event.id)) {
+                return Decision::Again;
+            }
+            match repeated(&request.stream, &request.events, facts) {
+                Some(Ok(appended)) => return Decision::Repeated(appended),
+                Some(Err(error)) => return Decision::Refuse(error),
+                None => {}
+            }
+            let head = heads.entry(request.stream.clone()).or_insert(0);
+            if !request.expected.holds(*head) {
+                return Decision::Refuse(Error::conflict(&request.stream, request.expected, *head));
+            }
+            let first_version = *head + 1;
+            *head += request.events.len() as u64;
+            accepted.extend(request.events.iter().map(|event| (event.id, ())));
+            Decision::Write { first_version }
+        })
+        .collect()
+}
+
+/// Whether a refusal could still turn into success if a first attempt, whose outcome is not known, is still under way.
+///
+/// A conflict whose stream is past the expected version stays one, and so does one whose ids are known.
+pub(crate) fn may_turn(request: &AppendRequest, refusal: &Error) -> bool {
+    match refusal.kind() {
+        crate::error::ErrorKind::Conflict { actual, .. } => request.expected.may_turn(*actual),
+        crate::error::ErrorKind::DuplicateEvent { .. } => false,
+        _ => true,
+    }
+}
+
+/// Looks whether an append's ids are known: as one append left them, differently, or not at all.
+fn repeated(stream: &str, events: &[Event], facts: &Facts) -> Option<Result<Appended>> {
+    let known: Vec<Option<&KnownEvent>> = events.iter().map(|event| facts.known.get(&event.id)).collect();
+    let (first_known, first) = known.iter().enumerate().find_map(|(n, known)| known.map(|known| (n, known)))?;
+    let duplicate = |n: usize, known: &KnownEvent| Some(Err(Error::duplicate_event(events[n].id, &known.stream, known.version)));
+    let mut last: Option<&KnownEvent> = None;
+    for (n, (event, found)) in events.iter().zip(&known).enumerate() {
+        let Some(found) = found else { return duplicate(first_known, first) };
+        let follows = last.is_none_or(|last| found.version == last.version + 1 && found.position > last.position);
+        if found.stream != stream || !follows || !same_content(event, found.content.as_deref()) {
+            return duplicate(n, found);
+        }
+        last = Some(found);
+    }
+    last.map(|last| Ok(Appended { version: last.version, position: last.position, repeated: true }))
+}
+
+/// Whether a recorded event holds what an event to append holds (contract, rule 4).
+fn same_content(event: &Event, recorded: Option<&RecordedEvent>) -> bool {
+    let Some(recorded) = recorded else { return true };
+    event.event_type == recorded.event_type
+        && event.schema == recorded.schema
+        && same_tags(&event.tags, &recorded.tags)
+        && same_payload(&event.data, &recorded.data)
+        && same_json(&event.metadata, &recorded.metadata)
+}
+
+fn same_tags(a: &[String], b: &[String]) -> bool {
+    a.iter().all(|tag| b.contains(tag)) && b.iter().all(|tag| a.contains(tag))
+}
+
+fn same_payload(a: &Payload, b: &Payload) -> bool {
+    match (a, b) {
+        (Payload::Json(a), Payload::Json(b)) => same_json(a, b),
+        (Payload::Bytes(a), Payload::Bytes(b)) => a == b,
+        _ => false,
+    }
+}
+
+/// What is to be done with one event of an import.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum ImportDecision {
+    /// Write it at this version.
+    Write { version: u64 },
+    /// It is there already, at this position.
+    PassOver { position: u64 },
+}
+
+/// Decides an import: each event in the order given, all of it or an error.
+///
+/// # Errors
+/// `duplicate-event` when an id is known with other content or in another place, `conflict` when a version does not follow.
+pub(crate) fn decide_import(events: &[ImportEvent], facts: &Facts) -> Result<Vec<ImportDecision>> {
+    let mut heads = facts.heads.clone();
+    let mut seen: HashMap<Uuid, (&str, u64)> = HashMap::new();
+    events
+        .iter()
+        .map(|import| {
+            let id = import.event.id;
+            if let Some(known) = facts.known.get(&id) {
+                let same_place = known.stream == import.stream && import.version.is_none_or(|version| version == known.version);
+                let same_time = import.recorded_at.is_none_or(|at| known.content.as_ref().is_none_or(|content| same_micros(at, content.recorded_at)));
+                if !same_place || !same_time || !same_content(&import.event, known.content.as_deref()) {
+                    return Err(Error::duplicate_event(id, &known.stream, known.version));
+                }
+                return Ok(ImportDecision::PassOver { position: known.position });
+            }
+            if let Some((stream, version)) = seen.get(&id) {
+                return Err(Error::duplicate_event(id, stream, *version));
+            }
+            let head = heads.entry(import.stream.clone()).or_insert(0);
+            let version = import.version.unwrap_or(*head + 1);
+            if version == 0 || (*head > 0 && version != *head + 1) {
+                let expected = ExpectedVersion::Exact(version.saturating_sub(1));
+                return Err(Error::conflict(&import.stream, expected, *head));
+            }
+            *head = version;
+            seen.insert(id, (&import.stream, version));
+            Ok(ImportDecision::Write { version })
+        })
+        .collect()
+}
+
+fn same_micros(a: time::OffsetDateTime, b: time::OffsetDateTime) -> bool {
+    a.unix_timestamp_nanos().div_euclid(1_000) == b.unix_timestamp_nanos().div_euclid(1_000)
+}

@@ -1,0 +1,20 @@
+//! x
+mod append_queue;
+mod backend;
+mod decision;
+mod error;
+mod event;
+mod hints;
+mod id;
+pub mod limits;
+mod options;
+mod position;
+mod query;
+mod read;
+mod snapshot;
+mod store;
+mod stream;
+mod subscription;
+mod url;
+mod value;
+mod version;

@@ -1,0 +1,53 @@
+//! The scheme table: the only place that knows all backends.
+
+use url::form_urlencoded;
+
+use crate::backend::{Opened, memory};
+use crate::error::{Error, Result};
+use crate::store::OpenOptions;
+
+/// Opens what a URL names, with the options it carries.
+pub(crate) async fn open(mut options: OpenOptions) -> Result<(Opened, OpenOptions)> {
+    let (location, parameters) = take_parameters(&mut options)?;
+    options.check()?;
+    let (scheme, rest) = location.split_once(':').ok_or_else(|| Error::config("a store's URL begins with memory:, sqlite: or postgres:"))?;
+    if !matches!(scheme, "postgres" | "postgresql") {
+        refuse_unknown(parameters.first())?;
+    }
+    let opened = match scheme {
+        "memory" => memory::open(rest, &options)?,
+        #[cfg(feature = "sqlite")]
+        "sqlite" => crate::backend::sqlite::open(rest, &options).await?,
+        #[cfg(feature = "postgres")]
+        "postgres" | "postgresql" => crate::backend::postgres::open(&location, &parameters, &options).await?,
+        #[cfg(not(feature = "sqlite"))]
+        "sqlite" => return Err(not_built("sqlite")),
+        #[cfg(not(feature = "postgres"))]
+        "postgres" | "postgresql" => return Err(not_built("postgres")),
+        _ => return Err(Error::config("a store's URL begins with memory:, sqlite: or postgres:")),
+    };
+    Ok((opened, options))
+}
+
+/// Splits a URL into what stands before `?` and the parameters that are not options of `open`, which are set.
+fn take_parameters(options: &mut OpenOptions) -> Result<(String, Vec<(String, String)>)> {
+    let url = std::mem::take(&mut options.url);
+    let (location, query) = url.split_once('?').unwrap_or((&url, ""));
+    let mut rest = Vec::new();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        if !options.set(&name, &value)? {
+            rest.push((name.into_owned(), value.into_owned()));
+        }
+    }
+    Ok((location.to_owned(), rest))
+}
+
+/// An unknown parameter is an error, so that a typing mistake does not go unnoticed. Its value may be a secret.
+pub(crate) fn refuse_unknown(parameter: Option<&(String, String)>) -> Result<()> {
+    parameter.map_or(Ok(()), |(name, _)| Err(Error::config(format!("the URL has an unknown parameter '{name}'"))))
+}
+
+#[cfg(not(all(feature = "sqlite", feature = "postgres")))]
+fn not_built(feature: &str) -> Error {
+    Error::config(format!("this build has no {feature}: enable the crate's feature '{feature}'"))
+}

@@ -1,0 +1,67 @@
+//! What an append demands of its stream, and whether it holds.
+
+use std::fmt;
+
+/// What an append demands of its stream.
+///
+/// ```
+/// use streamkeep::ExpectedVersion;
+/// assert!(ExpectedVersion::NoStream.holds(0));
+/// assert!(!ExpectedVersion::Exact(3).holds(4));
+/// assert_eq!(ExpectedVersion::from(7), ExpectedVersion::Exact(7));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ExpectedVersion {
+    /// Nothing: the append never conflicts; a race is run again.
+    #[default]
+    Any,
+    /// The stream has no events.
+    NoStream,
+    /// The stream has at least one event.
+    StreamExists,
+    /// The stream's version is exactly this; 0 is another way to say [`ExpectedVersion::NoStream`].
+    Exact(u64),
+}
+
+impl ExpectedVersion {
+    /// Decides whether a stream at `actual` (0: absent) meets the demand. Every backend asks here.
+    #[must_use]
+    pub const fn holds(self, actual: u64) -> bool {
+        match self {
+            Self::Any => true,
+            Self::NoStream => actual == 0,
+            Self::StreamExists => actual > 0,
+            Self::Exact(version) => actual == version,
+        }
+    }
+
+    /// Whether a demand that fails at `actual` might still hold later, when the stream has grown.
+    ///
+    /// A refusal may only be given as final when it can no longer turn (contract, rule 5).
+    #[must_use]
+    pub(crate) const fn may_turn(self, actual: u64) -> bool {
+        match self {
+            Self::Any => true,
+            Self::NoStream => false,
+            Self::StreamExists => actual == 0,
+            Self::Exact(version) => actual < version,
+        }
+    }
+}
+
+impl From<u64> for ExpectedVersion {
+    fn from(version: u64) -> Self {
+        Self::Exact(version)
+    }
+}
+
+impl fmt::Display for ExpectedVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("any"),
+            Self::NoStream => f.write_str("no-stream"),
+            Self::StreamExists => f.write_str("stream-exists"),
+            Self::Exact(version) => write!(f, "{version}"),
+        }
+    }
+}
