@@ -1,4 +1,7 @@
-//! x
+//! An event store as a library: append, read, snapshot and subscribe, with one contract on memory, SQLite and Postgres.
+//!
+//! Start at [`EventStore`].
+
 mod append_queue;
 mod backend;
 mod decision;
@@ -18,3 +21,15 @@ mod subscription;
 mod url;
 mod value;
 mod version;
+
+pub use crate::error::{Error, ErrorKind, Outcome, Result};
+pub use crate::event::{CAUSATION_ID, CORRELATION_ID, CREATED_BY, Event, ImportEvent, Payload, RecordedEvent};
+pub use crate::id::new_id;
+pub use crate::options::{AppendOptions, ReadAllOptions, ReadOptions, ReadPageOptions, Start, SubscribeOptions};
+pub use crate::position::{Direction, MAX_POSITION};
+pub use crate::query::{Query, QueryItem};
+pub use crate::read::Events;
+pub use crate::store::{AppendResult, Durability, EventStore, ImportResult, OpenOptions, Page, Snapshot};
+pub use crate::stream::category;
+pub use crate::subscription::{Batch, Item, Stopper, Subscription};
+pub use crate::version::ExpectedVersion;

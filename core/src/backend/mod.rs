@@ -170,7 +170,7 @@ pub(crate) trait SnapshotBackend: Send + Sync + Debug {
 }
 
 /// What opening a backend gives.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Opened {
     pub events: Arc<dyn EventBackend>,
     pub snapshots: Arc<dyn SnapshotBackend>,

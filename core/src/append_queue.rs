@@ -1,0 +1,227 @@
+//! Group commit: many callers, one write, each its own answer.
+//!
+//! Appends that find a free lane go straight through; what comes while all lanes are busy waits and goes out together. A stream is in one group in flight at a time, and
+//! stands in a group once, or every time with `any`, so that no member's answer depends on another's.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use crate::backend::{AppendRequest, Appended, EventBackend};
+use crate::error::{Error, Outcome, Result};
+use crate::hints::Hints;
+use crate::limits::{GROUP_BYTES, GROUP_EVENTS, WAITING_BYTES};
+use crate::store::timer::until;
+use crate::version::ExpectedVersion;
+
+/// Permits of the room for waiting appends are KiB, so that their number stays small.
+const ROOM_UNIT_BYTES: usize = 1024;
+
+/// Takes appends and sends them in groups.
+#[derive(Clone, Debug)]
+pub(crate) struct AppendQueue(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    backend: Arc<dyn EventBackend>,
+    hints: Arc<Hints>,
+    runtime: Handle,
+    tasks: TaskTracker,
+    room: Arc<Semaphore>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Waiting>,
+    next_ticket: u64,
+    busy_lanes: usize,
+    in_flight: HashSet<String>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    ticket: u64,
+    request: AppendRequest,
+    bytes: usize,
+    answer: oneshot::Sender<Result<Appended>>,
+    /// Held until the answer is given: what waits and what is under way is bounded.
+    _room: OwnedSemaphorePermit,
+}
+
+impl AppendQueue {
+    pub(crate) fn new(backend: Arc<dyn EventBackend>, hints: Arc<Hints>, runtime: Handle, tasks: TaskTracker) -> Self {
+        let room = Arc::new(Semaphore::new(WAITING_BYTES / ROOM_UNIT_BYTES));
+        Self(Arc::new(Shared { backend, hints, runtime, tasks, room, state: Mutex::default() }))
+    }
+
+    /// Appends, alone or with others, and waits for this append's own answer until its deadline.
+    ///
+    /// Dropping the future withdraws what still waits; what was sent runs on.
+    pub(crate) async fn append(&self, request: AppendRequest) -> Result<Appended> {
+        let deadline = request.deadline;
+        let bytes = request.events.iter().map(crate::event::Event::size_bytes).sum::<usize>() + request.stream.len();
+        let units = u32::try_from(bytes.div_ceil(ROOM_UNIT_BYTES).max(1)).unwrap_or(u32::MAX);
+        let room = until(&self.0.runtime, deadline, Arc::clone(&self.0.room).acquire_many_owned(units)).await;
+        let Some(Ok(room)) = room else { return Err(late_in_queue()) };
+        let (answer, answered) = oneshot::channel();
+        let ticket = self.0.enter(|ticket| Waiting { ticket, request, bytes, answer, _room: room });
+        let place = Place { shared: &self.0, ticket };
+        match until(&self.0.runtime, deadline, answered).await {
+            Some(Ok(answer)) => answer,
+            Some(Err(_)) => Err(Error::internal("the task of an append ended without an answer").with_outcome(Outcome::Unknown)),
+            None if place.withdraw() => Err(late_in_queue()),
+            None => Err(Error::unavailable("the deadline passed while the append was under way").with_outcome(Outcome::Unknown)),
+        }
+    }
+}
+
+fn late_in_queue() -> Error {
+    Error::unavailable("the deadline passed while the append waited for its turn")
+}
+
+/// An append's place in the queue: going away withdraws what was not sent.
+struct Place<'a> {
+    shared: &'a Shared,
+    ticket: u64,
+}
+
+impl Place<'_> {
+    fn withdraw(&self) -> bool {
+        let mut state = self.shared.state();
+        let place = state.waiting.iter().position(|waiting| waiting.ticket == self.ticket);
+        place.and_then(|place| state.waiting.remove(place)).is_some()
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.withdraw();
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(self: &Arc<Self>, waiting: impl FnOnce(u64) -> Waiting) -> u64 {
+        let mut state = self.state();
+        let ticket = state.next_ticket;
+        state.next_ticket += 1;
+        state.waiting.push_back(waiting(ticket));
+        drop(state);
+        self.start_lane();
+        ticket
+    }
+
+    /// Puts a free lane to work, if there is one and anything can go.
+    fn start_lane(self: &Arc<Self>) {
+        let mut state = self.state();
+        if state.busy_lanes == self.backend.lanes() {
+            return;
+        }
+        let group = state.take_group();
+        if !group.is_empty() {
+            state.busy_lanes += 1;
+            drop(state);
+            self.tasks.spawn_on(Arc::clone(self).run_lane(group), &self.runtime);
+        }
+    }
+
+    /// Sends groups until nothing that can go is waiting.
+    async fn run_lane(self: Arc<Self>, mut group: Vec<Waiting>) {
+        let mut lane = Lane { shared: &self, freed: false };
+        loop {
+            self.send(group).await;
+            let mut state = self.state();
+            group = state.take_group();
+            if group.is_empty() {
+                // Under the same lock as the look: nobody can come in between and find the lane busy.
+                state.busy_lanes -= 1;
+                lane.freed = true;
+                return;
+            }
+        }
+    }
+
+    async fn send(&self, group: Vec<Waiting>) {
+        let streams = Streams { shared: self, names: group.iter().map(|waiting| waiting.request.stream.clone()).collect() };
+        let (requests, askers): (Vec<_>, Vec<_>) = group.into_iter().map(|waiting| (waiting.request, (waiting.answer, waiting._room))).unzip();
+        let answers = self.backend.append(&requests).await;
+        if answers.iter().flatten().any(|appended| !appended.repeated) {
+            self.hints.wake();
+        }
+        for ((asker, _room), answer) in askers.into_iter().zip(answers) {
+            // Whoever went away does not hear it; the append stands all the same.
+            let _ = asker.send(answer);
+        }
+        drop(streams);
+    }
+}
+
+/// A lane in use. Freed even when the backend panics, so that the queue goes on.
+struct Lane<'a> {
+    shared: &'a Arc<Shared>,
+    freed: bool,
+}
+
+impl Drop for Lane<'_> {
+    fn drop(&mut self) {
+        if !self.freed {
+            self.shared.state().busy_lanes -= 1;
+            self.shared.start_lane();
+        }
+    }
+}
+
+/// The streams of a group in flight.
+struct Streams<'a> {
+    shared: &'a Shared,
+    names: Vec<String>,
+}
+
+impl Drop for Streams<'_> {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        for name in &self.names {
+            state.in_flight.remove(name);
+        }
+    }
+}
+
+impl State {
+    /// Takes what can go now, in the order it came: at most 1,000 events and 8 MiB, or one append.
+    fn take_group(&mut self) -> Vec<Waiting> {
+        let (mut group, mut events, mut bytes) = (Vec::new(), 0, 0);
+        let mut only_any: HashMap<String, bool> = HashMap::new();
+        let now = Instant::now();
+        let mut place = 0;
+        while let Some(waiting) = self.waiting.get(place) {
+            if waiting.answer.is_closed() || waiting.request.deadline <= now {
+                // Its caller is gone, or about to answer that it came too late.
+                place += 1;
+                continue;
+            }
+            let any = waiting.request.expected == ExpectedVersion::Any;
+            let fits_stream = !self.in_flight.contains(&waiting.request.stream) && only_any.get(&waiting.request.stream).is_none_or(|only_any| *only_any && any);
+            if !fits_stream {
+                place += 1;
+                continue;
+            }
+            if !group.is_empty() && (events + waiting.request.events.len() > GROUP_EVENTS || bytes + waiting.bytes > GROUP_BYTES) {
+                break;
+            }
+            events += waiting.request.events.len();
+            bytes += waiting.bytes;
+            only_any.insert(waiting.request.stream.clone(), any);
+            group.extend(self.waiting.remove(place));
+        }
+        self.in_flight.extend(only_any.into_keys());
+        group
+    }
+}
