@@ -7,6 +7,12 @@ mod backend;
 mod decision;
 mod error;
 mod event;
+#[cfg(not(streamkeep_faults))]
+#[allow(dead_code, reason = "which backends are built decides who asks")]
+mod faults;
+#[cfg(streamkeep_faults)]
+#[allow(missing_docs, dead_code, reason = "never part of a published build")]
+pub mod faults;
 mod hints;
 mod id;
 pub mod limits;
