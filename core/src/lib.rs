@@ -2,6 +2,8 @@
 //!
 //! Start at [`EventStore`].
 
+#![forbid(unsafe_code)]
+
 mod append_queue;
 mod backend;
 mod decision;

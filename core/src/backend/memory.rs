@@ -22,7 +22,9 @@ use crate::store::OpenOptions;
 use crate::stream::check_namespace;
 
 /// The stores named `memory:NAME` of this process, by name and namespace. Weak: a store is gone with its last handle.
-static NAMED: LazyLock<Mutex<HashMap<(String, String), Weak<Memory>>>> = LazyLock::new(Mutex::default);
+static NAMED: LazyLock<Mutex<Registry>> = LazyLock::new(Mutex::default);
+
+type Registry = HashMap<(String, String), Weak<Memory>>;
 
 /// Opens `memory:` (its own) or `memory:NAME` (shared in the process).
 pub(crate) fn open(name: &str, options: &OpenOptions) -> Result<Opened> {

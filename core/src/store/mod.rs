@@ -122,17 +122,8 @@ impl OpenOptions {
         let hints = Arc::new(Hints::new());
         let tasks = TaskTracker::new();
         let queue = AppendQueue::new(Arc::clone(&backend.events), Arc::clone(&hints), runtime.clone(), tasks.clone());
-        let shared = Shared {
-            backend,
-            queue,
-            hints,
-            runtime,
-            closed: CancellationToken::new(),
-            options,
-            tasks,
-            freed: OnceCell::new(),
-            process_id: std::process::id(),
-        };
+        let shared =
+            Shared { backend, queue, hints, runtime, closed: CancellationToken::new(), options, tasks, freed: OnceCell::new(), process_id: std::process::id() };
         Ok(EventStore { shared: Arc::new(shared) })
     }
 }

@@ -44,7 +44,6 @@ impl EventStore {
     /// }
     /// # store.close().await }
     /// ```
-    #[must_use]
     pub fn read(&self, stream: impl Into<String>, options: impl Into<ReadOptions>) -> Events {
         Events::of_stream(Arc::clone(&self.shared), stream.into(), &options.into())
     }
@@ -68,7 +67,6 @@ impl EventStore {
     /// assert_eq!(events.len(), 1);
     /// # store.close().await }
     /// ```
-    #[must_use]
     pub fn read_all(&self, options: ReadAllOptions) -> Events {
         Events::of_log(Arc::clone(&self.shared), options)
     }
@@ -93,7 +91,9 @@ impl EventStore {
         let max_events = match options.limit {
             None => PAGE_EVENTS,
             Some(0) => return Err(Error::invalid_argument("limit", "a limit of 0 reads nothing")),
-            Some(limit) => usize::try_from(limit).ok().filter(|limit| *limit <= PAGE_EVENTS).ok_or_else(|| Error::limit_exceeded("limit", PAGE_EVENTS as u64, limit))?,
+            Some(limit) => {
+                usize::try_from(limit).ok().filter(|limit| *limit <= PAGE_EVENTS).ok_or_else(|| Error::limit_exceeded("limit", PAGE_EVENTS as u64, limit))?
+            }
         };
         let request = LogPageRequest {
             after: options.after,

@@ -48,7 +48,12 @@ impl EventStore {
     ///
     /// # Errors
     /// `invalid-argument` for a wrong name, `unavailable` past the deadline, `closed`.
-    pub async fn load_snapshot(&self, stream: impl Into<String> + Send, schema: impl Into<String> + Send, at_or_before: Option<u64>) -> Result<Option<Snapshot>> {
+    pub async fn load_snapshot(
+        &self,
+        stream: impl Into<String> + Send,
+        schema: impl Into<String> + Send,
+        at_or_before: Option<u64>,
+    ) -> Result<Option<Snapshot>> {
         let (stream, schema) = (stream.into(), schema.into());
         let loaded = snapshot::load(Arc::clone(&self.shared), stream, schema, at_or_before.unwrap_or(u64::MAX)).await;
         loaded.map_err(|error| error.with_context("load_snapshot"))

@@ -31,7 +31,6 @@ impl EventStore {
     /// }
     /// # store.close().await }
     /// ```
-    #[must_use]
     pub fn subscribe(&self, options: SubscribeOptions) -> Subscription {
         Subscription::new(Arc::clone(&self.shared), options)
     }
