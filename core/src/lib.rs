@@ -40,4 +40,5 @@ pub use crate::read::Events;
 pub use crate::store::{AppendResult, Durability, EventStore, ImportResult, OpenOptions, Page, Snapshot};
 pub use crate::stream::category;
 pub use crate::subscription::{Batch, Item, Stopper, Subscription};
+pub use crate::value::json_text;
 pub use crate::version::ExpectedVersion;
