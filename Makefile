@@ -1,0 +1,61 @@
+# Two commands do all set-up on a fresh machine: `make demo` and `make test`.
+# Everything built or fetched stays outside the clone, so that a second run is short.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+export STREAMKEEP_CACHE ?= $(HOME)/.cache/streamkeep
+export CARGO_TARGET_DIR ?= $(STREAMKEEP_CACHE)/target
+FAULTS_TARGET_DIR := $(STREAMKEEP_CACHE)/target-faults
+
+# What the demo imports, and where to.
+FILE ?= examples/data/parcels.jsonl
+URL ?=
+
+timed = @start=$$(date +%s); $(2); echo "$(1): $$(( $$(date +%s) - start )) s"
+
+.PHONY: help demo test test-inner lint test-rust test-faults test-python test-node test-jvm digests bench
+
+help: ## Lists the commands.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+demo: ## Imports a log into an embedded store, reads, folds and follows it (FILE=…, URL=…).
+	@cargo build --quiet --release -p streamkeep-examples --bin demo
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	"$(CARGO_TARGET_DIR)/release/demo" "$(or $(URL),sqlite:$$folder/demo.db)" "$(FILE)"
+
+test: ## Passes every test: all backends, all languages, the fault proofs. Starts a throw-away Postgres.
+	@start=$$(date +%s); cargo build --release -p streamkeep-tests --bin with-servers; \
+	"$(CARGO_TARGET_DIR)/release/with-servers" -- $(MAKE) --no-print-directory test-inner; \
+	echo "all tests passed in $$(( $$(date +%s) - start )) s"
+
+test-inner: lint test-rust test-faults test-python test-node test-jvm digests
+
+lint: ## Formats and lints are as agreed.
+	cargo fmt --all --check
+	$(call timed,lint,cargo clippy --release --workspace --all-targets -- -D warnings)
+
+test-rust: ## Core, its documentation, the behaviour suite, scenarios, the model.
+	$(call timed,test-rust,cargo test --release -p streamkeep --features sqlite$(comma)postgres && cargo test --release -p streamkeep-tests -p streamkeep-examples)
+	$(call timed,first program in Rust,examples/rust/test.sh)
+
+test-faults: ## Storms, cuts and cancellations, each with planted bugs that must turn it red: one extra build.
+	$(call timed,test-faults,CARGO_TARGET_DIR="$(FAULTS_TARGET_DIR)" STREAMKEEP_FAULTS=1 cargo test --release -p streamkeep-tests --test faults)
+
+test-python: ## The Python face, from its wheel.
+	$(call timed,test-python,bindings-python/test.sh)
+
+test-node: ## The Node face, from its tarball.
+	$(call timed,test-node,bindings-node/test.sh)
+
+test-jvm: ## The Kotlin and Java faces, from their jar.
+	$(call timed,test-jvm,bindings-kotlin/test.sh)
+
+digests: ## The same log through two databases from five faces: equal digests.
+	$(call timed,digests,tests/digest/all.sh $(FILE))
+
+bench: ## The figures, as ratios to the raw driver.
+	tests/bench/run.sh
+
+comma := ,

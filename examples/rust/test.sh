@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Runs the first program in an empty project, from the packaged crate.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+target=${CARGO_TARGET_DIR:-target}
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+
+cargo package --quiet -p streamkeep --no-verify --allow-dirty --target-dir "$target"
+crate=$(ls -t "$target"/package/streamkeep-[0-9]*.crate | head -n 1)
+mkdir -p "$folder/streamkeep" "$folder/app/src"
+tar -xzf "$crate" -C "$folder/streamkeep" --strip-components=1
+cp examples/rust/src/bin/first_program.rs "$folder/app/src/main.rs"
+# The versions this project is locked to, so that nothing is built twice.
+cp Cargo.lock "$folder/app/Cargo.lock"
+cat > "$folder/app/Cargo.toml" <<'TOML'
+[package]
+name = "app"
+version = "0.0.0"
+edition = "2024"
+
+[workspace]
+
+[dependencies]
+futures = { version = "0.3", default-features = false, features = ["std", "async-await"] }
+streamkeep = { path = "../streamkeep", features = ["postgres"] }
+tempfile = "3"
+tokio = { version = "1", features = ["rt-multi-thread", "macros"] }
+TOML
+cargo run --quiet --release --manifest-path "$folder/app/Cargo.toml" --target-dir "$target" > "$folder/output.txt"
+diff examples/first_program.txt "$folder/output.txt"
+echo "rust: the first program prints what it should, from the packaged crate"
