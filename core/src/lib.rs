@@ -1,6 +1,33 @@
 //! An event store as a library: append, read, snapshot and subscribe, with one contract on memory, SQLite and Postgres.
 //!
-//! Start at [`EventStore`].
+//! Start at [`EventStore`]. A store is made from a URL: `memory:`, `memory:NAME`, `sqlite:PATH` (feature `sqlite`, on by default) or
+//! `postgres://…` (feature `postgres`).
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> streamkeep::Result<()> {
+//! use futures::TryStreamExt;
+//! use streamkeep::{ErrorKind, Event, EventStore, ExpectedVersion, ReadOptions};
+//!
+//! let store = EventStore::open("memory:").await?;
+//! let placed = Event::json("OrderPlaced", &serde_json::json!({"total": 12.5}))?;
+//! let at = store.append("order-42", [placed], ExpectedVersion::NoStream).await?;
+//!
+//! // Somebody else's decision on what they saw before: refused, with the facts.
+//! let late = store.append("order-42", [Event::json_text("OrderPlaced", "{}")], ExpectedVersion::NoStream).await;
+//! assert!(late.is_err_and(|error| matches!(error.kind(), ErrorKind::Conflict { actual: 1, .. })));
+//!
+//! let events: Vec<_> = store.read("order-42", ReadOptions::default()).try_collect().await?;
+//! assert_eq!(events.len() as u64, at.version);
+//! # store.close().await }
+//! ```
+//!
+//! What holds on every backend:
+//!
+//! - An append is whole or absent; of racing writers that expect the same version one wins; acknowledged means durable.
+//! - A reader of the log that has seen a position never sees a smaller one appear.
+//! - JSON comes back byte for byte.
+//! - Repeating an append of the same [`Event`]s is safe, whatever became of the first attempt.
+//! - Every future can be dropped at any time.
 
 #![forbid(unsafe_code)]
 

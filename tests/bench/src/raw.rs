@@ -46,11 +46,8 @@ impl Raw {
     }
 
     pub(crate) async fn sqlite(path: &std::path::Path) -> Result<Self> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full);
+        let options =
+            SqliteConnectOptions::new().filename(path).create_if_missing(true).journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
         let pool = SqlitePoolOptions::new().max_connections(1).test_before_acquire(false).connect_with(options).await?;
         sqlx::raw_sql(SQLITE_TABLE).execute(&pool).await?;
         Ok(Self::Sqlite(pool))
