@@ -246,49 +246,58 @@ fn accepted(text: &str) -> bool {
     check_json("data", text).is_ok()
 }
 
-/// Parts of JSON in any order: most of it nonsense, some of it nearly right.
+/// Texts that are JSON or nearly so: now and then a separator, a bracket or a leaf is not what it should be.
 fn nearly_json() -> impl Strategy<Value = String> {
-    const PARTS: [&str; 38] = [
-        "{",
-        "}",
-        "[",
-        "]",
-        ",",
-        ":",
-        "{",
-        "}",
-        "[",
-        "]",
-        ",",
-        ":",
-        "\"a\":",
-        "\"\\u0061\":",
-        "\"b\":",
-        "\"a\"",
-        "\"\"",
-        "\"",
-        "\\",
-        "\\u",
-        "\"\\ud83d\\ude00\"",
-        "\\ud800",
-        "\\udc00",
-        "\\n",
+    const LEAVES: [&str; 30] = [
         "0",
-        "1",
-        "-",
-        "+",
-        ".",
-        "e",
-        "E",
+        "-0",
+        "10",
+        "1.5",
+        "1e2",
+        "-1E-2",
         "true",
         "false",
         "null",
+        "\"\"",
+        "\"é\"",
+        "\"\\n\"",
+        "\"\\ud83d\\ude00\"",
+        "[]",
+        "{}",
+        " 1 ",
+        "\n2",
+        "[ ]",
+        "01",
+        "1.",
+        ".5",
+        "1e",
+        "-",
+        "+1",
         "nul",
-        " ",
-        "\n",
-        "é",
+        "\"\\ud800\"",
+        "\"\\x\"",
+        "\"",
+        "",
+        "\u{a0}1",
     ];
-    vec(prop::sample::select(&PARTS[..]), 0..14).prop_map(|parts| parts.concat())
+    const KEYS: [&str; 10] = ["\"a\"", "\"b\"", "\"c\"", "\"d\" ", " \"\"", "\"\\u0061\"", "\"\\u0000\"", "\"\\udc00\"", "a", "1"];
+    let leaf = prop_oneof![9 => prop::sample::select(&LEAVES[..18]), 1 => prop::sample::select(&LEAVES[18..])].prop_map(str::to_owned);
+    let key = || prop_oneof![9 => prop::sample::select(&KEYS[..6]), 1 => prop::sample::select(&KEYS[6..])];
+    let mark = |right: &'static str| prop_oneof![30 => Just(right), 1 => prop::sample::select(&["", ",", ",,", ":", "]", "}", " "][..])];
+    leaf.prop_recursive(4, 20, 4, move |inner| {
+        let items = vec((inner.clone(), mark(",")), 1..4);
+        let members = vec((key(), mark(":"), inner, mark(",")), 1..4);
+        // The last separator makes way for the closing bracket.
+        let array = (items, mark("]")).prop_map(|(items, end)| {
+            let all: Vec<String> = items.iter().map(|(item, comma)| format!("{item}{comma}")).collect();
+            format!("[{}{end}", all.concat().trim_end_matches(','))
+        });
+        let object = (members, mark("}")).prop_map(|(members, end)| {
+            let all: Vec<String> = members.iter().map(|(key, colon, value, comma)| format!("{key}{colon}{value}{comma}")).collect();
+            format!("{{{}{end}", all.concat().trim_end_matches(','))
+        });
+        prop_oneof![array, object]
+    })
 }
 
 proptest! {
