@@ -1,0 +1,146 @@
+//! What the driver can answer, and what that means to a caller.
+
+use sqlx::Error as DriverError;
+
+use crate::error::Error;
+
+/// A failure of the driver, told apart as far as somebody acts differently.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) kind: FailureKind,
+    cause: Option<DriverError>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FailureKind {
+    /// Somebody else holds the lock. Nothing was done.
+    Busy,
+    /// The deadline passed; the connection may still be at work.
+    Late,
+    /// No room on the disk. The transaction is rolled back.
+    Full,
+    /// The file, its folder or its file system cannot be written.
+    ReadOnly,
+    /// The file is damaged, or none of SQLite's.
+    Corrupt,
+    /// The file, its folder or one of the files beside it cannot be opened.
+    CannotOpen,
+    /// Input, output or memory failed, or the connection's worker is gone. What was under way may be done.
+    Broken,
+    /// A unique index said no.
+    Unique,
+    /// Another constraint or a limit of SQLite said no to a value.
+    Refused,
+    /// Anything else is a bug here.
+    Bug,
+}
+
+impl Failure {
+    pub(super) const fn late() -> Self {
+        Self { kind: FailureKind::Late, cause: None }
+    }
+
+    /// Stored data that cannot be what the store wrote.
+    pub(super) const fn unreadable() -> Self {
+        Self { kind: FailureKind::Corrupt, cause: None }
+    }
+
+    pub(super) const fn bug() -> Self {
+        Self { kind: FailureKind::Bug, cause: None }
+    }
+}
+
+impl From<DriverError> for Failure {
+    fn from(cause: DriverError) -> Self {
+        let kind = match &cause {
+            DriverError::Database(error) => error.code().and_then(|code| code.parse().ok()).map_or(FailureKind::Bug, kind_of),
+            DriverError::Io(_) | DriverError::WorkerCrashed => FailureKind::Broken,
+            DriverError::Decode(_) | DriverError::ColumnDecode { .. } => FailureKind::Corrupt,
+            _ => FailureKind::Bug,
+        };
+        Self { kind, cause: Some(cause) }
+    }
+}
+
+/// Sorts SQLite's extended result codes; the low byte is the plain one.
+const fn kind_of(code: i32) -> FailureKind {
+    /// `SQLITE_CONSTRAINT_PRIMARYKEY`, `SQLITE_CONSTRAINT_UNIQUE`, `SQLITE_CONSTRAINT_ROWID`.
+    const UNIQUE: [i32; 3] = [1555, 2067, 2579];
+    match code & 0xff {
+        // SQLITE_BUSY, SQLITE_LOCKED
+        5 | 6 => FailureKind::Busy,
+        // SQLITE_NOMEM, SQLITE_INTERRUPT, SQLITE_IOERR, SQLITE_PROTOCOL
+        7 | 9 | 10 | 15 => FailureKind::Broken,
+        8 => FailureKind::ReadOnly,
+        // SQLITE_CORRUPT, SQLITE_NOTADB
+        11 | 26 => FailureKind::Corrupt,
+        13 => FailureKind::Full,
+        14 => FailureKind::CannotOpen,
+        19 if code == UNIQUE[0] || code == UNIQUE[1] || code == UNIQUE[2] => FailureKind::Unique,
+        // SQLITE_TOOBIG, SQLITE_CONSTRAINT, SQLITE_MISMATCH
+        18..=20 => FailureKind::Refused,
+        _ => FailureKind::Bug,
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        let error = match failure.kind {
+            FailureKind::Busy => Self::unavailable("another process held the lock of the SQLite file until the deadline"),
+            FailureKind::Late => Self::unavailable("the deadline passed"),
+            FailureKind::Full => Self::unavailable("there is no room left for the SQLite file: nothing was written"),
+            FailureKind::ReadOnly => Self::config("the SQLite file, its folder or its file system cannot be written"),
+            FailureKind::Corrupt => Self::corrupt("sqlite", "the SQLite file is damaged, or holds something else"),
+            FailureKind::CannotOpen => Self::unavailable("the SQLite file or one beside it (-wal, -shm) cannot be opened"),
+            FailureKind::Broken => Self::unavailable("SQLite could not read or write"),
+            FailureKind::Unique | FailureKind::Refused => Self::internal("SQLite refused a value that was checked"),
+            FailureKind::Bug => Self::internal("SQLite did not understand a statement"),
+        };
+        match failure.cause {
+            Some(cause) => error.with_cause(cause),
+            None => error,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_of_the_driver_has_its_code() {
+        let rows: &[(i32, FailureKind, &str)] = &[
+            (1, FailureKind::Bug, "internal"),
+            (5, FailureKind::Busy, "unavailable"),
+            (261, FailureKind::Busy, "unavailable"),
+            (517, FailureKind::Busy, "unavailable"),
+            (6, FailureKind::Busy, "unavailable"),
+            (7, FailureKind::Broken, "unavailable"),
+            (8, FailureKind::ReadOnly, "config"),
+            (1032, FailureKind::ReadOnly, "config"),
+            (9, FailureKind::Broken, "unavailable"),
+            (10, FailureKind::Broken, "unavailable"),
+            (1034, FailureKind::Broken, "unavailable"),
+            (11, FailureKind::Corrupt, "corrupt"),
+            (26, FailureKind::Corrupt, "corrupt"),
+            (13, FailureKind::Full, "unavailable"),
+            (14, FailureKind::CannotOpen, "unavailable"),
+            (15, FailureKind::Broken, "unavailable"),
+            (18, FailureKind::Refused, "internal"),
+            (275, FailureKind::Refused, "internal"),
+            (3091, FailureKind::Refused, "internal"),
+            (1555, FailureKind::Unique, "internal"),
+            (2067, FailureKind::Unique, "internal"),
+            (2579, FailureKind::Unique, "internal"),
+            (21, FailureKind::Bug, "internal"),
+        ];
+        for (code, kind, answer) in rows {
+            assert_eq!(kind_of(*code), *kind, "SQLite's {code}");
+            assert_eq!(Error::from(Failure { kind: *kind, cause: None }).code(), *answer, "SQLite's {code}");
+        }
+        assert_eq!(Failure::from(DriverError::WorkerCrashed).kind, FailureKind::Broken);
+        assert_eq!(Failure::from(DriverError::Decode("not text".into())).kind, FailureKind::Corrupt);
+        assert_eq!(Failure::from(DriverError::RowNotFound).kind, FailureKind::Bug);
+        assert_eq!(Error::from(Failure::late()).code(), "unavailable");
+    }
+}

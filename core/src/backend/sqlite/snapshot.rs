@@ -1,0 +1,57 @@
+//! Snapshots, beside the events they are made of.
+
+use sqlx::Row;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::Sqlite;
+use super::error::{Failure, FailureKind};
+use super::pool::within;
+use super::row::{bound, content, number};
+use crate::backend::SnapshotRecord;
+use crate::error::Result;
+use crate::event::Payload;
+
+impl Sqlite {
+    /// Keeps a snapshot; see the trait.
+    pub(super) async fn save_snapshot(&self, record: &SnapshotRecord, deadline: Instant) -> Result<()> {
+        let mut lease = self.writer.lease(deadline).await?;
+        let answer = within(deadline, self.put(&mut lease.connection, record)).await;
+        Ok(lease.settle(answer)?)
+    }
+
+    async fn put(&self, connection: &mut SqliteConnection, record: &SnapshotRecord) -> std::result::Result<(), Failure> {
+        let (text, bytes) = match &record.data {
+            Payload::Json(text) => (Some(text.as_str()), None),
+            Payload::Bytes(bytes) => (None, Some(bytes.as_slice())),
+        };
+        loop {
+            let statement = self.sql.query(&self.sql.save_snapshot).bind(record.stream.as_str()).bind(record.schema.as_str());
+            let statement = statement.bind(bound(record.version)).bind(record.event_id.as_bytes().as_slice()).bind(i64::from(record.checksum));
+            match statement.bind(text).bind(bytes).execute(&mut *connection).await.map_err(Failure::from) {
+                Err(failure) if failure.kind == FailureKind::Busy => {}
+                answer => return answer.map(|_| ()),
+            }
+        }
+    }
+
+    /// The best snapshot at or below a version; see the trait.
+    pub(super) async fn load_snapshot(&self, stream: &str, schema: &str, at_or_before: u64, deadline: Instant) -> Result<Option<SnapshotRecord>> {
+        let read = self.read(deadline, |mut lease| async move {
+            let statement = self.sql.query(&self.sql.load_snapshot).bind(stream).bind(schema).bind(bound(at_or_before));
+            let rows = statement.fetch_all(&mut lease.connection).await.map_err(Failure::from);
+            lease.settle(rows)
+        });
+        let rows = read.await?;
+        Ok(rows.first().map(|row| decode(row, stream, schema)).transpose()?)
+    }
+}
+
+fn decode(row: &SqliteRow, stream: &str, schema: &str) -> std::result::Result<SnapshotRecord, Failure> {
+    let version = number(row, 0)?;
+    let event_id = Uuid::from_slice(row.try_get(1)?).map_err(|_| Failure::unreadable())?;
+    let checksum = u32::try_from(row.try_get::<i64, _>(2)?).map_err(|_| Failure::unreadable())?;
+    let (data, _) = content(row, 3)?;
+    Ok(SnapshotRecord { stream: stream.to_owned(), schema: schema.to_owned(), version, event_id, checksum, data })
+}

@@ -1,0 +1,305 @@
+//! What only the inside of this backend can show; the contract's rules are the behaviour suite's.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use futures::future::join_all;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::error::{Failure, FailureKind};
+use super::pool::{Pool, within};
+use super::sql::Sql;
+use super::{BUSY_SLICE, Sqlite, connect_options};
+use crate::backend::{AppendRequest, EventBackend, LogPageRequest};
+use crate::event::{Event, ImportEvent, RecordedEvent};
+use crate::position::Direction;
+use crate::query::{Query, QueryItem};
+use crate::version::ExpectedVersion;
+use crate::{AppendOptions, EventStore, OpenOptions, Outcome, ReadAllOptions};
+
+/// A folder of its own, gone with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = std::env::temp_dir().join(format!("streamkeep-{}", Uuid::now_v7()));
+        std::fs::create_dir(&folder).unwrap();
+        Self(folder)
+    }
+
+    fn url(&self) -> String {
+        format!("sqlite:{}", self.file().display())
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("events.db")
+    }
+
+    /// A connection as another program would have it.
+    async fn connect(&self) -> SqliteConnection {
+        SqliteConnectOptions::new().filename(self.file()).create_if_missing(true).connect().await.unwrap()
+    }
+
+    /// The backend itself, on a file that a store has made.
+    async fn backend(&self) -> Sqlite {
+        EventStore::open(self.url()).await.unwrap().close().await.unwrap();
+        let options = connect_options().filename(self.file());
+        Sqlite { sql: Sql::new("default"), writer: Pool::new(options.clone(), 1), readers: Pool::new(options, 1) }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(20)
+}
+
+fn request(stream: &str, expected: ExpectedVersion, events: Vec<Event>) -> AppendRequest {
+    AppendRequest { stream: stream.to_owned(), expected, events: events.into(), deadline: soon() }
+}
+
+fn event() -> Event {
+    Event::json_text("Happened", "{}")
+}
+
+async fn run(connection: &mut SqliteConnection, text: &str) {
+    sqlx::raw_sql(AssertSqlSafe(text.to_owned())).execute(connection).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_group_answers_each_append_for_itself() {
+    let folder = Folder::new();
+    let backend = folder.backend().await;
+    let known = event();
+    backend.append(&[request("a-1", ExpectedVersion::NoStream, vec![known.clone()])]).await.pop().unwrap().unwrap();
+    let tagged = event().with_tags(["x:1", "x:2", "x:1"]);
+    let group = [
+        request("a-2", ExpectedVersion::Any, vec![event(), event()]),
+        request("a-1", ExpectedVersion::Exact(7), vec![event()]),
+        request("a-3", ExpectedVersion::NoStream, vec![tagged.clone()]),
+        request("a-4", ExpectedVersion::Any, vec![known.clone()]),
+        request("a-2", ExpectedVersion::Any, vec![event()]),
+        request("a-2", ExpectedVersion::Any, vec![tagged]),
+    ];
+    let answers = backend.append(&group).await;
+    let placed = |n: usize| answers[n].as_ref().map(|appended| (appended.version, appended.position)).map_err(|error| error.code());
+    assert_eq!(
+        (0..6).map(placed).collect::<Vec<_>>(),
+        [Ok((2, 3)), Err("conflict"), Ok((1, 4)), Err("duplicate-event"), Ok((3, 5)), Err("duplicate-event")],
+        "the last repeats an id of another stream in the same group"
+    );
+    let again = backend.append(&[request("a-1", ExpectedVersion::NoStream, vec![known])]).await.pop().unwrap().unwrap();
+    assert!(again.repeated && again.position == 1);
+    backend.close().await;
+}
+
+#[tokio::test]
+async fn a_page_of_any_query_is_what_the_matcher_says_either_way() {
+    let folder = Folder::new();
+    let store = EventStore::open(folder.url()).await.unwrap();
+    let import = |n: u64| {
+        let tags: Vec<String> = [3_u64, 7, 1_000].iter().filter(|by| n % **by == 0).map(|by| format!("by:{by}")).collect();
+        let event = Event::json_text(format!("Type{}", n % 5), "{}").with_tags(tags);
+        ImportEvent { stream: format!("cat{}-{}", n % 2, n % 11), version: None, recorded_at: None, event }
+    };
+    store.import_events((1..=7_000).map(import)).await.unwrap();
+    let all: Vec<RecordedEvent> = store.read_all(ReadAllOptions::default()).try_collect().await.unwrap();
+    assert_eq!(all.len(), 7_000);
+    let list = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let item = |types: &[&str], tags: &[&str], categories: &[&str], streams: &[&str]| QueryItem {
+        types: list(types),
+        tags: list(tags),
+        categories: list(categories),
+        streams: list(streams),
+    };
+    let queries: Vec<Query> = vec![
+        item(&["Type1", "Type3"], &[], &[], &[]).into(),
+        item(&[], &["by:3", "by:7"], &[], &[]).into(),
+        item(&["Type0"], &["by:1000"], &["cat0"], &[]).into(),
+        item(&[], &[], &[], &["cat0-4", "cat1-9", "absent"]).into(),
+        Query { items: vec![item(&[], &["by:1000"], &[], &[]), item(&["Type2"], &[], &[], &["cat1-3"])] },
+        Query { items: vec![item(&[], &["by:1000"], &[], &[]), item(&["Type2"], &[], &["cat1"], &[])] },
+        item(&[], &["none"], &[], &[]).into(),
+    ];
+    for query in queries {
+        for (after, before) in [(0, None), (0, Some(6_500)), (1_234, None), (4_321, Some(6_999)), (6_990, None)] {
+            let inside = |event: &&RecordedEvent| event.position > after && before.is_none_or(|before| event.position < before);
+            let mut expected: Vec<u64> = all.iter().filter(inside).filter(|event| query.matches(event)).map(|event| event.position).collect();
+            for direction in [Direction::Forward, Direction::Backward] {
+                let options = ReadAllOptions { after, before, query: query.clone(), direction, ..ReadAllOptions::default() };
+                let found: Vec<RecordedEvent> = store.read_all(options).try_collect().await.unwrap();
+                assert_eq!(found.iter().map(|event| event.position).collect::<Vec<_>>(), expected, "{query:?} {direction:?} after {after} before {before:?}");
+                expected.reverse();
+            }
+        }
+    }
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_page_says_how_far_it_got() {
+    let folder = Folder::new();
+    let backend = folder.backend().await;
+    let events = (0..10).map(|n| Event::bytes("Big", vec![n; 100_000])).collect();
+    backend.append(&[request("s", ExpectedVersion::Any, events)]).await.pop().unwrap().unwrap();
+    let ask = |after, max_events, types: &[&str]| {
+        let item = QueryItem { types: types.iter().map(|name| (*name).to_owned()).collect(), ..QueryItem::default() };
+        let query = Arc::new(Query::from(item));
+        LogPageRequest { after, before: None, query, direction: Direction::Forward, max_events, max_bytes: 250_000, deadline: soon() }
+    };
+    let mut answers = Vec::new();
+    for request in
+        [ask(0, 100, &[]), ask(8, 2, &[]), ask(8, 1, &[]), ask(10, 9, &[]), ask(99, 9, &[]), ask(0, 9, &["Small"]), ask(0, 9, &["Big"]), ask(9, 9, &["Big"])]
+    {
+        let page = backend.read_log(&request).await.unwrap();
+        assert!(page.events.iter().all(|event| event.data.len() == 100_000), "long content comes too");
+        answers.push((page.events.len(), page.reached, page.caught_up, page.drawn));
+    }
+    let expected = [
+        (2, 2, false, None),
+        (2, 10, true, None),
+        (1, 9, false, None),
+        (0, 10, true, Some(10)),
+        (0, 99, true, Some(10)),
+        (0, 10, true, Some(10)),
+        (2, 2, false, Some(10)),
+        (1, 10, true, Some(10)),
+    ];
+    assert_eq!(answers, expected);
+    backend.close().await;
+}
+
+#[tokio::test]
+async fn eight_may_open_a_new_file_at_once() {
+    let folder = Folder::new();
+    let stores = join_all((0..8).map(|n| OpenOptions::new(folder.url()).namespace(if n % 2 == 0 { "even" } else { "odd" }).open())).await;
+    let stores: Vec<EventStore> = stores.into_iter().collect::<Result<_, _>>().unwrap();
+    let appends = join_all(stores.iter().map(|store| store.append("s-1", [event()], ExpectedVersion::Any))).await;
+    let versions: HashSet<u64> = appends.into_iter().map(|answer| answer.unwrap().version).collect();
+    assert_eq!(versions, HashSet::from([1, 2, 3, 4]), "four in each of two namespaces");
+    for store in stores {
+        store.close().await.unwrap();
+    }
+    let mut other = folder.connect().await;
+    let rows = sqlx::query("SELECT name FROM streamkeep_namespaces ORDER BY name").fetch_all(&mut other).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.get::<String, _>(0)).collect::<Vec<_>>(), ["even", "odd"]);
+    other.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn opening_without_create_writes_nothing() {
+    let folder = Folder::new();
+    let open = || OpenOptions::new(folder.url()).create(false).open();
+    assert_eq!(open().await.unwrap_err().code(), "config");
+    assert!(!folder.file().exists());
+    EventStore::open(folder.url()).await.unwrap().close().await.unwrap();
+    let before = std::fs::read(folder.file()).unwrap();
+    assert_eq!(OpenOptions::new(folder.url()).namespace("other").create(false).open().await.unwrap_err().code(), "config");
+    open().await.unwrap().close().await.unwrap();
+    assert_eq!(std::fs::read(folder.file()).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_file_of_somebody_else_or_of_a_newer_library_is_refused() {
+    let folder = Folder::new();
+    let mut other = folder.connect().await;
+    run(&mut other, "CREATE TABLE theirs (a)").await;
+    assert_eq!(EventStore::open(folder.url()).await.unwrap_err().code(), "config");
+    run(&mut other, "DROP TABLE theirs; VACUUM").await;
+    EventStore::open(folder.url()).await.unwrap().close().await.unwrap();
+    run(&mut other, "UPDATE streamkeep_namespaces SET format = 9, min_writer = 8").await;
+    let refusal = EventStore::open(folder.url()).await.unwrap_err();
+    assert_eq!(refusal.code(), "config");
+    assert!(refusal.message().contains("format 8") && refusal.message().contains("knows 1"), "{refusal}");
+    other.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_append_that_waits_for_another_program_is_not_applied_at_its_deadline() {
+    let folder = Folder::new();
+    let store = EventStore::open(folder.url()).await.unwrap();
+    let mut other = folder.connect().await;
+    run(&mut other, "BEGIN IMMEDIATE").await;
+    for timeout in [BUSY_SLICE / 2, BUSY_SLICE * 5] {
+        let options = AppendOptions { timeout: Some(timeout), ..AppendOptions::default() };
+        let late = store.append("s-1", [event()], options).await.unwrap_err();
+        assert_eq!((late.code(), late.ids().len()), ("unavailable", 1));
+    }
+    run(&mut other, "COMMIT").await;
+    other.close().await.unwrap();
+    let appended = store.append("s-1", [event()], ExpectedVersion::NoStream).await.unwrap();
+    assert_eq!((appended.version, appended.position), (1, 1), "nothing of the late ones was written");
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_statement_past_its_deadline_takes_its_connection_with_it() {
+    let folder = Folder::new();
+    let backend = folder.backend().await;
+    let mut lease = backend.writer.lease(soon()).await.unwrap();
+    let endless = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 3000000) SELECT max(n) FROM n";
+    let answer = within(Instant::now() + Duration::from_millis(5), sqlx::query(endless).fetch_all(&mut lease.connection)).await;
+    assert_eq!(lease.settle(answer).unwrap_err().kind, FailureKind::Late);
+    let mut fresh = backend.writer.lease(soon()).await.unwrap();
+    let rows = sqlx::query("SELECT 7").fetch_all(&mut fresh.connection).await.map_err(Failure::from);
+    assert_eq!(fresh.settle(rows).unwrap()[0].get::<i64, _>(0), 7);
+    backend.close().await;
+}
+
+#[tokio::test]
+async fn a_full_disk_is_unavailable_and_nothing_is_written() {
+    let folder = Folder::new();
+    let backend = folder.backend().await;
+    let limit = |pages: &'static str| async {
+        let mut lease = backend.writer.lease(soon()).await.unwrap();
+        run(&mut lease.connection, pages).await;
+        lease.give_back();
+    };
+    limit("PRAGMA max_page_count = 20").await;
+    let large = Event::bytes("Large", vec![1; 500_000]);
+    for group in [vec![large.clone()], vec![large.clone(), event()]] {
+        let full = backend.append(&[request("s-1", ExpectedVersion::Any, group)]).await.pop().unwrap().unwrap_err();
+        assert_eq!((full.code(), full.outcome()), ("unavailable", Outcome::NotApplied), "{full}");
+        limit("PRAGMA max_page_count = 20").await;
+    }
+    limit("PRAGMA max_page_count = 100000").await;
+    let appended = backend.append(&[request("s-1", ExpectedVersion::NoStream, vec![large])]).await.pop().unwrap().unwrap();
+    assert_eq!((appended.version, appended.repeated), (1, false));
+    backend.close().await;
+}
+
+#[tokio::test]
+async fn statements_find_what_they_look_for_by_an_index() {
+    let folder = Folder::new();
+    let backend = folder.backend().await;
+    let mut lease = backend.readers.lease(soon()).await.unwrap();
+    let sql = &backend.sql;
+    for text in [
+        &sql.append_one,
+        &sql.by_id,
+        &sql.content,
+        &sql.stream_forward,
+        &sql.stream_backward,
+        &sql.log_forward,
+        &sql.log_backward,
+        &sql.head,
+        &sql.load_snapshot,
+    ] {
+        let explained = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {text}"))).fetch_all(&mut lease.connection).await.unwrap();
+        let steps: Vec<String> = explained.iter().map(|row| row.get(3)).collect();
+        let walks = |step: &String| step.starts_with("SCAN streamkeep") || step.contains("TEMP B-TREE");
+        assert!(!steps.iter().any(walks), "{text}: {steps:?}");
+    }
+    lease.give_back();
+    backend.close().await;
+}

@@ -1,0 +1,82 @@
+//! One transaction that writes: the facts, the rows, the commit.
+
+use std::collections::HashMap;
+
+use sqlx::Row;
+use sqlx::sqlite::SqliteConnection;
+use uuid::Uuid;
+
+use super::error::{Failure, FailureKind};
+use super::row::{NewRow, bind_row, bound, fetch, json_list, number};
+use super::sql::Sql;
+use crate::decision::{Facts, KnownEvent};
+
+/// Begins to write, waiting for whoever else writes, and reads the last position drawn and the streams' versions.
+///
+/// Waits in slices, as long as it is polled: its caller keeps the deadline. A connection that is closed meanwhile leaves nothing behind.
+pub(super) async fn begin(connection: &mut SqliteConnection, sql: &Sql, mut names: Vec<&str>) -> Result<(u64, Facts), Failure> {
+    names.sort_unstable();
+    names.dedup();
+    let names = json_list(&names)?;
+    let rows = loop {
+        match sql.query(sql.begin()).bind(names.as_str()).fetch_all(&mut *connection).await.map_err(Failure::from) {
+            Err(failure) if failure.kind == FailureKind::Busy => {}
+            answer => break answer?,
+        }
+    };
+    let mut facts = Facts::default();
+    let mut drawn = 0;
+    for row in &rows {
+        match row.try_get::<Option<String>, _>(0)? {
+            Some(stream) => {
+                facts.heads.insert(stream, number(row, 1)?);
+            }
+            None => drawn = number(row, 1)?,
+        }
+    }
+    Ok((drawn, facts))
+}
+
+/// Looks up which ids are known, with what they hold.
+pub(super) async fn known(connection: &mut SqliteConnection, sql: &Sql, ids: &[Uuid]) -> Result<HashMap<Uuid, KnownEvent>, Failure> {
+    let ids: Vec<String> = ids.iter().map(|id| id.simple().to_string()).collect();
+    let statement = sql.query(&sql.by_id).bind(json_list(&ids)?);
+    let found = fetch(connection, sql, statement, usize::MAX, usize::MAX).await?;
+    let known = found.rows.into_iter().map(|row| {
+        let event = KnownEvent { stream: row.stream, version: row.version, position: row.position, content: row.event };
+        (row.id, event)
+    });
+    Ok(known.collect())
+}
+
+/// Writes rows, in the order of their positions, and commits. With nothing to write, ends the transaction.
+///
+/// `sent` is set before the commit is on its way. From then on a failure can leave the rows written, unless SQLite said why it refused.
+pub(super) async fn write_and_commit(connection: &mut SqliteConnection, sql: &Sql, rows: &[NewRow<'_>], sent: &mut bool) -> Result<(), Failure> {
+    let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return abandon(connection).await };
+    let tagged = rows.iter().any(|row| !row.event.tags.is_empty());
+    let mut left = rows;
+    while !left.is_empty() {
+        let insert = sql.insert(left.len()).ok_or_else(Failure::bug)?;
+        let (now, later) = left.split_at(insert.rows.min(left.len()));
+        left = later;
+        let commits = left.is_empty() && !tagged && !crate::faults::planted("sqlite-ack-before-commit");
+        let mut statement = sql.query(if commits { &insert.and_commit } else { &insert.text });
+        for row in now {
+            statement = bind_row(statement, row)?;
+        }
+        *sent |= commits;
+        statement.execute(&mut *connection).await?;
+    }
+    if tagged {
+        *sent = true;
+        sql.query(&sql.tag_and_commit).bind(bound(first.position)).bind(bound(last.position)).execute(connection).await?;
+    }
+    Ok(())
+}
+
+/// Ends a transaction in which nothing is to be written after all.
+pub(super) async fn abandon(connection: &mut SqliteConnection) -> Result<(), Failure> {
+    sqlx::query("ROLLBACK").execute(connection).await?;
+    Ok(())
+}
