@@ -1,0 +1,233 @@
+//! A Postgres server of one's own.
+
+use std::fmt;
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::account::{Account, run};
+use super::programs::postgres_folder;
+
+/// Whoever connects is this role; the server trusts connections of this machine, and listens to nobody else.
+const ROLE: &str = "streamkeep";
+const START_LIMIT: Duration = Duration::from_secs(60);
+/// Another program may take the free port before the server does.
+const PORTS_TRIED: usize = 3;
+
+/// Why there is no server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StartError {
+    /// The machine has no Postgres, or nobody to run it as: tests that need it are skipped with this reason.
+    NotHere(String),
+    /// There is one, and it did not start: tests that need it fail.
+    Failed(String),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotHere(reason) | Self::Failed(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// A running server with its data in a temporary folder; dropping it ends it and removes the data.
+#[derive(Debug)]
+pub struct PostgresServer {
+    folder: TempDir,
+    programs: PathBuf,
+    account: Account,
+    port: u16,
+    process: Option<Child>,
+}
+
+impl PostgresServer {
+    /// Makes a server with its defaults for tests: durable, 200 connections, prepared transactions, ready to feed a standby.
+    ///
+    /// # Errors
+    /// `NotHere` when the machine has no Postgres; `Failed` with what the server said.
+    pub fn start() -> Result<Self, StartError> {
+        Self::start_with(&[])
+    }
+
+    /// Makes a server with settings of postgresql.conf on top of the defaults.
+    ///
+    /// # Errors
+    /// As [`PostgresServer::start`].
+    pub fn start_with(settings: &[(&str, &str)]) -> Result<Self, StartError> {
+        let programs = postgres_folder().map_err(StartError::NotHere)?;
+        let account = Account::unprivileged().map_err(StartError::NotHere)?;
+        let mut server = Self::in_new_folder(programs, account).map_err(StartError::Failed)?;
+        server.initialise(settings).and_then(|()| server.launch_on_a_free_port()).map_err(StartError::Failed)?;
+        Ok(server)
+    }
+
+    fn in_new_folder(programs: PathBuf, account: Account) -> Result<Self, String> {
+        let folder = tempfile::Builder::new().prefix("streamkeep-postgres-").tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
+        account.own(folder.path())?;
+        Ok(Self { folder, programs, account, port: 0, process: None })
+    }
+
+    fn initialise(&self, settings: &[(&str, &str)]) -> Result<(), String> {
+        let mut initdb = self.tool("initdb");
+        initdb.args(["--username", ROLE, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions", "-D"]).arg(self.data());
+        run(&mut initdb)?;
+        let mut text = String::from(
+            "listen_addresses = '127.0.0.1'\nunix_socket_directories = ''\nmax_connections = 200\nfsync = on\nfull_page_writes = on\n\
+             max_prepared_transactions = 20\nwal_level = replica\nmax_wal_senders = 4\nshared_buffers = 64MB\nlog_min_messages = warning\n",
+        );
+        for (name, value) in settings {
+            text.push_str(&format!("{name} = '{}'\n", value.replace('\'', "''")));
+        }
+        self.append_to("postgresql.conf", &text)
+    }
+
+    /// The server's URL: a role that may do everything, in the database `postgres`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("postgres://{ROLE}@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// The port it listens on, of 127.0.0.1.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Stops it as a crash does: nothing is finished, nobody is told, the write-ahead log is what remains.
+    ///
+    /// # Errors
+    /// What `pg_ctl` said.
+    pub fn stop_hard(&mut self) -> Result<(), String> {
+        self.stop("immediate")
+    }
+
+    /// Stops it in order: open transactions are rolled back, then everything is written.
+    ///
+    /// # Errors
+    /// What `pg_ctl` said.
+    pub fn stop_fast(&mut self) -> Result<(), String> {
+        self.stop("fast")
+    }
+
+    fn stop(&mut self, mode: &str) -> Result<(), String> {
+        let Some(mut process) = self.process.take() else { return Ok(()) };
+        let stopped = run(self.tool("pg_ctl").args(["stop", "-w", "-m", mode, "-D"]).arg(self.data()));
+        if stopped.is_err() {
+            // Not ours to leave behind, whatever it does.
+            let _ = process.kill();
+        }
+        process.wait().map_err(|error| error.to_string())?;
+        stopped.map(drop)
+    }
+
+    /// Starts it again, on the same port and data.
+    ///
+    /// # Errors
+    /// What the server said.
+    pub fn start_again(&mut self) -> Result<(), String> {
+        self.launch()
+    }
+
+    /// Stops it in order and starts it again, on the same port and data.
+    ///
+    /// # Errors
+    /// What the server said.
+    pub fn restart(&mut self) -> Result<(), String> {
+        self.stop_fast()?;
+        self.launch()
+    }
+
+    /// Makes a standby: a server that follows this one, and can only be read.
+    ///
+    /// # Errors
+    /// As [`PostgresServer::start`].
+    pub fn standby(&self) -> Result<Self, StartError> {
+        let mut standby = Self::in_new_folder(self.programs.clone(), self.account.clone()).map_err(StartError::Failed)?;
+        let copied = run(self
+            .tool("pg_basebackup")
+            .args(["--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast", "--no-sync", "-d"])
+            .arg(self.url())
+            .arg("-D")
+            .arg(standby.data()));
+        copied.and_then(|_| standby.launch_on_a_free_port()).map_err(StartError::Failed)?;
+        Ok(standby)
+    }
+
+    fn launch_on_a_free_port(&mut self) -> Result<(), String> {
+        let mut said = String::new();
+        for _ in 0..PORTS_TRIED {
+            self.port = free_port().map_err(|error| format!("no free port: {error}"))?;
+            match self.launch() {
+                Ok(()) => return Ok(()),
+                Err(error) => said = error,
+            }
+        }
+        Err(said)
+    }
+
+    fn launch(&mut self) -> Result<(), String> {
+        let log = fs::File::create(self.folder.path().join("log")).map_err(|error| error.to_string())?;
+        let errors = log.try_clone().map_err(|error| error.to_string())?;
+        let mut command = self.account.command_that_ends_with_us(&self.programs.join("postgres"));
+        command.current_dir(self.folder.path()).arg("-D").arg(self.data()).args(["-p", &self.port.to_string()]);
+        let process = command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn().map_err(|error| error.to_string())?;
+        let id = process.id();
+        self.process = Some(process);
+        self.await_ready(id)
+    }
+
+    /// Waits until the server says in its pid file that it takes connections.
+    fn await_ready(&mut self, process: u32) -> Result<(), String> {
+        let (ready, deadline) = (self.data().join("postmaster.pid"), Instant::now() + START_LIMIT);
+        loop {
+            // The eighth line is the state; the first tells a new file from what a crash left.
+            let file = fs::read_to_string(&ready).unwrap_or_default();
+            let lines: Vec<&str> = file.lines().map(str::trim).collect();
+            let stale = matches!(self.account, Account::Own | Account::Other { setpriv: true, .. }) && lines.first() != Some(&process.to_string().as_str());
+            if !stale && matches!(lines.get(7), Some(&("ready" | "standby"))) {
+                return Ok(());
+            }
+            let ended = self.process.as_mut().and_then(|process| process.try_wait().ok().flatten());
+            if ended.is_some() || Instant::now() > deadline {
+                let said = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+                let _ = self.stop_hard();
+                return Err(format!("the server did not start: {}", said.trim()));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn tool(&self, name: &str) -> Command {
+        let mut command = self.account.command(&self.programs.join(name));
+        command.current_dir(self.folder.path());
+        command
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn append_to(&self, file: &str, text: &str) -> Result<(), String> {
+        let path: &Path = &self.data().join(file);
+        let before = fs::read_to_string(path).map_err(|error| error.to_string())?;
+        fs::write(path, before + text).map_err(|error| error.to_string())
+    }
+}
+
+impl Drop for PostgresServer {
+    fn drop(&mut self) {
+        // Its data goes with it: nothing needs to be finished.
+        let _ = self.stop_hard();
+    }
+}
+
+fn free_port() -> std::io::Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}

@@ -1,0 +1,42 @@
+//! Where a server's programs are.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::account::run;
+
+/// The programs that have to be there.
+const NEEDED: [&str; 3] = ["initdb", "postgres", "pg_ctl"];
+
+/// The folder with Postgres' programs: of `STREAMKEEP_POSTGRES_BIN`, on the path, where `pg_config` says, or where Debian puts them (the newest).
+pub(super) fn postgres_folder() -> Result<PathBuf, String> {
+    let chosen = std::env::var_os("STREAMKEEP_POSTGRES_BIN").map(PathBuf::from);
+    if let Some(folder) = chosen {
+        return if complete(&folder) { Ok(folder) } else { Err(format!("STREAMKEEP_POSTGRES_BIN: no {} there", NEEDED.join(", "))) };
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    folders.extend(run(Command::new("pg_config").arg("--bindir")).map(PathBuf::from));
+    folders.extend(debian_folders());
+    folders
+        .into_iter()
+        .find(|folder| complete(folder))
+        .ok_or_else(|| format!("no Postgres server here: {} are neither on the PATH, nor where pg_config says, nor in /usr/lib/postgresql", NEEDED.join(", ")))
+}
+
+fn complete(folder: &Path) -> bool {
+    NEEDED.iter().all(|program| folder.join(program).is_file())
+}
+
+fn debian_folders() -> Vec<PathBuf> {
+    let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut versions: Vec<(u32, PathBuf)> = installed.filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin")))).collect();
+    versions.sort_unstable_by(|a, b| b.cmp(a));
+    versions.into_iter().map(|(_, folder)| folder).collect()
+}
+
+/// Where a program stands on the path.
+pub(super) fn on_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
+}

@@ -1,0 +1,106 @@
+//! Backend × case, by name.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use libtest_mimic::{Completion, Failed, Trial};
+
+use crate::harness::{BACKENDS, Backend, Room};
+
+/// No case takes longer, whatever it waits for.
+const CASE_LIMIT: Duration = Duration::from_secs(60);
+
+type Running = Pin<Box<dyn Future<Output = ()>>>;
+
+/// One case of the suite: runs in a fresh room of each backend, and fails by panicking.
+#[derive(Clone, Copy)]
+pub struct Case {
+    name: &'static str,
+    run: fn(Room) -> Running,
+    lacking: &'static [(Backend, &'static str)],
+}
+
+impl fmt::Debug for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Case").field("name", &self.name).field("lacking", &self.lacking).finish_non_exhaustive()
+    }
+}
+
+impl Case {
+    /// Registers a case; see [`cases!`](crate::cases).
+    #[must_use]
+    pub const fn new(name: &'static str, run: fn(Room) -> Running) -> Self {
+        Self { name, run, lacking: &[] }
+    }
+
+    /// Says which backends lack what the case is about, and why. They are listed as such, never left out silently.
+    #[must_use]
+    pub const fn lacking(mut self, lacking: &'static [(Backend, &'static str)]) -> Self {
+        self.lacking = lacking;
+        self
+    }
+
+    /// The case's name, a sentence.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The case on every backend.
+    pub fn trials(self) -> impl Iterator<Item = Trial> {
+        BACKENDS.into_iter().map(move |backend| {
+            let lack = self.lacking.iter().find(|(lacking, _)| *lacking == backend).map(|(_, reason)| *reason);
+            on(backend, self.name, lack, self.run)
+        })
+    }
+}
+
+/// Registers cases where they are written: `cases![name, other_name, third: lacking &[(Backend::Memory, "why")]]`.
+#[macro_export]
+macro_rules! cases {
+    ($($name:ident $(: lacking $lacking:expr)?),* $(,)?) => {
+        vec![$($crate::suite::Case::new(stringify!($name), |room| Box::pin($name(room)))$(.lacking($lacking))?),*]
+    };
+}
+
+/// A trial on a backend, ignored with its reason where it cannot run.
+pub fn on<F>(backend: Backend, name: &str, lack: Option<&'static str>, run: fn(Room) -> F) -> Trial
+where
+    F: Future<Output = ()> + 'static,
+{
+    trial(backend, name, lack, move |room| in_time(run(room)))
+}
+
+/// A trial on a backend that brings its own runtime.
+pub fn trial(backend: Backend, name: &str, lack: Option<&'static str>, run: impl FnOnce(Room) + Send + 'static) -> Trial {
+    Trial::ignorable_test(format!("{name} [{backend}]"), move || {
+        if let Some(reason) = lack {
+            return Ok(Completion::ignored_with(format!("{backend} lacks it: {reason}")));
+        }
+        if let Some(reason) = backend.missing() {
+            return Ok(Completion::ignored_with(format!("SKIPPED: {reason}")));
+        }
+        run(backend.room());
+        Ok(Completion::Completed)
+    })
+}
+
+/// A trial that needs no backend.
+pub fn alone(name: &str, run: impl FnOnce() -> Result<(), String> + Send + 'static) -> Trial {
+    Trial::test(name, move || run().map_err(Failed::from))
+}
+
+/// Runs a case on a runtime of its own, within the limit.
+///
+/// # Panics
+/// When the case does, or when it takes too long.
+pub fn in_time(case: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        assert!(tokio::time::timeout(CASE_LIMIT, case).await.is_ok(), "the case took longer than {CASE_LIMIT:?}");
+    });
+    // What a failed case leaves hanging does not hold up the suite.
+    runtime.shutdown_background();
+}
