@@ -1,0 +1,59 @@
+"""An event store as a library: append, read, snapshot and subscribe, with one contract on memory, SQLite and Postgres.
+
+Start at `EventStore`, or at `AsyncEventStore` for asyncio.
+"""
+
+from streamkeep._native import __version__
+from streamkeep.aio import AsyncEvents, AsyncEventStore
+from streamkeep.errors import (
+    CheckpointAheadError,
+    ClosedError,
+    ConfigError,
+    ConflictError,
+    CorruptError,
+    DuplicateEventError,
+    InternalError,
+    InvalidArgumentError,
+    LimitExceededError,
+    NotFoundError,
+    StreamkeepError,
+    UnavailableError,
+)
+from streamkeep.event import Event, ImportEvent, RecordedEvent, Snapshot
+from streamkeep.query import Query, QueryItem
+from streamkeep.results import AppendResult, ImportResult, Page
+from streamkeep.store import EventStore, Subscription
+from streamkeep.version import ANY, NO_STREAM, STREAM_EXISTS, ExpectedVersion
+
+__all__ = [
+    "ANY",
+    "NO_STREAM",
+    "STREAM_EXISTS",
+    "AppendResult",
+    "AsyncEventStore",
+    "AsyncEvents",
+    "CheckpointAheadError",
+    "ClosedError",
+    "ConfigError",
+    "ConflictError",
+    "CorruptError",
+    "DuplicateEventError",
+    "Event",
+    "EventStore",
+    "ExpectedVersion",
+    "ImportEvent",
+    "ImportResult",
+    "InternalError",
+    "InvalidArgumentError",
+    "LimitExceededError",
+    "NotFoundError",
+    "Page",
+    "Query",
+    "QueryItem",
+    "RecordedEvent",
+    "Snapshot",
+    "StreamkeepError",
+    "Subscription",
+    "UnavailableError",
+    "__version__",
+]

@@ -1,0 +1,128 @@
+"""The native half: private, crossed in batches. Given no bridge a call blocks; given one it answers that loop."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final, Generic, Literal, TypeAlias, TypeVar, final, overload
+
+_T = TypeVar("_T")
+
+# type, is JSON, data, metadata, tags, id, schema
+EventFields: TypeAlias = tuple[str, bool, bytes, bytes, tuple[str, ...], bytes, str | None]
+# stream, version, microseconds since the epoch, event
+ImportFields: TypeAlias = tuple[str, int | None, int | None, EventFields]
+# stream, version, position, id, type, is JSON, data, metadata, tags, schema, microseconds since the epoch
+RecordedFields: TypeAlias = tuple[str, int, int, bytes, str, bool, bytes, bytes, tuple[str, ...], str | None, int]
+# stream, version, schema, is JSON, data
+SnapshotFields: TypeAlias = tuple[str, int, str, bool, bytes]
+_Batch: TypeAlias = tuple[list[RecordedFields], bool]
+_Page: TypeAlias = tuple[list[RecordedFields], int, bool]
+_Place: TypeAlias = tuple[int, int, bool]
+_Imported: TypeAlias = tuple[int, int, int]
+_Items: TypeAlias = Sequence[tuple[Sequence[str], Sequence[str], Sequence[str], Sequence[str]]]
+
+__version__: Final[str]
+
+@final
+class Bridge:
+    def __new__(cls, event_loop: asyncio.AbstractEventLoop) -> Bridge: ...
+
+@final
+class Call(Generic[_T]):
+    @property
+    def future(self) -> asyncio.Future[_T]: ...
+    def abandon(self) -> None: ...
+
+@final
+class Cursor:
+    @overload
+    def next(self, bridge: None, timeout: float | None = None) -> _Batch | None: ...
+    @overload
+    def next(self, bridge: Bridge, timeout: float | None = None) -> Call[_Batch | None]: ...
+    def stop(self) -> None: ...
+
+@final
+class Store:
+    @overload
+    def append(self, bridge: None, stream: str, events: list[EventFields], expected: int | str, timeout: float | None) -> _Place: ...
+    @overload
+    def append(
+        self, bridge: Bridge, stream: str, events: list[EventFields], expected: int | str, timeout: float | None
+    ) -> Call[_Place]: ...
+    @overload
+    def import_events(self, bridge: None, events: list[ImportFields]) -> _Imported: ...
+    @overload
+    def import_events(self, bridge: Bridge, events: list[ImportFields]) -> Call[_Imported]: ...
+    def read(
+        self,
+        stream: str,
+        from_version: int,
+        to_version: int | None,
+        direction: Literal["forward", "backward"],
+        limit: int | None,
+        timeout: float | None,
+    ) -> Cursor: ...
+    def read_all(
+        self,
+        after: int,
+        before: int | None,
+        query: _Items,
+        direction: Literal["forward", "backward"],
+        limit: int | None,
+        timeout: float | None,
+    ) -> Cursor: ...
+    @overload
+    def read_page(self, bridge: None, after: int, query: _Items, limit: int | None, timeout: float | None) -> _Page: ...
+    @overload
+    def read_page(self, bridge: Bridge, after: int, query: _Items, limit: int | None, timeout: float | None) -> Call[_Page]: ...
+    def subscribe(self, query: _Items, start: Literal["beginning", "now"] | None, after: int | None) -> Cursor: ...
+    @overload
+    def save_snapshot(self, bridge: None, snapshot: SnapshotFields) -> None: ...
+    @overload
+    def save_snapshot(self, bridge: Bridge, snapshot: SnapshotFields) -> Call[None]: ...
+    @overload
+    def load_snapshot(self, bridge: None, stream: str, schema: str, at_or_before: int | None) -> SnapshotFields | None: ...
+    @overload
+    def load_snapshot(
+        self, bridge: Bridge, stream: str, schema: str, at_or_before: int | None
+    ) -> Call[SnapshotFields | None]: ...
+    @overload
+    def head(self, bridge: None) -> int: ...
+    @overload
+    def head(self, bridge: Bridge) -> Call[int]: ...
+    @overload
+    def close(self, bridge: None) -> None: ...
+    @overload
+    def close(self, bridge: Bridge) -> Call[None]: ...
+
+@overload
+def open(
+    bridge: None,
+    url: str,
+    *,
+    namespace: str | None = None,
+    create: bool | None = None,
+    durability: str | None = None,
+    timeout: float | None = None,
+    poll_interval: float | None = None,
+    max_connections: int | None = None,
+    insecure: bool | None = None,
+) -> Store: ...
+@overload
+def open(
+    bridge: Bridge,
+    url: str,
+    *,
+    namespace: str | None = None,
+    create: bool | None = None,
+    durability: str | None = None,
+    timeout: float | None = None,
+    poll_interval: float | None = None,
+    max_connections: int | None = None,
+    insecure: bool | None = None,
+) -> Call[Store]: ...
+def new_id() -> bytes: ...
+def stop() -> None: ...
+@overload
+def panic_inside(bridge: None) -> None: ...
+@overload
+def panic_inside(bridge: Bridge) -> Call[None]: ...

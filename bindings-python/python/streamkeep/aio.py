@@ -1,0 +1,259 @@
+"""The store, for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import os
+import weakref
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, final
+
+from streamkeep import _native
+from streamkeep.errors import ClosedError
+from streamkeep.event import RecordedEvent, Snapshot, restored, recorded
+from streamkeep.handle import Handle, OpenOptions, crossing, imports_crossing, in_seconds, kind_of, native_options
+from streamkeep.query import EVERYTHING, Query
+from streamkeep.results import AppendResult, ImportResult, Page
+from streamkeep.version import ANY, ExpectedVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator
+    from types import TracebackType
+
+    from streamkeep._native import Call, Cursor, RecordedFields
+    from streamkeep.event import Event, ImportEvent
+    from streamkeep.handle import Direction, Seconds, Start
+
+_T = TypeVar("_T")
+
+_bridges: Final[weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _native.Bridge]] = weakref.WeakKeyDictionary()
+# A child has loops and threads of its own.
+os.register_at_fork(after_in_child=_bridges.clear)
+
+
+def _bridge() -> _native.Bridge:
+    """Find the running loop's way back from the native side."""
+    loop = asyncio.get_running_loop()
+    bridge = _bridges.get(loop)
+    if bridge is None:
+        bridge = _bridges[loop] = _native.Bridge(loop)
+    return bridge
+
+
+async def _answer(call: Call[_T]) -> _T:
+    """Wait for a call. Who is cancelled lets go of it: what was not sent is withdrawn, what was sent runs on."""
+    try:
+        return await call.future
+    except BaseException:
+        call.abandon()
+        raise
+
+
+@final
+class AsyncEventStore:
+    """One open handle on one namespace of one database.
+
+    Calls are awaited on the loop they are made on; a handle may serve several loops. A call that is cancelled is let go of: an append that
+    still waited its turn is withdrawn, one that was sent runs on, and its events can be appended again to know.
+    """
+
+    __slots__ = ("_handle",)
+
+    def __init__(self, handle: Handle) -> None:
+        """Use `AsyncEventStore.open`."""
+        self._handle = handle
+
+    @classmethod
+    def open(cls, url: str, **options: Unpack[OpenOptions]) -> Opening:
+        """Open a store: `await` it, or enter it with `async with`. Else as `EventStore.open`."""
+        return Opening(url, options)
+
+    async def append(
+        self,
+        stream: str,
+        events: Iterable[Event],
+        *,
+        expected: ExpectedVersion | int = ANY,
+        timeout: Seconds | None = None,  # noqa: ASYNC109 core's, which knows what became of the append
+    ) -> AppendResult:
+        """Append events to a stream: see `EventStore.append`."""
+        native = self._handle.native
+        return AppendResult(*await _answer(native.append(_bridge(), stream, crossing(events), expected, in_seconds(timeout))))
+
+    async def import_events(self, events: Iterable[ImportEvent]) -> ImportResult:
+        """Take events recorded elsewhere: see `EventStore.import_events`."""
+        return ImportResult(*await _answer(self._handle.native.import_events(_bridge(), imports_crossing(events))))
+
+    def read(
+        self,
+        stream: str,
+        *,
+        from_version: int = 1,
+        to_version: int | None = None,
+        direction: Direction = "forward",
+        limit: int | None = None,
+        timeout: Seconds | None = None,
+    ) -> AsyncEvents:
+        """Read a stream's events: see `EventStore.read`."""
+        return AsyncEvents(self._handle, self._handle.native.read(stream, from_version, to_version, direction, limit, in_seconds(timeout)))
+
+    def read_all(
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        query: Query = EVERYTHING,
+        direction: Direction = "forward",
+        limit: int | None = None,
+        timeout: Seconds | None = None,
+    ) -> AsyncEvents:
+        """Read the log's events that match: see `EventStore.read_all`."""
+        return AsyncEvents(self._handle, self._handle.native.read_all(after, before, query.items, direction, limit, in_seconds(timeout)))
+
+    async def read_page(
+        self,
+        *,
+        after: int = 0,
+        query: Query = EVERYTHING,
+        limit: int | None = None,
+        timeout: Seconds | None = None,  # noqa: ASYNC109 core's
+    ) -> Page:
+        """Read one page of the log: see `EventStore.read_page`."""
+        page = await _answer(self._handle.native.read_page(_bridge(), after, query.items, limit, in_seconds(timeout)))
+        return Page([recorded(fields) for fields in page[0]], page[1], page[2])
+
+    def subscribe(
+        self,
+        *,
+        query: Query = EVERYTHING,
+        start: Start | None = None,
+        after: int | None = None,
+        on_caught_up: Callable[[], object] | None = None,
+    ) -> AsyncEvents:
+        """Follow the log: see `EventStore.subscribe`. `on_caught_up` may be a coroutine function; `asyncio.timeout` bounds a wait and loses nothing."""
+        return AsyncEvents(self._handle, self._handle.native.subscribe(query.items, start, after), on_caught_up)
+
+    async def save_snapshot(self, snapshot: Snapshot) -> None:
+        """Save a snapshot: see `EventStore.save_snapshot`."""
+        await _answer(self._handle.native.save_snapshot(_bridge(), snapshot._fields))
+
+    async def load_snapshot(self, stream: str, schema: str, *, at_or_before: int | None = None) -> Snapshot | None:
+        """Load the newest snapshot that can be believed: see `EventStore.load_snapshot`."""
+        found = await _answer(self._handle.native.load_snapshot(_bridge(), stream, schema, at_or_before))
+        return None if found is None else restored(Snapshot, found)
+
+    async def head(self) -> int:
+        """Tell the position of the last committed event that is safe to read: see `EventStore.head`."""
+        return await _answer(self._handle.native.head(_bridge()))
+
+    async def close(self) -> None:
+        """Wait for what is in flight, then free everything: see `EventStore.close`."""
+        self._handle.closed = True
+        with contextlib.suppress(ClosedError):  # in a forked child, or when the interpreter ends: nothing here is this handle's any more
+            await _answer(self._handle.native.close(_bridge()))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_handle"):
+            self._handle.warn_if_open(self)
+
+    def __repr__(self) -> str:
+        return f"<AsyncEventStore {self._handle!r}>"
+
+
+@final
+class Opening:
+    """A store being opened: `await` it, or enter it with `async with`."""
+
+    __slots__ = ("_options", "_store", "_url")
+
+    def __init__(self, url: str, options: OpenOptions) -> None:
+        """Use `AsyncEventStore.open`."""
+        self._url = url
+        self._options = options
+        self._store: AsyncEventStore | None = None
+
+    def __await__(self) -> Generator[Any, Any, AsyncEventStore]:
+        return self._open().__await__()
+
+    async def __aenter__(self) -> AsyncEventStore:
+        self._store = await self._open()
+        return self._store
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._store is not None:
+            await self._store.close()
+
+    async def _open(self) -> AsyncEventStore:
+        native = await _answer(_native.open(_bridge(), self._url, **native_options(self._options)))
+        return AsyncEventStore(Handle(native, kind_of(self._url)))
+
+
+@final
+class AsyncEvents:
+    """Events of a read or of a subscription: an asynchronous iterator, for one task at a time.
+
+    A wait that is cancelled loses nothing: the next one goes on where it was. `aclose` ends it, from any task; so does dropping it.
+    """
+
+    __slots__ = ("_caught_up", "_cursor", "_ended", "_events", "_handle", "_on_caught_up", "_waiting")
+
+    def __init__(self, handle: Handle, cursor: Cursor, on_caught_up: Callable[[], object] | None = None) -> None:
+        """Use `AsyncEventStore.read`, `read_all` or `subscribe`."""
+        self._handle = handle
+        self._cursor = cursor
+        self._on_caught_up = on_caught_up
+        self._events: Iterator[RecordedFields] = iter(())
+        self._caught_up = False
+        self._ended = False
+        self._waiting = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> RecordedEvent:
+        if self._waiting:
+            raise RuntimeError("another task is waiting for these events")
+        self._waiting = True
+        try:
+            while not self._ended:
+                self._handle.check()
+                for fields in self._events:
+                    return recorded(fields)
+                await self._go_on()
+            raise StopAsyncIteration
+        finally:
+            self._waiting = False
+
+    async def _go_on(self) -> None:
+        """Tell that everything was given, or get more."""
+        if self._caught_up:
+            self._caught_up = False
+            if self._on_caught_up is not None:
+                told = self._on_caught_up()
+                if inspect.isawaitable(told):
+                    await told
+            return
+        pulled = await _answer(self._cursor.next(_bridge()))
+        if pulled is None:
+            self._ended = True
+        else:
+            self._events, self._caught_up = iter(pulled[0]), pulled[1]
+
+    async def aclose(self) -> None:
+        """End the iteration, wherever it waits. Twice is fine."""
+        self._ended = True
+        with contextlib.suppress(ClosedError):  # ended with its process
+            self._cursor.stop()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.aclose()

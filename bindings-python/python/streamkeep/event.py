@@ -1,0 +1,409 @@
+"""Events: to append, and as recorded; and snapshots, which carry content in the same way."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, final
+
+from streamkeep import _native
+from streamkeep.errors import InvalidArgumentError
+from streamkeep.frozen import Frozen
+from streamkeep.json import decode, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from streamkeep._native import EventFields, ImportFields, RecordedFields, SnapshotFields
+
+ContentType = Literal["application/json", "application/octet-stream"]
+
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MICROSECOND: Final = dt.timedelta(microseconds=1)
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+_EMPTY_OBJECT: Final = b"{}"
+
+
+class _Content(Frozen):
+    """Data as it is stored, decoded when somebody looks, and only once."""
+
+    __slots__ = ("_data",)
+    _data: Any
+
+    @property
+    def data_bytes(self) -> bytes:
+        """The data as it is stored: the exact JSON text in UTF-8, or the bytes."""
+        raise NotImplementedError
+
+    @property
+    def content_type(self) -> ContentType:
+        """What the data is: JSON or bytes."""
+        raise NotImplementedError
+
+    @property
+    def data(self) -> Any:
+        """The data: JSON as Python's own values, or bytes."""
+        try:
+            return self._data
+        except AttributeError:
+            self._set("_data", decode(self.data_bytes) if self.content_type == "application/json" else self.data_bytes)
+            return self._data
+
+
+class _Described(_Content):
+    """Content with metadata beside it."""
+
+    __slots__ = ("_metadata",)
+    _metadata: dict[str, Any]
+
+    @property
+    def metadata_bytes(self) -> bytes:
+        """The metadata as it is stored: the exact JSON text in UTF-8."""
+        raise NotImplementedError
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What is said about the event, under keys like `correlationId`, `causationId` and `createdBy`."""
+        try:
+            return self._metadata
+        except AttributeError:
+            self._set("_metadata", decode(self.metadata_bytes))
+            return self._metadata
+
+
+@final
+class Event(_Described):
+    """One occurrence, to be appended.
+
+    Its `id` is made with it, so an append of the same `Event` can be repeated safely: make a new one for each occurrence.
+    `data` is any JSON value, a dataclass, a pydantic model, or `bytes`; it is written down at once, so a later change of a `dict` does not
+    reach it. `metadata` is a mapping, or the text of a JSON object, which is kept as it is. What the store does not take is told by the append.
+
+    >>> Event("OrderPlaced", {"total": 12.5}, metadata={"createdBy": "amy"}, tags=["customer:7"]).data
+    {'total': 12.5}
+    """
+
+    __slots__ = ("_fields",)
+    __match_args__ = ("type", "data")
+    _fields: EventFields
+
+    def __init__(
+        self,
+        type: str,  # noqa: A002 the vocabulary's word
+        data: Any = _NOTHING,
+        *,
+        metadata: Mapping[str, Any] | str | bytes | None = None,
+        tags: Iterable[str] = (),
+        id: uuid.UUID | None = None,  # noqa: A002 the vocabulary's word
+        schema: str | None = None,
+    ) -> None:
+        is_json, content = _content(data)
+        self._set("_fields", (type, is_json, content, _metadata(metadata), _tags(tags), _id(id), schema))
+
+    @classmethod
+    def json(
+        cls,
+        type: str,  # noqa: A002 the vocabulary's word
+        text: str | bytes,
+        *,
+        metadata: Mapping[str, Any] | str | bytes | None = None,
+        tags: Iterable[str] = (),
+        id: uuid.UUID | None = None,  # noqa: A002 the vocabulary's word
+        schema: str | None = None,
+    ) -> Self:
+        """Make an event whose data is JSON text as it is, to be kept byte for byte."""
+        event = cls(type, b"", metadata=metadata, tags=tags, id=id, schema=schema)
+        fields = event._fields
+        event._set("_fields", (fields[0], True, _text("data", text), *fields[3:]))
+        return event
+
+    @property
+    def type(self) -> str:
+        """What happened."""
+        return self._fields[0]
+
+    @property
+    def content_type(self) -> ContentType:  # noqa: D102 inherited
+        return "application/json" if self._fields[1] else "application/octet-stream"
+
+    @property
+    def data_bytes(self) -> bytes:  # noqa: D102 inherited
+        return self._fields[2]
+
+    @property
+    def metadata_bytes(self) -> bytes:  # noqa: D102 inherited
+        return self._fields[3]
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Labels, in the order given."""
+        return self._fields[4]
+
+    @property
+    def id(self) -> uuid.UUID:
+        """The occurrence's identity."""
+        return uuid.UUID(bytes=self._fields[5])
+
+    @property
+    def schema(self) -> str | None:
+        """The shape of the data, as its author names it."""
+        return self._fields[6]
+
+    def __eq__(self, other: object) -> bool:
+        return self._fields == other._fields if isinstance(other, Event) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._fields)
+
+    def __repr__(self) -> str:
+        return f"Event({self.type!r}, <{len(self.data_bytes)} bytes of {self.content_type}>, id={self.id})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return restored, (Event, self._fields)
+
+
+@final
+class RecordedEvent(_Described):
+    """An event as the log holds it. `data` and `metadata` are decoded when somebody looks."""
+
+    __slots__ = ("_fields",)
+    __match_args__ = ("type", "data")
+    _fields: RecordedFields
+
+    def __init__(
+        self,
+        *,
+        stream: str,
+        version: int,
+        position: int,
+        type: str,  # noqa: A002 the vocabulary's word
+        data: Any = _NOTHING,
+        metadata: Mapping[str, Any] | str | bytes | None = None,
+        tags: Iterable[str] = (),
+        id: uuid.UUID | None = None,  # noqa: A002 the vocabulary's word
+        schema: str | None = None,
+        recorded_at: dt.datetime = _EPOCH,
+    ) -> None:
+        """Make one by hand, as tests do; a store makes them from what it holds."""
+        is_json, content = _content(data)
+        about = (_id(id), type, is_json, content, _metadata(metadata), _tags(tags), schema, _micros(recorded_at))
+        self._set("_fields", (stream, version, position, *about))
+
+    @property
+    def stream(self) -> str:
+        """The stream it belongs to."""
+        return self._fields[0]
+
+    @property
+    def version(self) -> int:
+        """Its place in the stream: the first is 1, without gaps."""
+        return self._fields[1]
+
+    @property
+    def position(self) -> int:
+        """Its place in the log; only grows, gaps mean nothing."""
+        return self._fields[2]
+
+    @property
+    def id(self) -> uuid.UUID:
+        """The occurrence's identity."""
+        return uuid.UUID(bytes=self._fields[3])
+
+    @property
+    def type(self) -> str:
+        """What happened."""
+        return self._fields[4]
+
+    @property
+    def content_type(self) -> ContentType:  # noqa: D102 inherited
+        return "application/json" if self._fields[5] else "application/octet-stream"
+
+    @property
+    def data_bytes(self) -> bytes:  # noqa: D102 inherited
+        return self._fields[6]
+
+    @property
+    def metadata_bytes(self) -> bytes:  # noqa: D102 inherited
+        return self._fields[7]
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Labels, in the order given."""
+        return self._fields[8]
+
+    @property
+    def schema(self) -> str | None:
+        """The shape of the data, as its author named it."""
+        return self._fields[9]
+
+    @property
+    def recorded_at(self) -> dt.datetime:
+        """When it was recorded, in UTC. Information only, never an order."""
+        return _EPOCH + dt.timedelta(microseconds=self._fields[10])
+
+    def __eq__(self, other: object) -> bool:
+        return self._fields == other._fields if isinstance(other, RecordedEvent) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._fields)
+
+    def __repr__(self) -> str:
+        size = f"{len(self.data_bytes)} bytes of {self.content_type}"
+        return f"RecordedEvent({self.stream!r}, version={self.version}, position={self.position}, {self.type!r}, <{size}>)"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return restored, (RecordedEvent, self._fields)
+
+
+@final
+class ImportEvent(Frozen):
+    """An event recorded elsewhere, to be imported with its place, id and time.
+
+    Without a version it becomes the stream's next one; without a time it was recorded now.
+    """
+
+    __slots__ = ("event", "recorded_at", "stream", "version")
+    stream: str
+    event: Event
+    version: int | None
+    recorded_at: dt.datetime | None
+
+    def __init__(self, stream: str, event: Event, version: int | None = None, recorded_at: dt.datetime | None = None) -> None:
+        self._set("stream", stream)
+        self._set("event", event)
+        self._set("version", version)
+        self._set("recorded_at", recorded_at)
+
+    def _crossing(self) -> ImportFields:
+        micros = None if self.recorded_at is None else _micros(self.recorded_at)
+        return self.stream, self.version, micros, self.event._fields
+
+    def _key(self) -> tuple[Any, ...]:
+        return self.stream, self.event, self.version, self.recorded_at
+
+    def __eq__(self, other: object) -> bool:
+        return self._key() == other._key() if isinstance(other, ImportEvent) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __repr__(self) -> str:
+        return f"ImportEvent({self.stream!r}, {self.event!r}, version={self.version}, recorded_at={self.recorded_at})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ImportEvent, self._key()
+
+
+@final
+class Snapshot(_Content):
+    """A fold of a stream's events up to a version, made by code that calls itself `schema`. At most 8 MiB."""
+
+    __slots__ = ("_fields",)
+    _fields: SnapshotFields
+
+    def __init__(self, stream: str, version: int, schema: str, data: Any) -> None:
+        is_json, content = _content(data)
+        self._set("_fields", (stream, version, schema, is_json, content))
+
+    @classmethod
+    def json(cls, stream: str, version: int, schema: str, text: str | bytes) -> Self:
+        """Make a snapshot whose data is JSON text as it is, to be kept byte for byte."""
+        return restored(cls, (stream, version, schema, True, _text("data", text)))
+
+    @property
+    def stream(self) -> str:
+        """The stream."""
+        return self._fields[0]
+
+    @property
+    def version(self) -> int:
+        """The version of the last event folded."""
+        return self._fields[1]
+
+    @property
+    def schema(self) -> str:
+        """Which code made it; another schema is another snapshot."""
+        return self._fields[2]
+
+    @property
+    def content_type(self) -> ContentType:  # noqa: D102 inherited
+        return "application/json" if self._fields[3] else "application/octet-stream"
+
+    @property
+    def data_bytes(self) -> bytes:  # noqa: D102 inherited
+        return self._fields[4]
+
+    def __eq__(self, other: object) -> bool:
+        return self._fields == other._fields if isinstance(other, Snapshot) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._fields)
+
+    def __repr__(self) -> str:
+        size = f"{len(self.data_bytes)} bytes of {self.content_type}"
+        return f"Snapshot({self.stream!r}, version={self.version}, schema={self.schema!r}, <{size}>)"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return restored, (Snapshot, self._fields)
+
+
+def recorded(fields: RecordedFields) -> RecordedEvent:
+    """Make a recorded event of what crossed."""
+    event = RecordedEvent.__new__(RecordedEvent)
+    object.__setattr__(event, "_fields", fields)
+    return event
+
+
+def restored(cls: type[Any], fields: tuple[Any, ...]) -> Any:
+    made = cls.__new__(cls)
+    object.__setattr__(made, "_fields", fields)
+    return made
+
+
+def _content(data: Any) -> tuple[bool, bytes]:
+    if data is _NOTHING:
+        return True, _EMPTY_OBJECT
+    if isinstance(data, bytes | bytearray | memoryview):
+        return False, bytes(data)
+    return True, encode("data", data)
+
+
+def _text(argument: str, text: str | bytes) -> bytes:
+    if isinstance(text, bytes):
+        return text
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidArgumentError(f"{argument} holds a lone surrogate", argument=argument) from error
+
+
+def _metadata(metadata: Mapping[str, Any] | str | bytes | None) -> bytes:
+    if metadata is None:
+        return _EMPTY_OBJECT
+    if isinstance(metadata, str | bytes):
+        return _text("metadata", metadata)
+    if not isinstance(metadata, Mapping):
+        raise TypeError("metadata must be a mapping, or the text of a JSON object")
+    return encode("metadata", dict(metadata))
+
+
+def _tags(tags: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(tags, str):
+        raise TypeError(f"tags takes several strings: [{tags!r}]")
+    return tuple(tags)
+
+
+def _id(id_: uuid.UUID | None) -> bytes:
+    if id_ is None:
+        return _native.new_id()
+    if not isinstance(id_, uuid.UUID):
+        raise TypeError("id must be a uuid.UUID")
+    return id_.bytes
+
+
+def _micros(moment: dt.datetime) -> int:
+    if moment.tzinfo is None:
+        raise InvalidArgumentError("recorded_at must have a time zone", argument="recorded_at")
+    return (moment - _EPOCH) // _MICROSECOND

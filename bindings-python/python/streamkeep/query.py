@@ -1,0 +1,82 @@
+"""Which events of a log are meant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple, final
+
+from streamkeep.frozen import Frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class QueryItem(NamedTuple):
+    """One alternative of a query: all four must agree; an empty one does not restrict."""
+
+    types: tuple[str, ...]
+    tags: tuple[str, ...]
+    categories: tuple[str, ...]
+    streams: tuple[str, ...]
+
+
+@final
+class Query(Frozen):
+    """Everything, or one to 64 items joined by OR.
+
+    An event is meant when its type is one of `types` AND it carries all `tags` AND its category is one of `categories` AND its
+    stream is one of `streams`; what is empty does not restrict. `Query(…) | Query(…)` means what either means.
+
+    >>> Query(types=["OrderPlaced"]) | Query(tags=["customer:7"])
+    Query(types=('OrderPlaced',)) | Query(tags=('customer:7',))
+    """
+
+    __slots__ = ("items",)
+    items: tuple[QueryItem, ...]
+
+    def __init__(
+        self,
+        *,
+        types: Iterable[str] = (),
+        tags: Iterable[str] = (),
+        categories: Iterable[str] = (),
+        streams: Iterable[str] = (),
+    ) -> None:
+        item = QueryItem(*map(_names, QueryItem._fields, (types, tags, categories, streams)))
+        self._set("items", (item,) if any(item) else ())
+
+    def __or__(self, other: Query) -> Query:
+        """Join by OR; everything stays everything."""
+        if not isinstance(other, Query):
+            return NotImplemented
+        both = Query()
+        if self.items and other.items:
+            both._set("items", self.items + other.items)
+        return both
+
+    def __eq__(self, other: object) -> bool:
+        return self.items == other.items if isinstance(other, Query) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.items)
+
+    def __repr__(self) -> str:
+        shown = [", ".join(f"{name}={names!r}" for name, names in item._asdict().items() if names) for item in self.items]
+        return " | ".join(f"Query({names})" for names in shown) or "Query()"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _of_items, (self.items,)
+
+
+def _names(argument: str, names: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(names, str):
+        raise TypeError(f"{argument} takes several strings: [{names!r}]")
+    return tuple(names)
+
+
+def _of_items(items: tuple[QueryItem, ...]) -> Query:
+    query = Query()
+    query._set("items", items)
+    return query
+
+
+EVERYTHING: Final = Query()

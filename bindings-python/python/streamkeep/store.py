@@ -1,0 +1,229 @@
+"""The store, for blocking code."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING, Self, Unpack, final
+
+from streamkeep import _native
+from streamkeep.errors import ClosedError
+from streamkeep.event import RecordedEvent, Snapshot, restored, recorded
+from streamkeep.handle import Handle, OpenOptions, crossing, imports_crossing, in_seconds, kind_of, native_options
+from streamkeep.query import EVERYTHING, Query
+from streamkeep.results import AppendResult, ImportResult, Page
+from streamkeep.version import ANY, ExpectedVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator
+    from types import TracebackType
+
+    from streamkeep._native import Cursor, RecordedFields
+    from streamkeep.event import Event, ImportEvent
+    from streamkeep.handle import Direction, Seconds, Start
+
+
+@final
+class EventStore:
+    """One open handle on one namespace of one database.
+
+    Calls block the calling thread, and only that: other threads go on, Ctrl-C interrupts. A handle may be used by many threads at once.
+    """
+
+    __slots__ = ("_handle",)
+
+    def __init__(self, handle: Handle) -> None:
+        """Use `EventStore.open`."""
+        self._handle = handle
+
+    @classmethod
+    def open(cls, url: str, **options: Unpack[OpenOptions]) -> Self:
+        """Open `memory:`, `memory:NAME`, `sqlite:PATH` or `postgres://…`; what is missing is created.
+
+        Options, each of which may stand in the URL instead: `namespace` (`default`), `create` (true), `durability` (`full`, or `relaxed`), `timeout` of an
+        operation (30 s), `poll_interval` of subscriptions (250 ms), `max_connections` (10), `insecure` (false).
+
+        `ConfigError` when URL, options or the server's set-up are not to be worked with; `UnavailableError`.
+        """
+        return cls(Handle(_native.open(None, url, **native_options(options)), kind_of(url)))
+
+    def append(
+        self,
+        stream: str,
+        events: Iterable[Event],
+        *,
+        expected: ExpectedVersion | int = ANY,
+        timeout: Seconds | None = None,
+    ) -> AppendResult:
+        """Append events to a stream: all of them or none, with consecutive versions. Acknowledged means durable.
+
+        Repeating an append of the same events is safe: what was done already answers as the first time, `repeated`. At most 10,000 events or
+        32 MiB, at least one. `timeout`, in seconds, covers all waiting.
+
+        `ConflictError`, `DuplicateEventError`, `InvalidArgumentError`, `LimitExceededError`, `UnavailableError` (look at its `outcome`), `ClosedError`.
+        """
+        return AppendResult(*self._handle.native.append(None, stream, crossing(events), expected, in_seconds(timeout)))
+
+    def import_events(self, events: Iterable[ImportEvent]) -> ImportResult:
+        """Take events recorded elsewhere, with their streams, versions, ids and times; positions are new, in the order given.
+
+        Written whole or not at all per 1,000; what is there already is passed over, so an import can be repeated and resumed.
+
+        `DuplicateEventError` when an id is known with other content, `ConflictError` when a version does not follow; else as `append`.
+        """
+        return ImportResult(*self._handle.native.import_events(None, imports_crossing(events)))
+
+    def read(
+        self,
+        stream: str,
+        *,
+        from_version: int = 1,
+        to_version: int | None = None,
+        direction: Direction = "forward",
+        limit: int | None = None,
+        timeout: Seconds | None = None,
+    ) -> Generator[RecordedEvent, None, None]:
+        """Read a stream's events in version order, both bounds included, page by page; an absent stream reads as nothing.
+
+        Whoever stops half way holds nothing. From the iteration: `InvalidArgumentError`, `UnavailableError`, `ClosedError`.
+        """
+        cursor = self._handle.native.read(stream, from_version, to_version, direction, limit, in_seconds(timeout))
+        return _events(self._handle, cursor)
+
+    def read_all(
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        query: Query = EVERYTHING,
+        direction: Direction = "forward",
+        limit: int | None = None,
+        timeout: Seconds | None = None,
+    ) -> Generator[RecordedEvent, None, None]:
+        """Read the log's events that match, in position order, both bounds excluded; a limit counts matches. Errors as `read`."""
+        cursor = self._handle.native.read_all(after, before, query.items, direction, limit, in_seconds(timeout))
+        return _events(self._handle, cursor)
+
+    def read_page(
+        self,
+        *,
+        after: int = 0,
+        query: Query = EVERYTHING,
+        limit: int | None = None,
+        timeout: Seconds | None = None,
+    ) -> Page:
+        """Read one page of the log, at most 1,000 events, and tell how far it got. Errors as `read`, and `LimitExceededError`."""
+        page = self._handle.native.read_page(None, after, query.items, limit, in_seconds(timeout))
+        return Page([recorded(fields) for fields in page[0]], page[1], page[2])
+
+    def subscribe(
+        self,
+        *,
+        query: Query = EVERYTHING,
+        start: Start | None = None,
+        after: int | None = None,
+        on_caught_up: Callable[[], object] | None = None,
+        timeout: Seconds | None = None,
+    ) -> Subscription:
+        """Follow the log: every committed event that matches, once, in position order, first what is there, then what comes.
+
+        It begins at `start`, the `beginning` unless `now`, or behind the position `after`. `on_caught_up` is called, on the iterating thread, when everything
+        was given. `timeout` ends an iteration after that long without an event. It outlives the loss of the database.
+
+        From the iteration: `InvalidArgumentError`, `CheckpointAheadError`, `CorruptError`, `ConfigError`, `ClosedError`.
+        """
+        cursor = self._handle.native.subscribe(query.items, start, after)
+        return Subscription(self._handle, cursor, on_caught_up, in_seconds(timeout))
+
+    def save_snapshot(self, snapshot: Snapshot) -> None:
+        """Save a snapshot. The same stream, schema and version again replaces; above the stream's version is an `InvalidArgumentError`."""
+        self._handle.native.save_snapshot(None, snapshot._fields)
+
+    def load_snapshot(self, stream: str, schema: str, *, at_or_before: int | None = None) -> Snapshot | None:
+        """Load the newest snapshot that can be believed, at or before a version if one is given."""
+        found = self._handle.native.load_snapshot(None, stream, schema, at_or_before)
+        return None if found is None else restored(Snapshot, found)
+
+    def head(self) -> int:
+        """Tell the position of the last committed event that is safe to read; 0 when the log is empty."""
+        return self._handle.native.head(None)
+
+    def close(self) -> None:
+        """Wait for what is in flight, then free everything. Twice is fine; any later use is a `ClosedError`."""
+        self._handle.closed = True
+        with contextlib.suppress(ClosedError):  # in a forked child, or when the interpreter ends: nothing here is this handle's any more
+            self._handle.native.close(None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_handle"):
+            self._handle.warn_if_open(self)
+
+    def __repr__(self) -> str:
+        return f"<EventStore {self._handle!r}>"
+
+
+@final
+class Subscription:
+    """The log being followed: an iterator that waits. Iterate it in one thread; `close` it from any."""
+
+    __slots__ = ("_caught_up", "_cursor", "_ended", "_events", "_handle", "_on_caught_up", "_timeout")
+
+    def __init__(self, handle: Handle, cursor: Cursor, on_caught_up: Callable[[], object] | None, timeout: float | None) -> None:
+        """Use `EventStore.subscribe`."""
+        self._handle = handle
+        self._cursor = cursor
+        self._on_caught_up = on_caught_up
+        self._timeout = timeout
+        self._events: Iterator[RecordedFields] = iter(())
+        self._caught_up = False
+        self._ended = False
+
+    def close(self) -> None:
+        """End the iteration, wherever it waits. Twice is fine."""
+        self._ended = True
+        with contextlib.suppress(ClosedError):  # ended with its process
+            self._cursor.stop()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> RecordedEvent:
+        until = None if self._timeout is None else time.monotonic() + self._timeout
+        while not self._ended:
+            self._handle.check()
+            for fields in self._events:
+                return recorded(fields)
+            if self._caught_up:
+                self._caught_up = False
+                if self._on_caught_up is not None:
+                    self._on_caught_up()
+                continue
+            left = None if until is None else max(0.0, until - time.monotonic())
+            pulled = self._cursor.next(None, left)
+            if pulled is None:
+                self._ended = True
+                break
+            events, self._caught_up = pulled
+            if not events and not self._caught_up:
+                break
+            self._events = iter(events)
+        raise StopIteration
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def _events(handle: Handle, cursor: Cursor) -> Generator[RecordedEvent, None, None]:
+    while (page := cursor.next(None)) is not None:
+        for fields in page[0]:
+            handle.check()
+            yield recorded(fields)

@@ -1,0 +1,166 @@
+//! From the runtime's threads to an asyncio loop: outcomes wait in a mailbox, and one wake-up empties it however many came meanwhile.
+//!
+//! Only the waker's thread and the loop's own thread touch Python; workers of the runtime never do.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex};
+
+use futures::FutureExt;
+use pyo3::prelude::*;
+use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
+use tokio::task::AbortHandle;
+
+use crate::engine::{Engine, Owned, locked};
+use crate::error::{Failure, Result};
+
+type Deliver = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
+
+/// The way back to one asyncio loop.
+#[pyclass(frozen, module = "streamkeep._native")]
+pub(crate) struct Bridge(Owned<Arc<Mailbox>>);
+
+/// Outcomes on their way to a loop. It holds the loop weakly: futures that wait hold it themselves.
+pub(crate) struct Mailbox {
+    event_loop: Py<PyWeakrefReference>,
+    letters: Mutex<Letters>,
+}
+
+#[derive(Default)]
+struct Letters {
+    waiting: Vec<Letter>,
+    /// A wake-up is under way and will find whatever comes until it empties the box.
+    rung: bool,
+}
+
+struct Letter {
+    future: Py<PyAny>,
+    deliver: Deliver,
+}
+
+/// A call under way: its asyncio future, and the way to let go of it.
+#[pyclass(frozen, module = "streamkeep._native")]
+pub(crate) struct Call {
+    #[pyo3(get)]
+    future: Py<PyAny>,
+    task: AbortHandle,
+}
+
+#[pymethods]
+impl Call {
+    /// Drops the call's future: what was not sent is withdrawn, what was sent runs on unheard.
+    fn abandon(&self) {
+        self.task.abort();
+    }
+}
+
+#[pymethods]
+impl Bridge {
+    #[new]
+    fn new(py: Python<'_>, event_loop: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let event_loop = PyWeakrefReference::new(event_loop)?.unbind();
+        let mailbox = Arc::new(Mailbox { event_loop, letters: Mutex::default() });
+        Ok(Self(Owned::new(Engine::current(py)?, mailbox)))
+    }
+}
+
+impl Bridge {
+    /// Starts a call whose answer comes back to the loop.
+    pub(crate) fn start<'py, T, F, C>(&self, py: Python<'py>, future: F, convert: C) -> PyResult<Bound<'py, PyAny>>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+        C: FnOnce(Python<'_>, T) -> PyResult<Py<PyAny>> + Send + 'static,
+    {
+        let mailbox = Arc::clone(self.0.get()?);
+        let engine = Arc::clone(self.0.engine());
+        let event_loop = mailbox.event_loop.bind(py).upgrade().ok_or_else(|| Failure::closed("the event loop is gone"))?;
+        let asked = event_loop.call_method0("create_future")?.unbind();
+        let answered = asked.clone_ref(py);
+        let task = self.0.engine().handle().spawn(async move {
+            let outcome = AssertUnwindSafe(future).catch_unwind().await;
+            let deliver: Deliver = Box::new(move |py| match outcome {
+                Ok(answer) => convert(py, answer?),
+                Err(panic) => Err(Failure::panicked(panic.as_ref()).into()),
+            });
+            if mailbox.put(Letter { future: answered, deliver }) {
+                engine.wake(mailbox);
+            }
+        });
+        Ok(Call { future: asked, task: task.abort_handle() }.into_pyobject(py)?.into_any())
+    }
+}
+
+impl Mailbox {
+    /// Puts a letter in. Answers whether somebody has to ring.
+    fn put(&self, letter: Letter) -> bool {
+        let mut letters = locked(&self.letters);
+        letters.waiting.push(letter);
+        !std::mem::replace(&mut letters.rung, true)
+    }
+
+    fn take(&self) -> Vec<Letter> {
+        let mut letters = locked(&self.letters);
+        letters.rung = false;
+        std::mem::take(&mut letters.waiting)
+    }
+
+    /// Makes the loop empty the mailbox. Runs on the waker's thread.
+    pub(crate) fn ring(self: Arc<Self>) {
+        let rung = Python::try_attach(|py| -> PyResult<()> {
+            if let Some(event_loop) = self.event_loop.bind(py).upgrade() {
+                if event_loop.call_method0("is_closed")?.is_truthy()? {
+                    self.take();
+                } else {
+                    event_loop.call_method1("call_soon_threadsafe", (Drain(Arc::clone(&self)),))?;
+                }
+            }
+            Ok(())
+        });
+        if let Some(Err(_closed_meanwhile)) = rung {
+            // Nobody waits on a closed loop.
+            self.take();
+        }
+    }
+}
+
+/// What a loop runs when it was rung.
+#[pyclass(frozen, module = "streamkeep._native")]
+struct Drain(Arc<Mailbox>);
+
+#[pymethods]
+impl Drain {
+    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
+        for Letter { future, deliver } in self.0.take() {
+            let future = future.bind(py);
+            // A cancelled call wants no answer; giving one would be an error.
+            if future.call_method0("done")?.is_truthy()? {
+                continue;
+            }
+            match std::panic::catch_unwind(AssertUnwindSafe(|| deliver(py))) {
+                Ok(Ok(answer)) => future.call_method1("set_result", (answer,))?,
+                Ok(Err(error)) => future.call_method1("set_exception", (error,))?,
+                Err(panic) => future.call_method1("set_exception", (PyErr::from(Failure::panicked(panic.as_ref())),))?,
+            };
+        }
+        Ok(())
+    }
+}
+
+/// Runs a call: on the calling thread, or, given a bridge, for its loop.
+pub(crate) fn run<'py, T, F, C>(py: Python<'py>, bridge: Option<&Bound<'py, Bridge>>, engine: &Engine, future: F, convert: C) -> PyResult<Bound<'py, PyAny>>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T>> + Send + 'static,
+    C: FnOnce(Python<'_>, T) -> PyResult<Py<PyAny>> + Send + 'static,
+{
+    match bridge {
+        Some(bridge) => bridge.get().start(py, future, convert),
+        None => {
+            let answer = engine.wait(py, future)?;
+            let answer =
+                std::panic::catch_unwind(AssertUnwindSafe(|| convert(py, answer))).unwrap_or_else(|panic| Err(Failure::panicked(panic.as_ref()).into()));
+            Ok(answer?.into_bound(py))
+        }
+    }
+}

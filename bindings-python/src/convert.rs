@@ -1,0 +1,196 @@
+//! Values across the boundary: tuples of text and bytes, batches at a time. Payloads stay bytes; Python decodes them when somebody looks.
+
+use std::time::Duration;
+
+use pyo3::IntoPyObjectExt;
+use pyo3::exceptions::{PyOverflowError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyBytes, PyList, PyString, PyTuple};
+use streamkeep::{Direction, Event, ExpectedVersion, ImportEvent, Payload, Query, QueryItem, RecordedEvent, Snapshot};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::error::{Failure, named};
+
+/// The longest time-out that is taken as it is: longer than any process lives, and far from where clocks overflow.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+const EVENT_FIELDS: usize = 7;
+
+/// Text of an argument, by its name.
+pub(crate) fn text(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
+    let value = value.cast::<PyString>().map_err(|_| PyTypeError::new_err(format!("{argument} must be a str")))?;
+    named(argument, value.py(), value.to_str().map(str::to_owned))
+}
+
+/// A version, position, limit or other count.
+pub(crate) fn number(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<u64> {
+    if value.is_instance_of::<PyBool>() {
+        return Err(PyTypeError::new_err(format!("{argument} must be an int, not a bool")));
+    }
+    value.extract::<u64>().map_err(|error| {
+        if error.is_instance_of::<PyOverflowError>(value.py()) {
+            return Failure::argument(argument, format!("{argument} must be from 0 to 2^64 - 1")).into();
+        }
+        PyTypeError::new_err(format!("{argument} must be an int"))
+    })
+}
+
+pub(crate) fn optional<T>(argument: &str, value: Option<&Bound<'_, PyAny>>, convert: fn(&str, &Bound<'_, PyAny>) -> PyResult<T>) -> PyResult<Option<T>> {
+    value.map(|value| convert(argument, value)).transpose()
+}
+
+/// A length of time, given in seconds.
+pub(crate) fn seconds(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<Duration> {
+    let seconds: f64 = value.extract()?;
+    if seconds.is_nan() || seconds < 0.0 {
+        return Err(Failure::argument(argument, format!("{argument} must not be negative")).into());
+    }
+    Ok(Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST).min(LONGEST))
+}
+
+pub(crate) fn direction(value: &Bound<'_, PyAny>) -> PyResult<Direction> {
+    match text("direction", value)?.as_str() {
+        "forward" => Ok(Direction::Forward),
+        "backward" => Ok(Direction::Backward),
+        _ => Err(Failure::argument("direction", "direction must be 'forward' or 'backward'").into()),
+    }
+}
+
+pub(crate) fn expected(value: &Bound<'_, PyAny>) -> PyResult<ExpectedVersion> {
+    if !value.is_instance_of::<PyString>() {
+        return number("expected", value).map(ExpectedVersion::Exact);
+    }
+    match text("expected", value)?.as_str() {
+        "any" => Ok(ExpectedVersion::Any),
+        "no-stream" => Ok(ExpectedVersion::NoStream),
+        "stream-exists" => Ok(ExpectedVersion::StreamExists),
+        _ => Err(Failure::argument("expected", "expected must be ANY, NO_STREAM, STREAM_EXISTS or a version").into()),
+    }
+}
+
+/// A query is a sequence of items, each of four sequences of names: types, tags, categories, streams.
+pub(crate) fn query(items: &Bound<'_, PyAny>) -> PyResult<Query> {
+    let lists = |lists: Bound<'_, PyAny>| -> PyResult<QueryItem> {
+        let names = |place: usize| -> PyResult<Vec<String>> { lists.get_item(place)?.try_iter()?.map(|name| text("query", &name?)).collect() };
+        Ok(QueryItem { types: names(0)?, tags: names(1)?, categories: names(2)?, streams: names(3)? })
+    };
+    Ok(Query { items: items.try_iter()?.map(|item| lists(item?)).collect::<PyResult<_>>()? })
+}
+
+/// Bytes as a payload; what says that it is JSON must at least be UTF-8.
+pub(crate) fn payload(is_json: bool, bytes: &[u8]) -> PyResult<Payload> {
+    if is_json { Ok(Payload::Json(utf8("data", bytes)?)) } else { Ok(Payload::Bytes(bytes.to_vec())) }
+}
+
+fn utf8(argument: &str, bytes: &[u8]) -> PyResult<String> {
+    let text = std::str::from_utf8(bytes).map_err(|error| Failure::argument(argument, format!("{argument} is not UTF-8: {error}")))?;
+    Ok(text.to_owned())
+}
+
+/// An event: (type, is JSON, data, metadata, tags, id, schema).
+pub(crate) fn event(fields: &Bound<'_, PyAny>) -> PyResult<Event> {
+    let fields = fields.cast::<PyTuple>()?;
+    if fields.len() != EVENT_FIELDS {
+        return Err(PyTypeError::new_err("an event has seven fields"));
+    }
+    let field = |place: usize| fields.get_item(place);
+    let data = field(2)?;
+    let schema = field(6)?;
+    Ok(Event {
+        event_type: text("type", &field(0)?)?,
+        data: payload(field(1)?.extract()?, data.cast::<PyBytes>()?.as_bytes())?,
+        metadata: utf8("metadata", field(3)?.cast::<PyBytes>()?.as_bytes())?,
+        tags: field(4)?.cast::<PyTuple>()?.iter().map(|tag| text("tag", &tag)).collect::<PyResult<_>>()?,
+        id: Uuid::from_slice(field(5)?.cast::<PyBytes>()?.as_bytes()).map_err(|_| Failure::argument("id", "an id has 16 bytes"))?,
+        schema: if schema.is_none() { None } else { Some(text("schema", &schema)?) },
+    })
+}
+
+pub(crate) fn events(batch: &Bound<'_, PyList>) -> PyResult<Vec<Event>> {
+    batch.iter().map(|fields| event(&fields)).collect()
+}
+
+/// Events to import: (stream, version, microseconds since the epoch, event).
+pub(crate) fn imports(batch: &Bound<'_, PyList>) -> PyResult<Vec<ImportEvent>> {
+    let import = |fields: Bound<'_, PyAny>| -> PyResult<ImportEvent> {
+        let (stream, version, micros, fields): (Bound<'_, PyAny>, Option<Bound<'_, PyAny>>, Option<i64>, Bound<'_, PyAny>) = fields.extract()?;
+        let recorded_at = micros.map(|micros| OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000)).transpose();
+        Ok(ImportEvent {
+            stream: text("stream", &stream)?,
+            version: optional("version", version.as_ref(), number)?,
+            recorded_at: recorded_at.map_err(|error| Failure::argument("recorded_at", error.to_string()))?,
+            event: event(&fields)?,
+        })
+    };
+    batch.iter().map(import).collect()
+}
+
+/// Makes Python's form of recorded events. Neighbours often share stream, type and metadata: what repeats is one object.
+#[derive(Default)]
+struct Recorder<'py> {
+    stream: Option<Bound<'py, PyString>>,
+    event_type: Option<Bound<'py, PyString>>,
+    metadata: Option<Bound<'py, PyBytes>>,
+}
+
+impl<'py> Recorder<'py> {
+    /// (stream, version, position, id, type, is JSON, data, metadata, tags, schema, microseconds since the epoch)
+    fn record(&mut self, py: Python<'py>, event: &RecordedEvent) -> PyResult<Bound<'py, PyAny>> {
+        let micros =
+            i64::try_from(event.recorded_at.unix_timestamp_nanos() / 1000).map_err(|_| Failure::internal("a time before or after all time".to_owned()))?;
+        let tags = PyTuple::new(py, &event.tags)?;
+        let metadata = same_bytes(&mut self.metadata, py, event.metadata.as_bytes());
+        let fields = (
+            same_text(&mut self.stream, py, &event.stream),
+            event.version,
+            event.position,
+            PyBytes::new(py, event.id.as_bytes()),
+            same_text(&mut self.event_type, py, &event.event_type),
+            event.data.as_json().is_some(),
+            PyBytes::new(py, event.data.as_bytes()),
+            metadata,
+            tags,
+            event.schema.as_deref(),
+            micros,
+        );
+        fields.into_bound_py_any(py)
+    }
+}
+
+fn same_text<'py>(last: &mut Option<Bound<'py, PyString>>, py: Python<'py>, text: &str) -> Bound<'py, PyString> {
+    match last {
+        Some(last) if last.to_str().is_ok_and(|last| last == text) => last.clone(),
+        last => last.insert(PyString::new(py, text)).clone(),
+    }
+}
+
+fn same_bytes<'py>(last: &mut Option<Bound<'py, PyBytes>>, py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyBytes> {
+    match last {
+        Some(last) if last.as_bytes() == bytes => last.clone(),
+        last => last.insert(PyBytes::new(py, bytes)).clone(),
+    }
+}
+
+pub(crate) fn recorded<'py>(py: Python<'py>, events: &[RecordedEvent]) -> PyResult<Bound<'py, PyList>> {
+    let mut recorder = Recorder::default();
+    let events: Vec<_> = events.iter().map(|event| recorder.record(py, event)).collect::<PyResult<_>>()?;
+    PyList::new(py, events)
+}
+
+/// A snapshot: (stream, version, schema, is JSON, data).
+pub(crate) fn snapshot(fields: &Bound<'_, PyAny>) -> PyResult<Snapshot> {
+    type Fields<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>, bool, Bound<'py, PyBytes>);
+    let (stream, version, schema, is_json, data): Fields<'_> = fields.extract()?;
+    Ok(Snapshot {
+        stream: text("stream", &stream)?,
+        version: number("version", &version)?,
+        schema: text("schema", &schema)?,
+        data: payload(is_json, data.as_bytes())?,
+    })
+}
+
+/// The same, on its way out.
+pub(crate) fn saved<'py>(py: Python<'py>, snapshot: &Snapshot) -> PyResult<Bound<'py, PyAny>> {
+    let data = PyBytes::new(py, snapshot.data.as_bytes());
+    (snapshot.stream.as_str(), snapshot.version, snapshot.schema.as_str(), snapshot.data.as_json().is_some(), data).into_bound_py_any(py)
+}

@@ -1,0 +1,112 @@
+//! What is pulled: the pages of a read, the batches of a subscription.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use streamkeep::{Events, RecordedEvent, Stopper, Subscription};
+
+use crate::bridge::{Bridge, run};
+use crate::convert;
+use crate::engine::{Engine, Owned, locked};
+use crate::error::{Failure, Result};
+
+/// The events of a read or a subscription, a batch at a time.
+#[pyclass(frozen, module = "streamkeep._native")]
+pub(crate) struct Cursor {
+    inner: Owned<Arc<Inner>>,
+    stopper: Owned<Option<Stopper>>,
+}
+
+struct Inner {
+    source: tokio::sync::Mutex<Source>,
+    /// What was pulled and not handed over yet: whoever asked may have been cancelled, and the next one gets it.
+    kept: Mutex<Option<Result<Option<Pulled>>>>,
+}
+
+enum Source {
+    Events(Events),
+    Subscription(Subscription),
+}
+
+#[derive(Default)]
+struct Pulled {
+    events: Vec<RecordedEvent>,
+    caught_up: bool,
+}
+
+#[pymethods]
+impl Cursor {
+    /// The next batch as (events, caught up); nothing at the end; no events and not caught up when the time was over.
+    #[pyo3(signature = (bridge, timeout=None))]
+    fn next<'py>(&self, py: Python<'py>, bridge: Option<&Bound<'py, Bridge>>, timeout: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
+        let patience = convert::optional("timeout", timeout, convert::seconds)?;
+        let inner = Arc::clone(self.inner.get()?);
+        let hand_over = Arc::clone(&inner);
+        run(py, bridge, self.inner.engine(), inner.pull(patience), move |py, late| {
+            if late {
+                return Ok((convert::recorded(py, &[])?, false).into_pyobject(py)?.into_any().unbind());
+            }
+            let pulled = locked(&hand_over.kept).take().unwrap_or_else(|| Err(Failure::internal("a batch was handed over twice".to_owned())));
+            match pulled? {
+                Some(Pulled { events, caught_up }) => Ok((convert::recorded(py, &events)?, caught_up).into_pyobject(py)?.into_any().unbind()),
+                None => Ok(py.None()),
+            }
+        })
+    }
+
+    /// Ends a subscription, from any thread; a read has nothing to end.
+    fn stop(&self) -> PyResult<()> {
+        if let Some(stopper) = self.stopper.get()? {
+            stopper.stop();
+        }
+        Ok(())
+    }
+}
+
+impl Cursor {
+    pub(crate) fn of_events(engine: &Arc<Engine>, events: Events) -> Self {
+        Self::new(engine, Source::Events(events), None)
+    }
+
+    pub(crate) fn of_subscription(engine: &Arc<Engine>, subscription: Subscription) -> Self {
+        let stopper = subscription.stopper();
+        Self::new(engine, Source::Subscription(subscription), Some(stopper))
+    }
+
+    fn new(engine: &Arc<Engine>, source: Source, stopper: Option<Stopper>) -> Self {
+        let inner = Arc::new(Inner { source: tokio::sync::Mutex::new(source), kept: Mutex::new(None) });
+        Self { inner: Owned::new(Arc::clone(engine), inner), stopper: Owned::new(Arc::clone(engine), stopper) }
+    }
+}
+
+impl Inner {
+    /// Sees to it that something is kept. Answers whether the time was over before that.
+    fn pull(self: Arc<Self>, patience: Option<Duration>) -> impl Future<Output = Result<bool>> + Send + 'static {
+        async move {
+            match patience {
+                None => self.fill().await,
+                Some(patience) => match tokio::time::timeout(patience, self.fill()).await {
+                    Ok(()) => {}
+                    Err(_elapsed) => return Ok(true),
+                },
+            }
+            Ok(false)
+        }
+    }
+
+    async fn fill(&self) {
+        let mut source = self.source.lock().await;
+        if locked(&self.kept).is_some() {
+            return;
+        }
+        let pulled = match &mut *source {
+            Source::Events(events) => events.next_page().await.map(|page| page.map(|events| Pulled { events, caught_up: false })),
+            Source::Subscription(subscription) => {
+                subscription.next_batch().await.map(|batch| batch.map(|batch| Pulled { events: batch.events, caught_up: batch.caught_up }))
+            }
+        };
+        *locked(&self.kept) = Some(pulled.map_err(Failure::from));
+    }
+}

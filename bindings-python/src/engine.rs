@@ -1,0 +1,229 @@
+//! The runtime of this process: made when it is first needed, stopped before the interpreter ends, left alone by a forked child.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::FutureExt;
+use pyo3::prelude::*;
+use tokio::runtime::{Builder, Handle, Runtime};
+
+use crate::bridge::Mailbox;
+use crate::error::{Failure, Result};
+
+/// How often a blocked caller looks for signals (Ctrl-C) and for the end of the interpreter.
+const TICK: Duration = Duration::from_millis(50);
+/// How long the end of the interpreter waits for each of: callers, the waker, the runtime.
+const PATIENCE: Duration = Duration::from_millis(1000);
+const WORKER_THREADS: &str = "STREAMKEEP_WORKER_THREADS";
+
+/// Only locked by threads attached to the interpreter, and never across a detach: whoever forks is attached too, so that a child never finds it locked.
+static ENGINE: Mutex<Option<Arc<Engine>>> = Mutex::new(None);
+
+pub(crate) struct Engine {
+    process_id: u32,
+    handle: Handle,
+    runtime: Mutex<Option<Runtime>>,
+    leaving: AtomicBool,
+    callers: Mutex<usize>,
+    no_callers: Condvar,
+    waker: Sender<Wake>,
+    waker_gone: Mutex<Receiver<()>>,
+}
+
+enum Wake {
+    Up(Arc<Mailbox>),
+    Stop,
+}
+
+impl Engine {
+    /// The engine of this process.
+    pub(crate) fn current(_attached: Python<'_>) -> Result<Arc<Self>> {
+        let mut slot = locked(&ENGINE);
+        if let Some(engine) = slot.as_ref().filter(|engine| engine.process_id == std::process::id()) {
+            engine.check()?;
+            return Ok(Arc::clone(engine));
+        }
+        let engine = Arc::new(Self::start()?);
+        if let Some(parents) = slot.replace(Arc::clone(&engine)) {
+            // Its threads do not exist in this process: nobody may wait for them, not even to drop it.
+            std::mem::forget(parents);
+        }
+        Ok(engine)
+    }
+
+    fn start() -> Result<Self> {
+        let no_threads = |cause: std::io::Error| Failure::internal(format!("no threads for the runtime: {cause}"));
+        let runtime = Builder::new_multi_thread().worker_threads(worker_threads()?).thread_name("streamkeep").enable_all().build().map_err(no_threads)?;
+        let (waker, wakes) = channel();
+        let (gone, waker_gone) = channel();
+        let wake_loops = move || {
+            while let Ok(Wake::Up(mailbox)) = wakes.recv() {
+                mailbox.ring();
+            }
+            // Nobody listens after the hook's patience ended.
+            let _ = gone.send(());
+        };
+        std::thread::Builder::new().name("streamkeep-waker".to_owned()).spawn(wake_loops).map_err(no_threads)?;
+        Ok(Self {
+            process_id: std::process::id(),
+            handle: runtime.handle().clone(),
+            runtime: Mutex::new(Some(runtime)),
+            leaving: AtomicBool::new(false),
+            callers: Mutex::new(0),
+            no_callers: Condvar::new(),
+            waker,
+            waker_gone: Mutex::new(waker_gone),
+        })
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Whether the engine can be used here and now.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.process_id != std::process::id() {
+            return Err(Failure::closed("this store was opened before the process was forked; open one in the child"));
+        }
+        if self.leaving.load(Ordering::Acquire) {
+            return Err(Failure::closed("the interpreter is ending"));
+        }
+        Ok(())
+    }
+
+    /// Asks the waker to make a loop look into its mailbox.
+    pub(crate) fn wake(&self, mailbox: Arc<Mailbox>) {
+        // It only fails after the interpreter's end began.
+        let _ = self.waker.send(Wake::Up(mailbox));
+    }
+
+    /// Waits for a future on the calling thread, detached from the interpreter, but for a look at signals now and then.
+    pub(crate) fn wait<T: Send>(&self, py: Python<'_>, future: impl Future<Output = Result<T>> + Send) -> PyResult<T> {
+        self.check()?;
+        let caller = Caller::enter(self);
+        let mut future = std::pin::pin!(AssertUnwindSafe(future).catch_unwind());
+        loop {
+            let outcome = py.detach(|| {
+                let outcome = self.handle.block_on(async { tokio::time::timeout(TICK, future.as_mut()).await });
+                if self.leaving.load(Ordering::Acquire) {
+                    caller.stay_away();
+                }
+                outcome
+            });
+            match outcome {
+                Ok(Ok(answer)) => return Ok(answer?),
+                Ok(Err(panic)) => return Err(Failure::panicked(panic.as_ref()).into()),
+                Err(_tick) => py.check_signals()?,
+            }
+        }
+    }
+
+    /// Stops the engine of this process: the hook for the end of the interpreter, which waits a bounded time.
+    pub(crate) fn stop(py: Python<'_>) {
+        let Some(engine) = locked(&ENGINE).clone().filter(|engine| engine.process_id == std::process::id()) else { return };
+        if engine.leaving.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        py.detach(|| {
+            // First those who wait inside, because the runtime's clock stops with it.
+            let callers = locked(&engine.callers);
+            drop(engine.no_callers.wait_timeout_while(callers, PATIENCE, |callers| *callers > 0));
+            if let Some(runtime) = locked(&engine.runtime).take() {
+                runtime.shutdown_timeout(PATIENCE);
+            }
+            let _ = engine.waker.send(Wake::Stop);
+            // Not heard in time: the thread waits for something of Python's, and ends with the process.
+            let _ = locked(&engine.waker_gone).recv_timeout(PATIENCE);
+        });
+    }
+}
+
+/// A thread inside a blocking call.
+struct Caller<'a>(&'a Engine);
+
+impl<'a> Caller<'a> {
+    fn enter(engine: &'a Engine) -> Self {
+        *locked(&engine.callers) += 1;
+        Self(engine)
+    }
+
+    /// Keeps a daemon thread from coming back into an interpreter that is ending, where it would be torn down in the middle of native code.
+    fn stay_away(&self) -> ! {
+        self.leave();
+        loop {
+            std::thread::park();
+        }
+    }
+
+    fn leave(&self) {
+        let mut callers = locked(&self.0.callers);
+        *callers -= 1;
+        self.0.no_callers.notify_all();
+    }
+}
+
+impl Drop for Caller<'_> {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+/// What belongs to the process that made it: a forked child can neither use it nor, at its end, touch it.
+pub(crate) struct Owned<T> {
+    engine: Arc<Engine>,
+    value: Option<T>,
+}
+
+impl<T> Owned<T> {
+    pub(crate) fn new(engine: Arc<Engine>, value: T) -> Self {
+        Self { engine, value: Some(value) }
+    }
+
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    pub(crate) fn get(&self) -> Result<&T> {
+        self.engine.check()?;
+        self.value.as_ref().ok_or_else(|| Failure::closed("it was given back"))
+    }
+}
+
+impl<T> Drop for Owned<T> {
+    fn drop(&mut self) {
+        let value = self.value.take();
+        if self.engine.process_id == std::process::id() {
+            // Inside the runtime: what a store holds may need it to end.
+            let _runtime = self.engine.handle.enter();
+            drop(value);
+        } else {
+            std::mem::forget(value);
+        }
+    }
+}
+
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without words".to_owned())
+}
+
+/// Two to four, unless the environment says otherwise.
+fn worker_threads() -> Result<usize> {
+    match std::env::var(WORKER_THREADS) {
+        Ok(text) => match text.parse() {
+            Ok(threads @ 1..=1024) => Ok(threads),
+            _ => Err(Failure::config(format!("{WORKER_THREADS} must be a number of threads from 1 to 1024"))),
+        },
+        Err(_) => Ok(std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 4))),
+    }
+}

@@ -1,0 +1,51 @@
+//! The native half of the Python package `streamkeep`: values in, call, values out. Private; its face is `python/streamkeep`.
+
+mod bridge;
+mod convert;
+mod cursor;
+mod engine;
+mod error;
+mod store;
+
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::bridge::{Bridge, Call, run};
+use crate::cursor::Cursor;
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::store::{Store, open};
+
+/// The 16 bytes of a new event id.
+#[pyfunction]
+fn new_id(py: Python<'_>) -> Bound<'_, PyBytes> {
+    PyBytes::new(py, streamkeep::new_id().as_bytes())
+}
+
+/// Stops the runtime. The hook for the interpreter's end.
+#[pyfunction]
+fn stop(py: Python<'_>) {
+    Engine::stop(py);
+}
+
+/// Panics where an operation would run, so that tests see what becomes of a bug.
+#[pyfunction]
+fn panic_inside<'py>(py: Python<'py>, bridge: Option<&Bound<'py, Bridge>>) -> PyResult<Bound<'py, PyAny>> {
+    let engine = Engine::current(py)?;
+    #[expect(clippy::panic, reason = "it is what the function is for")]
+    let panicking = async { if true { panic!("asked to") } else { Result::Ok(()) } };
+    run(py, bridge, &engine, panicking, |py, ()| Ok(py.None()))
+}
+
+#[pymodule]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<Store>()?;
+    module.add_class::<Cursor>()?;
+    module.add_class::<Bridge>()?;
+    module.add_class::<Call>()?;
+    module.add_function(wrap_pyfunction!(open, module)?)?;
+    module.add_function(wrap_pyfunction!(new_id, module)?)?;
+    module.add_function(wrap_pyfunction!(stop, module)?)?;
+    module.add_function(wrap_pyfunction!(panic_inside, module)?)
+}
