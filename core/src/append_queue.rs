@@ -149,18 +149,52 @@ impl Shared {
         }
     }
 
-    async fn send(&self, group: Vec<Waiting>) {
-        let streams = Streams { shared: self, names: group.iter().map(|waiting| waiting.request.stream.clone()).collect() };
-        let (requests, askers): (Vec<_>, Vec<_>) = group.into_iter().map(|waiting| (waiting.request, (waiting.answer, waiting._room))).unzip();
+    async fn send(self: &Arc<Self>, group: Vec<Waiting>) {
+        let mut streams = Streams { shared: self, names: group.iter().map(|waiting| waiting.request.stream.clone()).collect() };
+        let requests: Vec<AppendRequest> = group.iter().map(|waiting| waiting.request.clone()).collect();
         let answers = self.backend.append(&requests).await;
         if answers.iter().flatten().any(|appended| !appended.repeated) {
             self.hints.wake();
         }
-        for ((asker, _room), answer) in askers.into_iter().zip(answers) {
+        let mut held_up = Vec::new();
+        for (waiting, answer) in group.into_iter().zip(answers) {
+            if answer.as_ref().is_err_and(Error::is_held_up) {
+                held_up.push(waiting);
+                continue;
+            }
             // Whoever went away does not hear it; the append stands all the same.
-            let _ = asker.send(answer);
+            let _ = waiting.answer.send(answer);
+        }
+        streams.keep(&held_up);
+        drop(streams);
+        self.send_apart(held_up);
+    }
+
+    /// Sends what somebody's lock holds up, each stream by itself and outside the lanes: nobody else waits for it.
+    fn send_apart(self: &Arc<Self>, held_up: Vec<Waiting>) {
+        let mut streams: HashMap<String, Vec<Waiting>> = HashMap::new();
+        for waiting in held_up {
+            streams.entry(waiting.request.stream.clone()).or_default().push(waiting);
+        }
+        for (name, appends) in streams {
+            let shared = Arc::clone(self);
+            self.tasks.spawn_on(shared.send_one_by_one(name, appends), &self.runtime);
+        }
+    }
+
+    async fn send_one_by_one(self: Arc<Self>, stream: String, appends: Vec<Waiting>) {
+        let streams = Streams { shared: &self, names: vec![stream] };
+        for waiting in appends {
+            let answer = self.backend.append(std::slice::from_ref(&waiting.request)).await.pop();
+            if matches!(&answer, Some(Ok(appended)) if !appended.repeated) {
+                self.hints.wake();
+            }
+            let missing = || Err(Error::internal("an append alone was not answered").with_outcome(Outcome::Unknown));
+            // As above.
+            let _ = waiting.answer.send(answer.unwrap_or_else(missing));
         }
         drop(streams);
+        self.start_lane();
     }
 }
 
@@ -183,6 +217,13 @@ impl Drop for Lane<'_> {
 struct Streams<'a> {
     shared: &'a Shared,
     names: Vec<String>,
+}
+
+impl Streams<'_> {
+    /// Leaves the streams of these in flight: they go on elsewhere.
+    fn keep(&mut self, waiting: &[Waiting]) {
+        self.names.retain(|name| waiting.iter().all(|waiting| waiting.request.stream != *name));
+    }
 }
 
 impl Drop for Streams<'_> {
@@ -208,7 +249,8 @@ impl State {
                 continue;
             }
             let any = waiting.request.expected == ExpectedVersion::Any;
-            let fits_stream = !self.in_flight.contains(&waiting.request.stream) && only_any.get(&waiting.request.stream).is_none_or(|only_any| *only_any && any);
+            let fits_stream =
+                !self.in_flight.contains(&waiting.request.stream) && only_any.get(&waiting.request.stream).is_none_or(|only_any| *only_any && any);
             if !fits_stream {
                 place += 1;
                 continue;

@@ -9,6 +9,9 @@ use uuid::Uuid;
 
 use crate::version::ExpectedVersion;
 
+/// Marks the one error that never reaches a caller.
+const HELD_UP: &str = "held up";
+
 /// What every operation answers.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -143,6 +146,16 @@ impl Error {
 
     pub(crate) fn unavailable(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Unavailable, message)
+    }
+
+    /// A backend's word to the group commit: this one alone met somebody's lock, send it again in a group of its own.
+    pub(crate) fn held_up() -> Self {
+        Self::unavailable("another transaction holds up this stream").with_context(HELD_UP)
+    }
+
+    /// Whether this is [`Error::held_up`].
+    pub(crate) fn is_held_up(&self) -> bool {
+        self.0.context.as_deref() == Some(HELD_UP)
     }
 
     pub(crate) fn checkpoint_ahead(checkpoint: u64, head: u64) -> Self {

@@ -1,0 +1,217 @@
+//! The careful form: what the plain form did not take is looked at, decided in core, and written only as decided.
+//!
+//! Facts come from one snapshot; then the same statement as ever is sent with the exact heads the decision saw. Whatever changed meanwhile shows as a missing
+//! row or a violation, and everything is decided again from new facts. Nothing is held between the two trips, so a client that dies leaves nothing behind.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use sqlx::Row;
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use super::Postgres;
+use super::append::{Batch, Taken, Trouble, last_deadline};
+use super::connect::Backend;
+use super::error::{Class, Failure, unknown};
+use super::pool::Lease;
+use super::row::{bigint, event, is_shell, number};
+use crate::backend::{AppendRequest, Appended};
+use crate::decision::{Decision, Facts, KnownEvent, decide_appends, may_turn};
+use crate::error::{Error, Result};
+use crate::faults::{planted, point};
+
+/// How long a careful statement waits for a lock at a time.
+const WAIT: Duration = Duration::from_millis(500);
+/// How long one that has the gate for itself waits: everybody waits with it.
+const GATED_WAIT: Duration = Duration::from_millis(100);
+/// How many races are run again before the gate is taken: repeating alone starves.
+const FREE_REPEATS: u32 = 2;
+/// Between two looks whether an earlier attempt is over.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How a round left one append.
+enum Step {
+    Answer(Result<Appended>),
+    /// Refused, but an earlier attempt may still turn that.
+    Turning,
+    /// Others came in between.
+    Raced,
+    /// It follows another of its group.
+    Again,
+}
+
+impl Postgres {
+    /// Decides and writes appends until each is answered. `pending` are sessions that may still be running an earlier attempt at them.
+    pub(super) async fn careful(&self, group: &[AppendRequest], mut pending: Vec<Backend>) -> Vec<Result<Appended>> {
+        let mut answers: Vec<Option<Result<Appended>>> = group.iter().map(|_| None).collect();
+        let (mut repeats, mut pauses) = (0, pauses());
+        loop {
+            answer_late(group, &mut answers, &pending);
+            let open: Vec<usize> = (0..group.len()).filter(|n| answers[*n].is_none()).collect();
+            let requests: Vec<AppendRequest> = open.iter().map(|n| group[*n].clone()).collect();
+            if requests.is_empty() {
+                return answers.into_iter().flatten().collect();
+            }
+            let steps = match self.round(&requests, repeats >= FREE_REPEATS, &mut pending).await {
+                Ok(steps) => steps,
+                Err(trouble) if apart(&trouble.failure, &requests, &pending) => {
+                    Box::pin(self.one_by_one(&requests)).await.into_iter().map(Step::Answer).collect()
+                }
+                Err(trouble) => self.troubled(&requests, trouble, &mut pending),
+            };
+            let raced = steps.iter().any(|step| matches!(step, Step::Raced));
+            for (n, step) in open.into_iter().zip(steps) {
+                if let Step::Answer(answer) = step {
+                    answers[n] = Some(answer);
+                }
+            }
+            if raced {
+                repeats += 1;
+                sleep(pauses.next().unwrap_or(WAIT)).await;
+            }
+        }
+    }
+
+    /// What a round that failed as a whole means for its appends.
+    fn troubled(&self, requests: &[AppendRequest], trouble: Trouble, pending: &mut Vec<Backend>) -> Vec<Step> {
+        let class = trouble.failure.class();
+        let sent = class == Class::Unknown && trouble.backend.is_some();
+        if sent {
+            pending.extend(trouble.backend);
+        }
+        let step = |request: &AppendRequest| match class {
+            Class::Unknown if matches!(trouble.failure, Failure::Late) => Step::Answer(Err(too_late(trouble.failure.clone(), !pending.is_empty()))),
+            Class::Final => Step::Answer(Err(too_late(trouble.failure.clone(), !pending.is_empty()))),
+            Class::HeldUp if request.deadline.saturating_duration_since(Instant::now()) <= GATED_WAIT && pending.is_empty() => {
+                Step::Answer(Err(trouble.failure.clone().into()))
+            }
+            Class::Race | Class::HeldUp | Class::Again | Class::Unknown | Class::Unreached => Step::Raced,
+        };
+        requests.iter().map(step).collect()
+    }
+
+    /// One round: facts, decision, and what was decided written. With the gate nobody else writes meanwhile.
+    async fn round(&self, requests: &[AppendRequest], gated: bool, pending: &mut Vec<Backend>) -> std::result::Result<Vec<Step>, Trouble> {
+        let deadline = last_deadline(requests);
+        let mut lease = self.pool.lease(deadline).await.map_err(Trouble::unreached)?;
+        let (wait, begun) = if gated { (GATED_WAIT, lease.begin(&self.statements.lock_gate, deadline).await) } else { (WAIT, Ok(())) };
+        let steps = match begun {
+            Ok(()) => self.decide(&mut lease, requests, wait, deadline, !pending.is_empty()).await,
+            Err(failure) => Err(Trouble::unreached(failure)),
+        };
+        let steps = match steps {
+            Ok(steps) if gated => lease.commit(deadline).await.map(|()| steps).map_err(|failure| Trouble::of(&lease, failure))?,
+            Ok(steps) => steps,
+            Err(trouble) if gated => {
+                lease.roll_back(deadline).await;
+                return Err(trouble);
+            }
+            Err(trouble) => return Err(trouble),
+        };
+        if steps.iter().any(|step| matches!(step, Step::Turning)) && !planted("postgres-refusal-too-early") {
+            // A refusal that could turn counts only when nobody can turn it any more; then everything is looked at again.
+            self.end_all(&mut lease, pending, deadline).await.map_err(Trouble::unreached)?;
+        }
+        Ok(steps)
+    }
+
+    async fn decide(
+        &self,
+        lease: &mut Lease,
+        requests: &[AppendRequest],
+        wait: Duration,
+        deadline: Instant,
+        pending: bool,
+    ) -> std::result::Result<Vec<Step>, Trouble> {
+        let streams: Vec<&str> = requests.iter().map(|request| request.stream.as_str()).collect();
+        let ids: Vec<Uuid> = requests.iter().flat_map(|request| request.events.iter().map(|event| event.id)).collect();
+        let facts = self.facts(lease, &streams, &ids, deadline).await.map_err(Trouble::unreached)?;
+        point("postgres-between-facts-and-insert").await;
+        let decisions = decide_appends(requests, &facts);
+        let writes = requests.iter().zip(&decisions).filter(|(_, decision)| matches!(decision, Decision::Write { .. }));
+        let heads = writes.map(|(request, _)| (request, bigint(facts.heads.get(&request.stream).copied().unwrap_or(0))));
+        let batch = Batch::new(heads);
+        let taken =
+            if batch.is_empty() { Taken::new() } else { self.insert(lease, &batch, wait, deadline).await.map_err(|failure| Trouble::of(lease, failure))? };
+        let mut taken = taken.into_iter();
+        let step = |(request, decision): (&AppendRequest, Decision)| match decision {
+            Decision::Write { .. } => taken.next().flatten().map_or(Step::Raced, |appended| Step::Answer(Ok(appended))),
+            Decision::Repeated(appended) => Step::Answer(Ok(appended)),
+            Decision::Refuse(error) if pending && may_turn(request, &error) && !planted("postgres-refusal-too-early") => Step::Turning,
+            Decision::Refuse(error) => Step::Answer(Err(error)),
+            Decision::Again => Step::Again,
+        };
+        Ok(requests.iter().zip(decisions).map(step).collect())
+    }
+
+    /// Which of the ids are known, with what they hold, and where the streams stand: one statement, one snapshot.
+    pub(super) async fn facts(&self, lease: &mut Lease, streams: &[&str], ids: &[Uuid], deadline: Instant) -> std::result::Result<Facts, Failure> {
+        let streams: Vec<&str> = streams.iter().copied().collect::<HashSet<_>>().into_iter().collect();
+        let query = sqlx::query(self.statements.facts.clone()).bind(streams).bind(ids);
+        read_facts(&lease.fetch(query, deadline).await?)
+    }
+
+    /// Ends earlier attempts, or waits until they have ended, so that what is seen from now on stays.
+    pub(super) async fn end_all(&self, lease: &mut Lease, pending: &mut Vec<Backend>, deadline: Instant) -> std::result::Result<(), Failure> {
+        while let Some(backend) = pending.last() {
+            let end = sqlx::query(self.statements.end.clone()).bind(backend.pid).bind(&backend.started);
+            match lease.fetch(end, deadline).await {
+                // Not allowed to: then it is outwaited.
+                Ok(_) | Err(Failure::Refused { .. }) => {}
+                Err(failure) => return Err(failure),
+            }
+            while self.lives(lease, backend, deadline).await? {
+                sleep(LOOK).await;
+            }
+            pending.pop();
+        }
+        Ok(())
+    }
+
+    async fn lives(&self, lease: &mut Lease, backend: &Backend, deadline: Instant) -> std::result::Result<bool, Failure> {
+        let look = sqlx::query(self.statements.ended.clone()).bind(backend.pid).bind(&backend.started);
+        let rows = lease.fetch(look, deadline).await?;
+        Ok(rows.first().map(|row| row.try_get::<i64, _>(0)).transpose()?.is_none_or(|count| count > 0))
+    }
+}
+
+/// Whether appends are better off each by itself: one of them is refused for its values, or only some meet a lock. Not while an earlier attempt at them may run.
+fn apart(failure: &Failure, requests: &[AppendRequest], pending: &[Backend]) -> bool {
+    let alone = requests.len() == 1 || !pending.is_empty();
+    !alone && matches!(failure, Failure::Refused { .. }) && matches!(failure.class(), Class::HeldUp | Class::Final)
+}
+
+fn answer_late(group: &[AppendRequest], answers: &mut [Option<Result<Appended>>], pending: &[Backend]) {
+    let now = Instant::now();
+    for (request, answer) in group.iter().zip(answers) {
+        if answer.is_none() && request.deadline <= now {
+            *answer = Some(Err(too_late(Failure::Late, !pending.is_empty())));
+        }
+    }
+}
+
+fn too_late(failure: Failure, pending: bool) -> Error {
+    if pending { unknown(failure) } else { failure.into() }
+}
+
+/// Reads the facts' rows: a row without a position is a head.
+pub(super) fn read_facts(rows: &[sqlx::postgres::PgRow]) -> std::result::Result<Facts, Failure> {
+    let mut facts = Facts::default();
+    for row in rows {
+        let (stream, version): (String, u64) = (row.try_get(1)?, number(row, 2)?);
+        if row.try_get::<Option<i64>, _>(0)?.is_none() {
+            facts.heads.insert(stream, version);
+            continue;
+        }
+        let content = if is_shell(row, 0)? { None } else { Some(Box::new(event(row, 0)?)) };
+        facts.known.insert(row.try_get(3)?, KnownEvent { stream, version, position: number(row, 0)?, content });
+    }
+    Ok(facts)
+}
+
+/// How repeats are spaced: soon at first, with jitter, so that rivals do not meet again.
+pub(super) fn pauses() -> ExponentialBackoff {
+    ExponentialBuilder::default().with_min_delay(Duration::from_millis(2)).with_max_delay(Duration::from_millis(500)).without_max_times().with_jitter().build()
+}

@@ -1,0 +1,152 @@
+//! What goes wrong with the server, and what it means to a caller.
+
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
+use thiserror::Error;
+
+use super::names::{ID_KEY, POSITION_KEY, VERSION_KEY};
+use crate::error::{Error, Outcome};
+
+/// Everything that can go wrong between here and the server.
+#[derive(Clone, Debug, Error)]
+pub(super) enum Failure {
+    /// The deadline passed. What was sent may still run.
+    #[error("the deadline passed")]
+    Late,
+    /// The connection is gone, or cannot be trusted any more. What was sent may still run.
+    #[error("the connection was lost: {0}")]
+    Lost(String),
+    /// There is no connection: nothing was sent.
+    #[error("no connection: {0}")]
+    Unreached(String),
+    /// The server answered with an error, and what was sent is undone.
+    #[error("the server refused: {message} ({code})")]
+    Refused { code: String, constraint: Option<String>, message: String },
+    /// The server, or what is set up in it, is not one to work with.
+    #[error("{0}")]
+    Setup(String),
+    /// An answer could not be read.
+    #[error("an answer of the server could not be read: {0}")]
+    Unreadable(String),
+    /// The pool was closed.
+    #[error("the store is closed")]
+    Closed,
+    /// A bug here.
+    #[error("{0}")]
+    Bug(String),
+}
+
+/// What a failure asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// Another append was first, or the ids are known: decide again.
+    Race,
+    /// Somebody's transaction holds a lock.
+    HeldUp,
+    /// Run it again, after a pause.
+    Again,
+    /// It may have been done all the same.
+    Unknown,
+    /// Nothing was sent; perhaps later.
+    Unreached,
+    /// It cannot be done.
+    Final,
+}
+
+impl Failure {
+    pub(super) fn class(&self) -> Class {
+        match self {
+            Self::Late | Self::Lost(_) | Self::Unreadable(_) => Class::Unknown,
+            Self::Unreached(_) => Class::Unreached,
+            Self::Setup(_) | Self::Closed | Self::Bug(_) => Class::Final,
+            Self::Refused { code, constraint, .. } => match (code.as_str(), constraint.as_deref()) {
+                ("23505", Some(VERSION_KEY | ID_KEY)) => Class::Race,
+                ("55P03", _) => Class::HeldUp,
+                // Serialization, deadlock, a plan made for an older table, a query cancelled by hand, a server that became a standby.
+                ("40001" | "40P01" | "0A000" | "57014" | "25006", _) => Class::Again,
+                _ => Class::Final,
+            },
+        }
+    }
+
+    /// Whether the connection has to be closed after it.
+    pub(super) fn spoils(&self) -> bool {
+        match self {
+            Self::Refused { code, .. } => matches!(code.as_str(), "0A000" | "25006" | "25P02"),
+            _ => true,
+        }
+    }
+
+    /// The same failure, on the way to a connection: whatever it is, nothing was sent.
+    pub(super) fn before_sending(self) -> Self {
+        match self {
+            Self::Lost(message) | Self::Unreadable(message) => Self::Unreached(message),
+            Self::Late => Self::Unreached("the deadline passed".to_owned()),
+            // The server is full, starting or stopping.
+            Self::Refused { code, message, .. } if matches!(code.get(..2), Some("53" | "57" | "08")) => Self::Unreached(message),
+            Self::Refused { code, message, .. } => Self::Setup(format!("the server refuses the connection: {message} ({code})")),
+            other => other,
+        }
+    }
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Database(database) => match database.try_downcast::<PgDatabaseError>() {
+                Ok(refusal) => refused(&refusal),
+                Err(other) => Self::Lost(other.to_string()),
+            },
+            sqlx::Error::Configuration(_) => Self::Setup("the connection's settings are wrong".to_owned()),
+            sqlx::Error::Tls(cause) => Self::Setup(format!("TLS: {cause}")),
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnIndexOutOfBounds { .. } | sqlx::Error::RowNotFound => {
+                Self::Unreadable(error.to_string())
+            }
+            sqlx::Error::Encode(cause) => Self::Bug(format!("a parameter could not be written: {cause}")),
+            other => Self::Lost(other.to_string()),
+        }
+    }
+}
+
+/// The message names no values; the detail, which may, is left out.
+fn refused(refusal: &PgDatabaseError) -> Failure {
+    let (code, message) = (refusal.code().to_owned(), refusal.message().to_owned());
+    let ends_session = matches!(refusal.severity(), PgSeverity::Fatal | PgSeverity::Panic);
+    // Refused at the door: the session never began, so nothing was sent.
+    let at_the_door = matches!(code.get(..2), Some("28" | "3D"));
+    if ends_session && !at_the_door && !matches!(code.get(..2), Some("53")) && code != "57P03" && code != "42501" {
+        return Failure::Lost(format!("{message} ({code})"));
+    }
+    Failure::Refused { code, constraint: refusal.constraint().map(str::to_owned), message }
+}
+
+/// For whoever only reads, or wrote nothing: what is known of a write is said by whoever sent it.
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        let message = failure.to_string();
+        let error = match &failure {
+            Failure::Late | Failure::Lost(_) | Failure::Unreached(_) => Self::unavailable(message),
+            Failure::Setup(_) => Self::config(message),
+            Failure::Unreadable(_) => return Self::corrupt("an answer of the database", message),
+            Failure::Closed => return Self::closed(),
+            // Found after the fact: what was to be written may stand.
+            Failure::Bug(_) => return Self::internal(message).with_outcome(Outcome::Unknown),
+            Failure::Refused { code, constraint, .. } => match (code.as_str(), constraint.as_deref()) {
+                ("23505", Some(POSITION_KEY)) => {
+                    Self::config("the sequence of positions lies below the log's head: open the store again, which says how to mend it")
+                }
+                ("3F000" | "42P01" | "42703" | "42883" | "42501" | "28000" | "28P01" | "3D000", _) => Self::config(message),
+                ("55P03", _) => Self::unavailable(format!("{message}: another transaction holds up this stream")),
+                ("40001" | "40P01" | "0A000" | "57014" | "25006" | "25P04", _) => Self::unavailable(message),
+                (code, _) if matches!(code.get(..2), Some("53" | "57" | "58" | "08")) => Self::unavailable(message),
+                (code, _) if code.starts_with("22") => Self::invalid_argument("events", message),
+                _ => Self::internal(message),
+            },
+        };
+        error.with_cause(failure)
+    }
+}
+
+/// The error of a write that may have been done.
+pub(super) fn unknown(failure: Failure) -> Error {
+    Error::from(failure).with_outcome(Outcome::Unknown)
+}

@@ -1,0 +1,115 @@
+//! Importing: whole or not at all, as decided.
+
+use time::OffsetDateTime;
+
+use super::Postgres;
+use super::append::Trouble;
+use super::careful::pauses;
+use super::connect::Backend;
+use super::error::{Class, Failure, unknown};
+use super::names::safe;
+use super::pool::Lease;
+use super::row::{Rows, bigint, written};
+use crate::backend::{ImportRequest, Imported};
+use crate::decision::{Facts, ImportDecision, decide_import};
+use crate::error::{Error, Result};
+
+use tokio::time::{Instant, sleep};
+
+/// How long the statement waits for a lock at a time.
+const WAIT_MS: u64 = 500;
+
+impl Postgres {
+    /// Decides and writes until it is done or refused; a refusal counts when no earlier attempt can turn it any more.
+    pub(super) async fn import_whole(&self, request: &ImportRequest) -> Result<Imported> {
+        let (mut pending, mut pauses): (Vec<Backend>, _) = (Vec::new(), pauses());
+        loop {
+            let failure = match self.import_once(request, &mut pending).await {
+                Ok(Some(answer)) => return answer,
+                Ok(None) => continue,
+                Err(trouble) => {
+                    if trouble.failure.class() == Class::Unknown {
+                        pending.extend(trouble.backend);
+                    }
+                    trouble.failure
+                }
+            };
+            let last = Instant::now() >= request.deadline || failure.class() == Class::Final;
+            if last && pending.is_empty() {
+                return Err(failure.into());
+            }
+            if last {
+                return Err(unknown(failure));
+            }
+            sleep(pauses.next().unwrap_or_default()).await;
+        }
+    }
+
+    /// One try. Nothing when an earlier attempt had to be ended first.
+    async fn import_once(&self, request: &ImportRequest, pending: &mut Vec<Backend>) -> std::result::Result<Option<Result<Imported>>, Trouble> {
+        let deadline = request.deadline;
+        let mut lease = self.pool.lease(deadline).await.map_err(Trouble::unreached)?;
+        let streams: Vec<&str> = request.events.iter().map(|import| import.stream.as_str()).collect();
+        let ids: Vec<_> = request.events.iter().map(|import| import.event.id).collect();
+        let facts = self.facts(&mut lease, &streams, &ids, deadline).await.map_err(Trouble::unreached)?;
+        let decisions = match decide_import(&request.events, &facts) {
+            Ok(decisions) => decisions,
+            Err(_) if !pending.is_empty() => {
+                self.end_all(&mut lease, pending, deadline).await.map_err(Trouble::unreached)?;
+                return Ok(None);
+            }
+            Err(refusal) => return Ok(Some(Err(refusal))),
+        };
+        let rows = rows(request, &decisions, &facts);
+        let last_written = if rows.len() == 0 { None } else { Some(self.import_rows(&mut lease, &rows, deadline).await?) };
+        let total = u64::try_from(decisions.len()).unwrap_or(u64::MAX);
+        let imported = u64::try_from(rows.len()).unwrap_or(u64::MAX);
+        let position = match decisions.last() {
+            Some(ImportDecision::PassOver { position }) => Some(*position),
+            Some(ImportDecision::Write { .. }) => last_written,
+            None => Some(0),
+        };
+        let missing = || Error::internal("an import was written without an answer");
+        Ok(Some(position.ok_or_else(missing).map(|position| Imported { imported, passed_over: total - imported, position })))
+    }
+
+    /// Writes the rows in a transaction, because a statement that misses some of them must not stand. Answers the last one's position.
+    async fn import_rows(&self, lease: &mut Lease, rows: &Rows<'_>, deadline: Instant) -> std::result::Result<u64, Trouble> {
+        let begin = safe("begin isolation level read committed".to_owned());
+        let inserted = match lease.begin(&begin, deadline).await {
+            Ok(()) => lease.fetch(rows.bind(self.statement(rows), WAIT_MS.to_string()), deadline).await.and_then(|answer| written(&answer)),
+            Err(failure) => Err(failure),
+        };
+        match inserted {
+            Ok(written) if written.len() == rows.len() => {
+                lease.commit(deadline).await.map_err(|failure| Trouble::of(lease, failure))?;
+                Ok(written.last().map_or(0, |row| row.position))
+            }
+            Ok(_) => {
+                lease.roll_back(deadline).await;
+                Err(Trouble::unreached(Failure::Unreached("others wrote to the same streams".to_owned())))
+            }
+            Err(failure) => {
+                lease.roll_back(deadline).await;
+                // Nothing was committed, and nothing can be without this session's own word.
+                Err(Trouble::unreached(failure))
+            }
+        }
+    }
+}
+
+/// The rows to write, in the order given, each with the head that the decision saw.
+fn rows<'a>(request: &'a ImportRequest, decisions: &[ImportDecision], facts: &Facts) -> Rows<'a> {
+    let mut rows = Rows::default();
+    for (import, decision) in request.events.iter().zip(decisions) {
+        if let ImportDecision::Write { version } = decision {
+            let head = facts.heads.get(&import.stream).copied().unwrap_or(0);
+            rows.push(&import.stream, version.saturating_sub(head), bigint(head), &import.event, import.recorded_at.map(utc));
+        }
+    }
+    rows
+}
+
+fn utc(time: OffsetDateTime) -> OffsetDateTime {
+    time.to_offset(time::UtcOffset::UTC)
+}

@@ -1,0 +1,334 @@
+//! Every name and every text of SQL, composed in this one place.
+//!
+//! What varies in a text is the namespace's name, which passed its rule, numbers, and constant pieces from this module. Values of users travel as parameters alone.
+
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+
+use super::connect::Identity;
+use crate::faults::planted;
+use crate::store::Durability;
+use crate::stream::check_namespace;
+
+/// The schema that every database with a store in it has.
+pub(super) const REGISTRY: &str = "streamkeep";
+/// Unique constraints, by which a violation is told from another.
+pub(super) const POSITION_KEY: &str = "events_position";
+pub(super) const VERSION_KEY: &str = "events_stream_version";
+pub(super) const ID_KEY: &str = "events_id";
+/// Joins an event's tags into one text: tags have no control characters.
+pub(super) const TAG_SEPARATOR: char = '\u{1f}';
+
+/// What stands in the place of an expected version: whatever it is.
+pub(super) const EXPECT_ANY: i64 = -1;
+/// What stands in the place of an expected version: at least 1.
+pub(super) const EXPECT_EXISTS: i64 = -2;
+
+/// The columns of an event, in the order in which [`super::row::event`] reads them.
+const COLUMNS: &str = "position, stream, version, id, type, schema, tags, data, data_bytes, metadata, recorded_at";
+
+/// Declares a text safe: the one place that does.
+pub(super) fn safe(text: String) -> SqlStr {
+    AssertSqlSafe(std::sync::Arc::<str>::from(text)).into_sql_str()
+}
+
+/// The lock class of a namespace: announcements of positions stand under it, the gate under the class + 2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LockClass(pub(super) i32);
+
+impl LockClass {
+    /// Under which all appends of a namespace stand together, and one that repeated in vain stands alone.
+    pub(super) const fn gate(self) -> i32 {
+        self.0 + 2
+    }
+}
+
+/// The names of a namespace.
+#[derive(Clone, Debug)]
+pub(super) struct Names {
+    pub(super) namespace: String,
+    pub(super) schema: String,
+}
+
+impl Names {
+    pub(super) fn new(namespace: &str) -> crate::error::Result<Self> {
+        check_namespace(namespace)?;
+        Ok(Self { namespace: namespace.to_owned(), schema: format!("streamkeep_{namespace}") })
+    }
+
+    pub(super) fn events(&self) -> String {
+        format!("{}.events", self.schema)
+    }
+
+    pub(super) fn tags(&self) -> String {
+        format!("{}.tags", self.schema)
+    }
+
+    pub(super) fn snapshots(&self) -> String {
+        format!("{}.snapshots", self.schema)
+    }
+
+    pub(super) fn sequence(&self) -> String {
+        format!("'{}.positions'::regclass", self.schema)
+    }
+
+    /// The one way to ask for the sequence's last value: its own `last_value` shows values that nobody has drawn.
+    pub(super) fn last_value(&self) -> String {
+        if planted("postgres-last-value") {
+            return format!("(select last_value from {}.positions)", self.schema);
+        }
+        format!("coalesce(pg_sequence_last_value({}), 0)", self.sequence())
+    }
+}
+
+/// The statements of a namespace, prepared once a connection.
+#[derive(Debug)]
+pub(super) struct Statements {
+    pub(super) append: SqlStr,
+    pub(super) append_tagged: SqlStr,
+    pub(super) append_within: SqlStr,
+    pub(super) append_within_tagged: SqlStr,
+    pub(super) facts: SqlStr,
+    pub(super) lock_gate: SqlStr,
+    pub(super) change_mark: SqlStr,
+    pub(super) head: SqlStr,
+    pub(super) stream_forward: SqlStr,
+    pub(super) stream_backward: SqlStr,
+    pub(super) save_snapshot: SqlStr,
+    pub(super) load_snapshot: SqlStr,
+    pub(super) announce: SqlStr,
+    pub(super) ended: SqlStr,
+    pub(super) end: SqlStr,
+}
+
+impl Statements {
+    pub(super) fn new(names: &Names, identity: &Identity, durability: Durability) -> Self {
+        let (snapshots, class) = (names.snapshots(), identity.class);
+        let (own, within) = (announced(names, class), "select $1::bigint as floor".to_owned());
+        Self {
+            append: safe(append(names, class, &own, false)),
+            append_tagged: safe(append(names, class, &own, true)),
+            append_within: safe(append(names, class, &within, false)),
+            append_within_tagged: safe(append(names, class, &within, true)),
+            facts: safe(facts(names)),
+            // Each its own statement: a lock and what it guards never share a snapshot.
+            lock_gate: safe(format!("begin isolation level read committed; set local lock_timeout = 100; select pg_advisory_xact_lock({}, 0)", class.gate())),
+            change_mark: safe(format!("select {}", names.last_value())),
+            head: safe(format!("select position from {} where position <= $1 order by position desc limit 1", names.events())),
+            stream_forward: safe(stream_page(names, "")),
+            stream_backward: safe(stream_page(names, "desc")),
+            save_snapshot: safe(format!(
+                "insert into {snapshots} as s (stream, schema, version, event_id, checksum, data, data_bytes) values ($1, $2, $3, $4, $5, $6::json, $7) \
+                 on conflict (stream, schema, version) do update \
+                 set event_id = excluded.event_id, checksum = excluded.checksum, data = excluded.data, data_bytes = excluded.data_bytes, saved_at = now()"
+            )),
+            load_snapshot: safe(format!(
+                "select version, event_id, checksum, data, data_bytes from {snapshots} where stream = $1 and schema = $2 and version <= $3 \
+                 order by version desc limit 1"
+            )),
+            announce: safe(announce_once(names, identity, durability)),
+            ended: safe("select count(*) from pg_stat_activity where pid = $1 and backend_start = $2::timestamptz".to_owned()),
+            // Not while it waits for a standby: cut short there, the commit would stand without being durable everywhere.
+            end: safe(
+                "select pg_terminate_backend(pid) from pg_stat_activity \
+                 where pid = $1 and backend_start = $2::timestamptz and wait_event is distinct from 'SyncRep'"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+/// A position's low 32 bits as the signed number that a lock's key is.
+fn key(position: &str) -> String {
+    format!("((({position} + 2147483648) & 4294967295) - 2147483648)::int")
+}
+
+fn announcement(class: LockClass, floor: &str) -> String {
+    format!("pg_advisory_xact_lock_shared({}, {})", class.0, key(floor))
+}
+
+/// The announcement of a statement that is its own transaction. Each subquery feeds the next, so that the time limit stands before the first wait, and the
+/// floor is read before it is announced.
+fn announced(names: &Names, class: LockClass) -> String {
+    let late = planted("postgres-unannounced") || planted("postgres-announce-after-draw");
+    let announcement = if late { "null".to_owned() } else { announcement(class, "l.floor") };
+    format!(
+        "select l.floor, {announcement} as announced from (select {last_value} as floor from \
+         (select set_config('lock_timeout', $1, true), pg_advisory_xact_lock_shared({gate}, 0) offset 0) as gate offset 0) as l",
+        last_value = names.last_value(),
+        gate = class.gate(),
+    )
+}
+
+/// The append as one statement: announce, then draw and insert what holds its expectation.
+///
+/// Its snapshot is older than its announcement, which is sound: a head that has moved meanwhile meets the unique index. Positions are drawn after the sort, in
+/// the order of the rows.
+fn append(names: &Names, class: LockClass, announced: &str, tagged: bool) -> String {
+    let (events, sequence, last_value) = (names.events(), names.sequence(), names.last_value());
+    let late = if planted("postgres-announce-after-draw") { format!(", {}", self::announcement(class, &last_value)) } else { String::new() };
+    let tags = if tagged {
+        format!(
+            ", g as (insert into {} (tag, position) select distinct u.tag, w.position from w cross join lateral unnest(w.tags) as u(tag) order by 1, 2)",
+            names.tags()
+        )
+    } else {
+        String::new()
+    };
+    let returned_tags = if tagged { ", w.tags" } else { "" };
+    format!(
+        "with a as materialized ({announced}), \
+         w as (insert into {events} as w (position, stream, version, id, type, schema, tags, data, data_bytes, metadata, recorded_at, size) \
+         select nextval({sequence}), t.stream, coalesce(h.version, 0) + t.n, t.id, t.type, t.schema, string_to_array(t.tags, chr(31)), \
+         t.data::json, t.data_bytes, t.metadata::json, coalesce(t.recorded_at, statement_timestamp()), t.size \
+         from a, unnest($2::text[], $3::bigint[], $4::bigint[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bytea[], $11::text[], \
+         $12::timestamptz[], $13::int[]) with ordinality as t(stream, n, expected, id, type, schema, tags, data, data_bytes, metadata, recorded_at, size, o) \
+         left join lateral (select e.version from {events} as e where e.stream = t.stream order by e.version desc limit 1) as h on true \
+         where t.expected = {EXPECT_ANY} or (t.expected = {EXPECT_EXISTS} and h.version is not null) or t.expected = coalesce(h.version, 0) \
+         order by t.o returning w.stream, w.version, w.position{returned_tags}){tags} \
+         select w.stream, w.version, w.position, a.floor{late} from w, a"
+    )
+}
+
+/// The facts of a decision, from one snapshot: the heads of streams, as rows without a position, and every known event among the ids.
+fn facts(names: &Names) -> String {
+    let events = names.events();
+    format!(
+        "select null::bigint as position, s.stream, h.version, null::uuid as id, null::text as type, null::text as schema, null::text[] as tags, \
+         null::json as data, null::bytea as data_bytes, null::json as metadata, null::timestamptz as recorded_at \
+         from unnest($1::text[]) as s(stream) \
+         cross join lateral (select e.version from {events} as e where e.stream = s.stream order by e.version desc limit 1) as h \
+         union all select {COLUMNS} from {events} where id = any($2::uuid[])"
+    )
+}
+
+/// Announces once a transaction. A setting of the transaction remembers the floor; it rolls back with the lock to a savepoint. Says too whether the transaction
+/// is one on this namespace, and sees to the durability of its commit.
+fn announce_once(names: &Names, identity: &Identity, durability: Durability) -> String {
+    let setting = format!("streamkeep.announced_{}", names.namespace);
+    let announcement = announcement(identity.class, "l.floor");
+    let durable = match durability {
+        Durability::Full => {
+            "case when current_setting('synchronous_commit') in ('off', 'local', 'remote_write') then set_config('synchronous_commit', 'on', true) end"
+        }
+        Durability::Relaxed => "null::text",
+    };
+    let remembered = if planted("postgres-savepoint-forgets") {
+        // A session's own lock outlives a savepoint.
+        let kept = format!("locktype = 'advisory' and classid = {} and mode = 'ShareLock' and pid = pg_backend_pid()", identity.class.0 + 3);
+        format!(
+            "(select 0 from pg_locks where {kept}), (select nullif(count(*), 1) from (select pg_advisory_lock_shared({}, 0) offset 0) as s)",
+            identity.class.0 + 3
+        )
+    } else {
+        format!("nullif(current_setting('{setting}', true), '')::bigint")
+    };
+    format!(
+        "select current_setting('transaction_isolation'), coalesce({remembered}, (select n.floor from \
+         (select l.floor, {announcement}, set_config('{setting}', l.floor::text, true) from (select {last_value} as floor offset 0) as l offset 0) as n)), \
+         (select r.epoch = '{epoch}' from {REGISTRY}.namespaces as r where r.name = '{namespace}'), {durable}",
+        last_value = names.last_value(),
+        epoch = identity.epoch,
+        namespace = names.namespace,
+    )
+}
+
+/// The columns of a page of `p`: what does not fit any more comes without its content, so that memory stays bounded.
+const PAGE_COLUMNS: &str = "p.position, p.stream, p.version, p.id, p.type, p.schema, case when p.fits then p.tags end, case when p.fits then p.data end, \
+                            case when p.fits then p.data_bytes end, case when p.fits then p.metadata end, p.recorded_at, p.fits";
+
+/// Rows with a running sum of their sizes; the first always fits.
+fn sized(order: &str, bytes: &str, rows: &str) -> String {
+    format!(
+        "select {COLUMNS}, r.total <= {bytes} or r.total = r.size as fits from \
+         (select e.*, sum(e.size) over (order by {order} rows unbounded preceding) as total from ({rows}) as e) as r"
+    )
+}
+
+fn stream_page(names: &Names, direction: &str) -> String {
+    let rows = format!("select {COLUMNS}, size from {} where stream = $1 and version between $2 and $3 order by version {direction} limit $4", names.events());
+    let sized = sized(&format!("version {direction}"), "$5", &rows);
+    format!("select {PAGE_COLUMNS} from ({sized}) as p order by p.version {direction}")
+}
+
+/// The lowest floors, and the sequence's last value before them: two statements in one trip, in this order. Neither reads by a snapshot.
+pub(super) fn horizon(names: &Names, class: LockClass, database: u32) -> SqlStr {
+    safe(format!(
+        "select {}; select objid::bigint from pg_locks where locktype = 'advisory' and database = {database} and classid = {} and objsubid = 2 \
+         and mode = 'ShareLock' and granted",
+        names.last_value(),
+        class.0,
+    ))
+}
+
+/// A page of the log: `$1` exclusive to `$2` inclusive, at most `$3` events and `$4` bytes.
+///
+/// Always at least one row, which says first how far the page looked (`until`), the farthest event within that (`seen`) and the highest event up to `$2`.
+pub(super) fn log_page(names: &Names, backward: bool, look: &Look) -> SqlStr {
+    let events = names.events();
+    let (direction, back) = if backward { ("desc", "") } else { ("", "desc") };
+    let until = look.until(names, backward);
+    let within = if backward { "e.position >= f.until and e.position <= $2" } else { "e.position > $1 and e.position <= f.until" };
+    let rows = format!("select {COLUMNS}, size from {events} as e where {within} {} order by position {direction} limit $3", look.condition());
+    let sized = sized(&format!("position {direction}"), "$4", &rows);
+    safe(format!(
+        "with {candidates} f as materialized (select b.until, \
+         (select e.position from {events} as e where {seen} order by e.position {back} limit 1) as seen, \
+         (select e.position from {events} as e where e.position <= $2 order by e.position desc limit 1) as head from (select {until} as until) as b) \
+         select f.until, f.seen, f.head, {PAGE_COLUMNS} from f left join lateral ({sized}) as p on true order by p.position {direction}",
+        candidates = look.candidates(names, backward),
+        seen = within.replace("f.until", "b.until"),
+    ))
+}
+
+/// How a page of the log finds what matches.
+#[derive(Debug, Default)]
+pub(super) struct Look {
+    /// What matches, over `e`; empty for everything.
+    pub(super) matching: String,
+    /// The parameters that are each the first tag of an item, when every item has one: their index ranges are the candidates.
+    pub(super) tags: Vec<usize>,
+    /// The most events, or candidates of a tag, one page looks at.
+    pub(super) bound: u64,
+}
+
+impl Look {
+    fn until(&self, names: &Names, backward: bool) -> String {
+        let (end, pick, sign, order) = if backward { ("($1::bigint + 1)", "greatest", "-", "desc") } else { ("$2::bigint", "least", "+", "") };
+        if self.matching.is_empty() {
+            return end.to_owned();
+        }
+        if self.tags.is_empty() {
+            let step = self.bound.saturating_sub(1);
+            let first =
+                format!("(select e.position from {} as e where e.position > $1 and e.position <= $2 order by e.position {order} limit 1)", names.events());
+            return format!("{pick}({end}, {first} {sign} {step})");
+        }
+        let last = if backward { "min" } else { "max" };
+        let full = |tag: &usize| format!("(select case when count(*) = {} then {last}(position) end from c{tag})", self.bound);
+        let full: Vec<String> = self.tags.iter().map(full).collect();
+        format!("{pick}({end}, {})", full.join(", "))
+    }
+
+    fn candidates(&self, names: &Names, backward: bool) -> String {
+        let order = if backward { "desc" } else { "" };
+        let candidate = |tag: &usize| {
+            format!(
+                "c{tag} as materialized (select position from {} where tag = (${tag}::text[])[1] and position > $1 and position <= $2 order by position {order} limit {}), ",
+                names.tags(),
+                self.bound
+            )
+        };
+        self.tags.iter().map(candidate).collect()
+    }
+
+    fn condition(&self) -> String {
+        if self.matching.is_empty() {
+            return String::new();
+        }
+        if self.tags.is_empty() {
+            return format!("and ({})", self.matching);
+        }
+        let candidates: Vec<String> = self.tags.iter().map(|tag| format!("select position from c{tag}")).collect();
+        format!("and e.position in ({}) and ({})", candidates.join(" union "), self.matching)
+    }
+}

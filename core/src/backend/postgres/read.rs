@@ -1,0 +1,187 @@
+//! Reading: pages of a stream, pages of the log, the head.
+
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+use tokio::time::Instant;
+
+use super::Postgres;
+use super::error::Failure;
+use super::horizon::Horizon;
+use super::names::{Look, horizon, log_page, safe};
+use super::pool::Lease;
+use super::row::{bigint, event, is_shell, number};
+use crate::backend::{LogPage, LogPageRequest, StreamPage, StreamPageRequest};
+use crate::error::Result;
+use crate::event::RecordedEvent;
+use crate::faults::{planted, point};
+use crate::limits::{PAGE_EVENTS, PAGE_SCAN_EVENTS};
+use crate::position::Direction;
+use crate::query::{Query, QueryItem};
+
+/// The first parameter of a page of the log that its query may use.
+const FIRST_PARAMETER: usize = 5;
+/// Columns of a page of the log before the event's: how far it looked, what it saw there, the head.
+const LOOKED: usize = 3;
+/// Columns of an event; the next says whether it fits the page.
+const FITS: usize = 11;
+
+impl Postgres {
+    pub(super) async fn page_of_stream(&self, request: &StreamPageRequest) -> Result<StreamPage> {
+        let statement = match request.direction {
+            Direction::Forward => &self.statements.stream_forward,
+            Direction::Backward => &self.statements.stream_backward,
+        };
+        let query = sqlx::query(statement.clone())
+            .bind(&request.stream)
+            .bind(bigint(request.from_version))
+            .bind(bigint(request.to_version))
+            .bind(one_more(request.max_events))
+            .bind(i64::try_from(request.max_bytes).unwrap_or(i64::MAX));
+        let mut lease = self.pool.lease(request.deadline).await?;
+        let rows = lease.fetch(query, request.deadline).await?;
+        drop(lease);
+        let fitting = fitting(&rows, 0, request.max_events)?;
+        Ok(StreamPage { events: fitting.events, end: fitting.all })
+    }
+
+    pub(super) async fn page_of_log(&self, request: &LogPageRequest) -> Result<LogPage> {
+        let mut lease = self.pool.lease(request.deadline).await?;
+        let backward = request.direction == Direction::Backward;
+        let top = request.before.map_or(u64::MAX, |before| before.saturating_sub(1));
+        let known = self.known.reached();
+        // What lies at or below a committed event that was once safe to read stays as it is: nobody need be asked.
+        if planted("postgres-one-snapshot-reader") {
+            lease.run(safe("begin isolation level repeatable read; select count(*) from pg_class".to_owned()), request.deadline).await?;
+        }
+        let asked = if top <= known || (!backward && request.after < known) { None } else { Some(self.horizon(&mut lease, request.deadline).await?) };
+        let until = asked.map_or(known, |horizon| horizon.until);
+        point("postgres-between-horizon-and-page").await;
+        let high = top.min(until);
+        let (look, query) = look(&request.query);
+        let statement = log_page(&self.names, backward, &look);
+        let bytes = i64::try_from(request.max_bytes).unwrap_or(i64::MAX);
+        let mut page = sqlx::query(statement).bind(bigint(request.after)).bind(bigint(high)).bind(one_more(request.max_events)).bind(bytes);
+        for values in query {
+            page = page.bind(values);
+        }
+        let rows = lease.fetch(page, request.deadline).await?;
+        if planted("postgres-one-snapshot-reader") {
+            lease.run(safe("commit".to_owned()), request.deadline).await?;
+        }
+        drop(lease);
+        Ok(self.log_page(request, &rows, high, asked)?)
+    }
+
+    fn log_page(&self, request: &LogPageRequest, rows: &[PgRow], high: u64, asked: Option<Horizon>) -> std::result::Result<LogPage, Failure> {
+        let Some(first) = rows.first() else { return Err(Failure::Unreadable("a page of the log".to_owned())) };
+        let (looked, seen) = (first.try_get::<i64, _>(0)?, first.try_get::<Option<i64>, _>(1)?.and_then(|seen| u64::try_from(seen).ok()));
+        if let Some(head) = first.try_get::<Option<i64>, _>(2)?.and_then(|head| u64::try_from(head).ok()) {
+            self.known.saw(head);
+        }
+        let nothing = first.try_get::<Option<i64>, _>(LOOKED)?.is_none();
+        let Fitting { events, all, last } = if nothing { Fitting { all: true, ..Fitting::default() } } else { fitting(rows, LOOKED, request.max_events)? };
+        let backward = request.direction == Direction::Backward;
+        let whole = if backward { looked <= bigint(request.after).saturating_add(1) } else { looked >= bigint(high) };
+        let mut reached = match (all, backward) {
+            (false, _) => last,
+            (true, true) if whole => request.after,
+            (true, _) => seen.unwrap_or(request.after),
+        };
+        if planted("postgres-horizon-as-cursor") && all && whole && !backward {
+            reached = reached.max(high);
+        }
+        // Forward, the end of what is known without asking is not the end: only who asked knows that.
+        let end = backward || asked.is_some() || request.before.is_some_and(|before| before.saturating_sub(1) <= high);
+        Ok(LogPage { events, reached, caught_up: all && whole && end, drawn: asked.map(|horizon| horizon.drawn) })
+    }
+
+    pub(super) async fn head_of_log(&self, deadline: Instant) -> Result<u64> {
+        let mut lease = self.pool.lease(deadline).await?;
+        let horizon = self.horizon(&mut lease, deadline).await?;
+        let rows = lease.fetch(sqlx::query(self.statements.head.clone()).bind(bigint(horizon.until)), deadline).await?;
+        let head = rows.first().map(|row| number(row, 0)).transpose()?.unwrap_or(0);
+        self.known.saw(head);
+        Ok(head)
+    }
+
+    pub(super) async fn mark_of_change(&self, deadline: Instant) -> Result<u64> {
+        let mut lease = self.pool.lease(deadline).await?;
+        let rows = lease.fetch(sqlx::query(self.statements.change_mark.clone()), deadline).await?;
+        let drawn = rows.first().map(|row| number(row, 0)).transpose()?.unwrap_or(0);
+        Ok(self.known.mark(drawn))
+    }
+
+    /// How far the log may be read now. The page that relies on it is a later statement, with a snapshot of its own.
+    async fn horizon(&self, lease: &mut Lease, deadline: Instant) -> std::result::Result<Horizon, Failure> {
+        let sql = horizon(&self.names, self.class, lease.database());
+        let horizon = Horizon::read(&lease.run(sql, deadline).await?)?;
+        self.known.looked(horizon);
+        Ok(horizon)
+    }
+}
+
+/// One more than wanted, by which a page knows whether anything follows.
+fn one_more(max_events: usize) -> i64 {
+    i64::try_from(max_events).unwrap_or(i64::MAX).saturating_add(1)
+}
+
+/// What fitted a page.
+#[derive(Default)]
+struct Fitting {
+    events: Vec<RecordedEvent>,
+    /// Whether those were all.
+    all: bool,
+    /// The position of the last row that fitted, whether or not the event in it was removed.
+    last: u64,
+}
+
+fn fitting(rows: &[PgRow], at: usize, max_events: usize) -> std::result::Result<Fitting, Failure> {
+    let mut fitting = Fitting { events: Vec::with_capacity(rows.len().min(max_events)), ..Fitting::default() };
+    for (n, row) in rows.iter().enumerate() {
+        if n == max_events || !row.try_get::<bool, _>(at + FITS)? {
+            return Ok(fitting);
+        }
+        fitting.last = number(row, at)?;
+        if !is_shell(row, at)? {
+            fitting.events.push(event(row, at)?);
+        }
+    }
+    fitting.all = true;
+    Ok(fitting)
+}
+
+/// How to look for what a query means, and the parameters for it.
+fn look(query: &Query) -> (Look, Vec<&[String]>) {
+    let mut look = Look { bound: PAGE_SCAN_EVENTS, ..Look::default() };
+    let mut parameters = Vec::new();
+    if query.is_everything() {
+        return (look, parameters);
+    }
+    let matching: Vec<String> = query.items.iter().map(|item| matching(item, &mut parameters)).collect();
+    look.matching = matching.join(" or ");
+    if query.items.iter().all(|item| !item.tags.is_empty()) {
+        look.bound = 2 * PAGE_EVENTS as u64;
+        for item in &query.items {
+            look.tags.push(FIRST_PARAMETER + parameters.len());
+            parameters.push(&item.tags[..1]);
+        }
+    }
+    (look, parameters)
+}
+
+/// What an item means, over `e`. A removed event has no type and matches nothing.
+fn matching<'a>(item: &'a QueryItem, parameters: &mut Vec<&'a [String]>) -> String {
+    let mut conditions = vec!["e.type is not null".to_owned()];
+    for (values, condition) in [
+        (&item.types, "e.type = any($)"),
+        (&item.tags, "e.tags @> $"),
+        (&item.categories, "split_part(e.stream, '-', 1) = any($)"),
+        (&item.streams, "e.stream = any($)"),
+    ] {
+        if !values.is_empty() {
+            conditions.push(condition.replace('$', &format!("${}::text[]", FIRST_PARAMETER + parameters.len())));
+            parameters.push(values);
+        }
+    }
+    format!("({})", conditions.join(" and "))
+}

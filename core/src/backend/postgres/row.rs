@@ -1,0 +1,138 @@
+//! Events, to and from rows.
+
+use sqlx::Row;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
+use sqlx::{Postgres, SqlStr};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::error::Failure;
+use super::names::TAG_SEPARATOR;
+use crate::event::{Event, Payload, RecordedEvent};
+
+/// Reads an event whose columns begin at `at`, by their places. JSON is text on the wire and stays it.
+pub(super) fn event(row: &PgRow, at: usize) -> Result<RecordedEvent, Failure> {
+    let json: Option<&str> = row.try_get_unchecked(at + 7)?;
+    let data = match json {
+        Some(text) => Payload::Json(text.to_owned()),
+        None => Payload::Bytes(row.try_get::<Option<Vec<u8>>, _>(at + 8)?.unwrap_or_default()),
+    };
+    Ok(RecordedEvent {
+        position: number(row, at)?,
+        stream: row.try_get(at + 1)?,
+        version: number(row, at + 2)?,
+        id: row.try_get(at + 3)?,
+        event_type: row.try_get::<Option<String>, _>(at + 4)?.unwrap_or_default(),
+        schema: row.try_get(at + 5)?,
+        tags: row.try_get::<Option<Vec<String>>, _>(at + 6)?.unwrap_or_default(),
+        data,
+        metadata: row.try_get_unchecked::<Option<&str>, _>(at + 9)?.unwrap_or("{}").to_owned(),
+        recorded_at: row.try_get(at + 10)?,
+    })
+}
+
+/// Whether the event whose columns begin at `at` was removed: then only its place and id are left.
+pub(super) fn is_shell(row: &PgRow, at: usize) -> Result<bool, Failure> {
+    Ok(row.try_get::<Option<&str>, _>(at + 4)?.is_none())
+}
+
+/// A version or position: a bigint that is never negative.
+pub(super) fn number(row: &PgRow, at: usize) -> Result<u64, Failure> {
+    u64::try_from(row.try_get::<i64, _>(at)?).map_err(|_| Failure::Unreadable("a negative version or position".to_owned()))
+}
+
+/// The same the other way; numbers beyond what a bigint holds lie beyond anything stored.
+pub(super) fn bigint(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Columns of rows to insert, in the order in which they are to be inserted.
+#[derive(Debug, Default)]
+pub(super) struct Rows<'a> {
+    streams: Vec<&'a str>,
+    places: Vec<i64>,
+    expected: Vec<i64>,
+    ids: Vec<Uuid>,
+    types: Vec<&'a str>,
+    schemas: Vec<Option<&'a str>>,
+    tags: Vec<Option<String>>,
+    data: Vec<Option<&'a str>>,
+    data_bytes: Vec<Option<&'a [u8]>>,
+    metadata: Vec<Option<&'a str>>,
+    recorded_at: Vec<Option<OffsetDateTime>>,
+    sizes: Vec<i32>,
+}
+
+impl<'a> Rows<'a> {
+    pub(super) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    pub(super) fn has_tags(&self) -> bool {
+        self.tags.iter().any(Option::is_some)
+    }
+
+    /// Adds an event as the `place`-th behind its stream's head, which must be as `expected`.
+    pub(super) fn push(&mut self, stream: &'a str, place: u64, expected: i64, event: &'a Event, recorded_at: Option<OffsetDateTime>) {
+        self.streams.push(stream);
+        self.places.push(bigint(place));
+        self.expected.push(expected);
+        self.ids.push(event.id);
+        self.types.push(&event.event_type);
+        self.schemas.push(event.schema.as_deref());
+        self.tags.push((!event.tags.is_empty()).then(|| event.tags.join(&TAG_SEPARATOR.to_string())));
+        self.data.push(event.data.as_json());
+        self.data_bytes.push(match &event.data {
+            Payload::Json(_) => None,
+            Payload::Bytes(bytes) => Some(bytes),
+        });
+        self.metadata.push((event.metadata != "{}").then_some(event.metadata.as_str()));
+        self.recorded_at.push(recorded_at);
+        self.sizes.push(i32::try_from(event.size_bytes()).unwrap_or(i32::MAX).max(1));
+    }
+
+    /// The append statement with these rows, and its first parameter: how long it may wait for a lock, or the floor announced.
+    pub(super) fn bind(&self, statement: &SqlStr, first: String) -> Query<'static, Postgres, PgArguments> {
+        sqlx::query(statement.clone())
+            .bind(first)
+            .bind(&self.streams)
+            .bind(&self.places)
+            .bind(&self.expected)
+            .bind(&self.ids)
+            .bind(&self.types)
+            .bind(&self.schemas)
+            .bind(&self.tags)
+            .bind(&self.data)
+            .bind(&self.data_bytes)
+            .bind(&self.metadata)
+            .bind(&self.recorded_at)
+            .bind(&self.sizes)
+    }
+}
+
+/// One row that was written.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Written {
+    pub(super) stream: String,
+    pub(super) version: u64,
+    pub(super) position: u64,
+    pub(super) floor: u64,
+}
+
+/// What the append statement answered, in the order of positions.
+///
+/// # Errors
+/// `Bug` when a position is not above the floor that was announced before it was drawn: readers may have gone past it.
+pub(super) fn written(rows: &[PgRow]) -> Result<Vec<Written>, Failure> {
+    let read = |row: &PgRow| Ok(Written { stream: row.try_get(0)?, version: number(row, 1)?, position: number(row, 2)?, floor: number(row, 3)? });
+    let mut rows = rows.iter().map(read).collect::<Result<Vec<_>, Failure>>()?;
+    rows.sort_unstable_by_key(|row| row.position);
+    match rows.first() {
+        Some(first) if first.position <= first.floor => Err(Failure::Bug(format!(
+            "position {} was drawn under the announced floor {}: was the sequence of positions set back?",
+            first.position, first.floor
+        ))),
+        _ => Ok(rows),
+    }
+}
