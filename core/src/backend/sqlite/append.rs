@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use super::error::{Failure, FailureKind};
 use super::pool::within;
-use super::row::{NewRow, bind_content, now_micros, number, to_micros};
+use super::row::{Bound, NewRow, bind_content, now_micros, number, to_micros};
+use super::sql::Sql;
 use super::write::{abandon, begin, known, write_and_commit};
 use super::{BUSY_SLICE, Sqlite};
 use crate::backend::{AppendRequest, Appended, ImportRequest, Imported};
@@ -37,7 +38,7 @@ impl Sqlite {
         let deadline = group.iter().map(|request| request.deadline).max().unwrap_or_else(Instant::now);
         let mut answers: Answers = group.iter().map(|_| None).collect();
         let mut doubt = false;
-        let mut form = first_form(group, deadline);
+        let mut form = first_form(&self.sql, group, deadline);
         while answers.iter().any(Option::is_none) {
             let open: Vec<usize> = (0..group.len()).filter(|n| answers[*n].is_none()).collect();
             let requests: Vec<AppendRequest> = open.iter().map(|n| group[*n].clone()).collect();
@@ -84,17 +85,21 @@ impl Sqlite {
         lease.settle(answer)
     }
 
+    /// In one statement. No answers: the stream is not as expected, or an id is known.
     async fn append_one(&self, connection: &mut SqliteConnection, request: &AppendRequest, sent: &mut bool) -> std::result::Result<Option<Answers>, Failure> {
-        let Some(event) = request.events.first() else { return Err(Failure::bug()) };
+        let count = request.events.len();
+        let alone = count == 1;
+        let text = if alone { Some(&self.sql.append_one) } else { self.sql.append_run(count) };
         let (lowest, highest) = bounds(request.expected);
-        let statement = self.sql.query(&self.sql.append_one).bind(request.stream.as_str()).bind(lowest).bind(highest);
-        let statement = bind_content(statement, event, now_micros())?;
+        let mut statement = self.sql.query(text.ok_or_else(Failure::bug)?).bind(request.stream.as_str()).bind(lowest).bind(highest);
+        let recorded_at = now_micros();
+        for event in request.events.iter() {
+            statement = bind_content(statement, event, recorded_at)?;
+        }
         *sent = true;
-        // To its end: the row comes before the commit, and the driver's `fetch_one` does not wait for that.
-        match statement.fetch_all(connection).await.map_err(Failure::from) {
-            Ok(rows) => {
-                rows.first().map(|row| Ok(vec![Some(Ok(Appended { position: number(row, 0)?, version: number(row, 1)?, repeated: false }))])).transpose()
-            }
+        let placed = if alone { place_one(connection, statement).await } else { place_run(connection, statement, lowest, count).await };
+        match placed {
+            Ok(placed) => Ok(placed.map(|appended| vec![Some(Ok(appended))])),
             Err(failure) if failure.kind == FailureKind::Unique => Ok(None),
             Err(failure) => Err(failure),
         }
@@ -197,11 +202,31 @@ impl Sqlite {
     }
 }
 
-/// One event without tags goes alone. Close to the deadline it goes in a transaction, whose commit is not yet sent while it waits for the lock:
+/// Runs the statement of one event to its end: the row comes before the commit, and the driver's `fetch_one` does not wait for that.
+async fn place_one(connection: &mut SqliteConnection, statement: Bound) -> std::result::Result<Option<Appended>, Failure> {
+    let rows = statement.fetch_all(connection).await?;
+    let place = |row| Ok(Appended { position: number(row, 0)?, version: number(row, 1)?, repeated: false });
+    rows.first().map(place).transpose()
+}
+
+/// Runs the statement of several events, whose stream's version is known if it is as expected.
+async fn place_run(connection: &mut SqliteConnection, statement: Bound, head: i64, count: usize) -> std::result::Result<Option<Appended>, Failure> {
+    let done = statement.execute(connection).await?;
+    let (position, head) = (u64::try_from(done.last_insert_rowid()), u64::try_from(head));
+    let (Ok(position), Ok(head)) = (position, head) else { return Err(Failure::bug()) };
+    Ok((done.rows_affected() == count as u64).then_some(Appended { version: head + count as u64, position, repeated: false }))
+}
+
+/// What has one statement goes alone: one event, or some whose stream's version is said, without tags. Close to the deadline it goes in a transaction, whose commit is not yet sent while it waits for the lock:
 /// `not applied` can then be answered.
-fn first_form(group: &[AppendRequest], deadline: Instant) -> Form {
+fn first_form(sql: &Sql, group: &[AppendRequest], deadline: Instant) -> Form {
+    let has_one_statement = |request: &AppendRequest| {
+        let count = request.events.len();
+        let said = matches!(request.expected, ExpectedVersion::NoStream | ExpectedVersion::Exact(_));
+        (count == 1 || (said && sql.append_run(count).is_some())) && request.events.iter().all(|event| event.tags.is_empty())
+    };
     match group {
-        [request] if request.events.len() == 1 && request.events[0].tags.is_empty() && deadline > Instant::now() + BUSY_SLICE * 2 => Form::One,
+        [request] if has_one_statement(request) && deadline > Instant::now() + BUSY_SLICE * 2 => Form::One,
         _ => Form::Group,
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use super::error::Failure;
 use super::row::{Bound, bound, json_list};
-use super::sql::{Sql, Text, read_columns};
+use super::sql::{Sql, Text, join_packed, packed};
 use crate::limits::PAGE_SCAN_EVENTS;
 use crate::position::Direction;
 use crate::query::{Query, QueryItem};
@@ -105,8 +105,8 @@ impl Filter {
         let mut arguments = std::mem::take(&mut self.arguments);
         let (after, before) = (arguments.number(bound(window.after)), arguments.number(bound(window.before)));
         let mut text = format!(
-            "SELECT {} FROM {} AS e WHERE e.position > {after} AND e.position < {before} AND e.type IS NOT NULL AND ({})",
-            read_columns("e."),
+            "SELECT {} AS event FROM {} AS e WHERE e.position > {after} AND e.position < {before} AND e.type IS NOT NULL AND ({})",
+            packed("e."),
             sql.events,
             self.condition
         );
@@ -116,7 +116,7 @@ impl Filter {
         }
         let limit = arguments.number(limit);
         let _ = write!(text, " ORDER BY e.position {} LIMIT {limit}", window.order());
-        Ok(arguments.bind(sql, text))
+        Ok(arguments.bind(sql, join_packed(&text)))
     }
 }
 

@@ -1,10 +1,10 @@
 //! Events as rows, and rows as events.
 
-use std::future::poll_fn;
+use std::collections::HashMap;
 
 use sqlx::query::Query as Statement;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqliteRow};
-use sqlx::{Either, Executor, Row, TypeInfo, ValueRef};
+use sqlx::{Row, TypeInfo, ValueRef};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -14,9 +14,6 @@ use crate::event::{Event, Payload, RecordedEvent};
 
 /// A statement with its arguments.
 pub(super) type Bound = Statement<'static, Sqlite, SqliteArguments>;
-
-/// Content up to this length comes with its row. Longer content is fetched by itself, so that the rows under way between the driver's thread and a reader stay small.
-pub(super) const INLINE_BYTES: usize = 64 * 1024;
 
 /// An event to write, with its place.
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +79,7 @@ pub(super) fn to_micros(time: OffsetDateTime) -> i64 {
     i64::try_from(time.unix_timestamp_nanos().div_euclid(1_000)).unwrap_or(i64::MAX)
 }
 
-/// A row read, in the order of [`super::sql::READ_COLUMNS`].
+/// An event read, out of the text of [`super::sql::packed`].
 #[derive(Debug)]
 pub(super) struct ReadRow {
     pub(super) position: u64,
@@ -90,65 +87,82 @@ pub(super) struct ReadRow {
     pub(super) stream: String,
     pub(super) id: Uuid,
     /// What the event holds; `None` when it was removed.
-    pub(super) event: Option<Box<RecordedEvent>>,
-    /// The length of content that did not come with the row.
-    missing_bytes: Option<usize>,
+    pub(super) event: Option<RecordedEvent>,
+    /// What it counts against a page's bound.
+    size_bytes: usize,
+    /// Data and metadata did not come along.
+    long: bool,
 }
 
 impl ReadRow {
-    fn decode(row: &SqliteRow) -> Result<Self, Failure> {
-        let (position, version) = (number(row, 0)?, number(row, 1)?);
-        let stream: String = row.try_get(2)?;
-        let id = Uuid::from_slice(row.try_get_unchecked(3)?).map_err(|_| Failure::unreadable())?;
-        let Some(event_type) = row.try_get::<Option<String>, _>(5)? else {
-            return Ok(Self { position, version, stream, id, event: None, missing_bytes: None });
+    /// Takes the first event off a page's text.
+    fn take(page: &mut &str) -> Option<Self> {
+        let (head, rest) = page.split_once('\n')?;
+        let mut rest = Texts(rest);
+        let mut fields = head.split(' ');
+        let mut field = || fields.next();
+        let (position, version, micros) = (field()?.parse().ok()?, field()?.parse().ok()?, field()?.parse::<i64>().ok()?);
+        let id = Uuid::try_parse(field()?).ok()?;
+        let mut length = || field().map(|length| length.parse::<usize>().ok());
+        let lengths = [length()?, length()?, length()?, length()?, length()?];
+        let (kind, data_bytes) = (field()?, field()?.parse::<usize>().ok());
+        let [stream, event_type, schema, tags] = [rest.take(lengths[0])?, rest.take(lengths[1])?, rest.take(lengths[2])?, rest.take(lengths[3])?];
+        let long = kind == "long";
+        let metadata = rest.take(lengths[4].filter(|_| !long))?;
+        let data = match (kind, data_bytes) {
+            ("text", Some(length)) => Payload::Json(rest.take(Some(length))??.to_owned()),
+            ("hex", Some(length)) => Payload::Bytes(from_hex(rest.take(Some(length * 2))??)?),
+            _ => Payload::Bytes(Vec::new()),
         };
-        let (data, missing_bytes) = content(row, 9)?;
-        let tags: Option<&str> = row.try_get(7)?;
-        let micros: i64 = row.try_get(4)?;
-        let event = RecordedEvent {
-            stream: stream.clone(),
-            version,
-            position,
-            id,
-            event_type,
-            data,
-            metadata: row.try_get::<Option<String>, _>(8)?.unwrap_or_else(|| "{}".to_owned()),
-            tags: tags.map_or(Ok(Vec::new()), serde_json::from_str).map_err(|_| Failure::unreadable())?,
-            schema: row.try_get(6)?,
-            recorded_at: OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).map_err(|_| Failure::unreadable())?,
+        *page = rest.0;
+        let stream = stream?.to_owned();
+        let event = match event_type {
+            None => None,
+            Some(event_type) => Some(RecordedEvent {
+                stream: stream.clone(),
+                version,
+                position,
+                id,
+                event_type: event_type.to_owned(),
+                data,
+                metadata: metadata.unwrap_or("{}").to_owned(),
+                tags: tags.map_or(Some(Vec::new()), |tags| serde_json::from_str(tags).ok())?,
+                schema: schema.map(str::to_owned),
+                recorded_at: OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).ok()?,
+            }),
         };
-        Ok(Self { position, version, stream, id, event: Some(Box::new(event)), missing_bytes })
-    }
-
-    /// What it counts against a page's bound.
-    fn size_bytes(&self) -> usize {
-        self.event.as_ref().map_or(0, |event| event.data.len() + event.metadata.len() + self.missing_bytes.unwrap_or(0))
-    }
-
-    async fn complete(&mut self, connection: &mut SqliteConnection, sql: &Sql) -> Result<(), Failure> {
-        if let (Some(event), Some(_)) = (&mut self.event, self.missing_bytes.take()) {
-            let rows = sql.query(&sql.content).bind(signed(self.position)?).fetch_all(connection).await?;
-            match rows.first().map(|row| content(row, 0)).transpose()? {
-                Some((data, None)) => event.data = data,
-                // Removed since the page was read.
-                _ => self.event = None,
-            }
-        }
-        Ok(())
+        Some(Self { position, version, stream, id, event, size_bytes: data_bytes.unwrap_or(0) + lengths[4].unwrap_or(2), long })
     }
 }
 
-/// Content as JSON, as bytes, or as the length of what did not come along.
-pub(super) fn content(row: &SqliteRow, column: usize) -> Result<(Payload, Option<usize>), Failure> {
+/// Texts one behind the other.
+struct Texts<'a>(&'a str);
+
+impl<'a> Texts<'a> {
+    /// The next text of a length; of no length, no text.
+    fn take(&mut self, length: Option<usize>) -> Option<Option<&'a str>> {
+        let Some(length) = length else { return Some(None) };
+        let (text, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(Some(text))
+    }
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digit = |digit: u8| match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    };
+    text.as_bytes().chunks_exact(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
+}
+
+/// Content of a column that is text or a blob.
+pub(super) fn content(row: &SqliteRow, column: usize) -> Result<Payload, Failure> {
     let value = row.try_get_raw(column)?;
     match value.type_info().name() {
-        "TEXT" => Ok((Payload::Json(row.try_get_unchecked(column)?), None)),
-        "BLOB" => Ok((Payload::Bytes(row.try_get_unchecked(column)?), None)),
-        "INTEGER" => {
-            let length: i64 = row.try_get_unchecked(column)?;
-            Ok((Payload::Bytes(Vec::new()), Some(usize::try_from(length).map_err(|_| Failure::unreadable())?)))
-        }
+        "TEXT" => Ok(Payload::Json(row.try_get_unchecked(column)?)),
+        "BLOB" => Ok(Payload::Bytes(row.try_get_unchecked(column)?)),
         _ => Err(Failure::unreadable()),
     }
 }
@@ -169,30 +183,49 @@ impl Rows {
 
     /// The events, without what was removed.
     pub(super) fn into_events(self) -> Vec<RecordedEvent> {
-        self.rows.into_iter().filter_map(|row| row.event.map(|event| *event)).collect()
+        self.rows.into_iter().filter_map(|row| row.event).collect()
     }
 }
 
-/// Runs a statement to its end or until a page is full. The statement ends with the last row taken: no read transaction is left.
+/// Runs the statement of a page, and takes of it what the page may hold.
 pub(super) async fn fetch(connection: &mut SqliteConnection, sql: &Sql, statement: Bound, max_events: usize, max_bytes: usize) -> Result<Rows, Failure> {
+    let answer = statement.fetch_all(&mut *connection).await?;
+    let text: Option<&str> = answer.first().ok_or_else(Failure::bug)?.try_get(0)?;
+    let mut text = text.unwrap_or_default();
     let mut page = Rows::default();
     let mut bytes_left = max_bytes;
-    {
-        let mut answers = (&mut *connection).fetch_many(statement);
-        while let Some(answer) = poll_fn(|context| answers.as_mut().poll_next(context)).await {
-            let Either::Right(row) = answer? else { continue };
-            let row = ReadRow::decode(&row)?;
-            let bytes = row.size_bytes();
-            if page.rows.len() == max_events || (!page.rows.is_empty() && bytes > bytes_left) {
-                page.more = true;
-                break;
-            }
-            bytes_left = bytes_left.saturating_sub(bytes);
-            page.rows.push(row);
+    while !text.is_empty() {
+        let row = ReadRow::take(&mut text).ok_or_else(Failure::unreadable)?;
+        if page.rows.len() == max_events || (!page.rows.is_empty() && row.size_bytes > bytes_left) {
+            page.more = true;
+            break;
         }
+        bytes_left = bytes_left.saturating_sub(row.size_bytes);
+        page.rows.push(row);
     }
-    for row in &mut page.rows {
-        row.complete(connection, sql).await?;
+    if page.rows.iter().any(|row| row.long) {
+        complete(connection, sql, &mut page.rows).await?;
     }
     Ok(page)
+}
+
+/// Fetches what was too long to come along: no more than a page may hold, or one event.
+async fn complete(connection: &mut SqliteConnection, sql: &Sql, rows: &mut [ReadRow]) -> Result<(), Failure> {
+    let positions: Vec<u64> = rows.iter().filter(|row| row.long).map(|row| row.position).collect();
+    let answer = sql.query(&sql.content).bind(json_list(&positions)?).fetch_all(connection).await?;
+    let mut found = HashMap::with_capacity(answer.len());
+    for row in &answer {
+        found.insert(number(row, 0)?, (row.try_get::<Option<String>, _>(1)?, content(row, 2)?));
+    }
+    for row in rows.iter_mut().filter(|row| row.long) {
+        match (&mut row.event, found.remove(&row.position)) {
+            (Some(event), Some((metadata, data))) => {
+                event.data = data;
+                event.metadata = metadata.unwrap_or_else(|| "{}".to_owned());
+            }
+            // Removed since the page was read.
+            _ => row.event = None,
+        }
+    }
+    Ok(())
 }

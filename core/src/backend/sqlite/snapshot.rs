@@ -52,6 +52,6 @@ fn decode(row: &SqliteRow, stream: &str, schema: &str) -> std::result::Result<Sn
     let version = number(row, 0)?;
     let event_id = Uuid::from_slice(row.try_get(1)?).map_err(|_| Failure::unreadable())?;
     let checksum = u32::try_from(row.try_get::<i64, _>(2)?).map_err(|_| Failure::unreadable())?;
-    let (data, _) = content(row, 3)?;
+    let data = content(row, 3)?;
     Ok(SnapshotRecord { stream: stream.to_owned(), schema: schema.to_owned(), version, event_id, checksum, data })
 }

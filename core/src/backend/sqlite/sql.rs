@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sqlx::AssertSqlSafe;
 
-use super::row::{Bound, INLINE_BYTES};
+use super::row::Bound;
 
 /// A statement's text, shared with the driver.
 pub(super) type Text = Arc<str>;
@@ -20,6 +20,14 @@ const EVENT_WIDTH: usize = 11;
 
 /// How many rows an insert takes; fewer are filled up, so that each length's statement is prepared once.
 const CHUNKS: [usize; 5] = [1, 8, 32, 128, 512];
+
+/// How many events of one stream go in one statement, filled up likewise.
+const RUNS: [usize; 3] = [8, 32, 128];
+const CONTENT_WIDTH: usize = 8;
+
+/// Data and metadata up to this length together come with their event. What is longer is fetched by itself once a page is known to hold it, so that
+/// pages stay small on their way.
+const INLINE_BYTES: usize = 8 * 1024;
 
 /// An insert of a fixed number of rows.
 #[derive(Debug)]
@@ -41,12 +49,14 @@ pub(super) struct Sql {
     begin_deferred: Text,
     /// Appends one event alone, if the stream's version lies between two bounds.
     pub(super) append_one: Text,
+    /// Appends some events of one stream, likewise, in one statement.
+    append_runs: Vec<(usize, Text)>,
     pub(super) inserts: Vec<Insert>,
     /// Lists the tags of the events between two positions, and commits.
     pub(super) tag_and_commit: Text,
     /// Events by their ids.
     pub(super) by_id: Text,
-    /// Long content, by position.
+    /// Long content, by positions.
     pub(super) content: Text,
     pub(super) stream_forward: Text,
     pub(super) stream_backward: Text,
@@ -65,7 +75,7 @@ impl Sql {
         let events = format!("streamkeep_{namespace}_events");
         let tags = format!("streamkeep_{namespace}_tags");
         let snapshots = format!("streamkeep_{namespace}_snapshots");
-        let columns = read_columns("");
+        let columns = packed("");
         let drawn = format!("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = '{events}'), 0)");
         let begin = |mode: &str| {
             format!(
@@ -74,24 +84,31 @@ impl Sql {
             )
         };
         let stream = |order: &str| {
-            format!(
-                "SELECT {columns} FROM {events} WHERE stream = ? AND version BETWEEN ? AND ? AND type IS NOT NULL \
+            join_packed(&format!(
+                "SELECT {columns} AS event FROM {events} WHERE stream = ? AND version BETWEEN ? AND ? AND type IS NOT NULL \
                  ORDER BY version {order} LIMIT ?"
-            )
+            ))
         };
-        let log = |order: &str| format!("SELECT {columns} FROM {events} WHERE position > ? AND position < ? ORDER BY position {order} LIMIT ?");
+        let log = |order: &str| {
+            join_packed(&format!("SELECT {columns} AS event FROM {events} WHERE position > ? AND position < ? ORDER BY position {order} LIMIT ?"))
+        };
         Self {
             begin: begin("IMMEDIATE").into(),
             begin_deferred: begin("DEFERRED").into(),
             append_one: append_one(&events).into(),
+            append_runs: RUNS.iter().map(|rows| (*rows, append_run(&events, &drawn, *rows).into())).collect(),
             inserts: CHUNKS.iter().map(|rows| insert(&events, *rows)).collect(),
             tag_and_commit: format!(
                 "INSERT OR IGNORE INTO {tags} (tag, position) SELECT t.value, e.position FROM {events} AS e, json_each(e.tags) AS t \
                  WHERE e.position BETWEEN ? AND ?; COMMIT"
             )
             .into(),
-            by_id: format!("SELECT {columns} FROM {events} WHERE id IN (SELECT unhex(value) FROM json_each(?))").into(),
-            content: format!("SELECT coalesce(data, data_bytes) FROM {events} WHERE position = ? AND type IS NOT NULL").into(),
+            by_id: join_packed(&format!("SELECT {columns} AS event FROM {events} WHERE id IN (SELECT unhex(value) FROM json_each(?)) LIMIT ?")).into(),
+            content: format!(
+                "SELECT position, metadata, coalesce(data, data_bytes) FROM {events} \
+                 WHERE position IN (SELECT value FROM json_each(?)) AND type IS NOT NULL"
+            )
+            .into(),
             stream_forward: stream("ASC").into(),
             stream_backward: stream("DESC").into(),
             log_forward: log("ASC").into(),
@@ -124,19 +141,36 @@ impl Sql {
         if crate::faults::planted("sqlite-deferred-begin") { &self.begin_deferred } else { &self.begin }
     }
 
+    /// The statement that appends so many events of one stream, unless they are too many.
+    pub(super) fn append_run(&self, rows: usize) -> Option<&Text> {
+        self.append_runs.iter().find(|(most, _)| *most >= rows).map(|(_, text)| text)
+    }
+
     /// The insert for so many rows or, of more, for the first of them.
     pub(super) fn insert(&self, rows: usize) -> Option<&Insert> {
         self.inserts.iter().find(|insert| insert.rows >= rows).or(self.inserts.last())
     }
 }
 
-/// Columns as [`super::row::ReadRow`] reads them. Long content stays behind: its length comes instead.
-pub(super) fn read_columns(table: &str) -> String {
-    let content = format!("coalesce({table}data, {table}data_bytes)");
-    let plain = ["position", "version", "stream", "id", "recorded_at", "type", "schema", "tags", "metadata"];
-    let mut columns: Vec<String> = plain.iter().map(|column| format!("{table}{column}")).collect();
-    columns.push(format!("iif(octet_length({content}) > {INLINE_BYTES}, octet_length({content}), {content})"));
-    columns.join(", ")
+/// An event as one text, as [`super::row::ReadRow`] reads it: numbers and lengths in a line, then the texts. A length that is missing is a NULL.
+///
+/// The driver copies every column of every row by itself and hands each row over by itself. A page as one text costs a third of that.
+pub(super) fn packed(table: &str) -> String {
+    let column = |name: &str| format!("{table}{name}");
+    let [data, bytes, metadata] = ["data", "data_bytes", "metadata"].map(column);
+    let lengths = ["stream", "type", "schema", "tags", "metadata"].map(|name| format!("octet_length({table}{name})")).join(", ' ', ");
+    let texts = ["stream", "type", "schema", "tags"].map(column).join(", ");
+    let long = format!("octet_length(coalesce({data}, {bytes})) + coalesce(octet_length({metadata}), 0) > {INLINE_BYTES}");
+    format!(
+        "concat({table}position, ' ', {table}version, ' ', {table}recorded_at, ' ', hex({table}id), ' ', {lengths}, ' ', \
+         iif({long}, 'long', iif({data} IS NULL, 'hex', 'text')), ' ', octet_length(coalesce({data}, {bytes})), char(10), \
+         {texts}, iif({long}, '', concat({metadata}, coalesce({data}, hex({bytes})))))"
+    )
+}
+
+/// A page's events, each in a column `event`, as one text. The order stays that of the rows: a limit keeps SQLite from dropping it.
+pub(super) fn join_packed(page: &str) -> String {
+    format!("SELECT group_concat(event, '') FROM ({page})")
 }
 
 /// A statement that writes takes the lock before it reads, so one event needs no transaction around it.
@@ -146,6 +180,20 @@ fn append_one(events: &str) -> String {
          SELECT ?1, head + 1, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 \
          FROM (SELECT coalesce(max(version), 0) AS head FROM {events} WHERE stream = ?1) WHERE head BETWEEN ?2 AND ?3 \
          RETURNING position, version"
+    )
+}
+
+/// The same for several events: all of them or, if the stream is not as expected, none.
+fn append_run(events: &str, drawn: &str, rows: usize) -> String {
+    let values: Vec<String> = (1..=rows).map(|n| format!("({n}, {})", ["?"; CONTENT_WIDTH].join(", "))).collect();
+    let content: Vec<String> = (2..CONTENT_WIDTH + 2).map(|n| format!("column{n}")).collect();
+    format!(
+        "WITH wanted (name, lowest, highest) AS (SELECT ?, ?, ?) INSERT INTO {events} ({EVENT_COLUMNS}) \
+         SELECT ({drawn}) + column1, name, head + column1, {} FROM wanted, \
+         (SELECT coalesce(max(version), 0) AS head FROM {events} WHERE stream = (SELECT name FROM wanted)), (VALUES {}) \
+         WHERE head BETWEEN lowest AND highest AND column2 IS NOT NULL",
+        content.join(", "),
+        values.join(", ")
     )
 }
 

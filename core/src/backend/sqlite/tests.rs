@@ -16,12 +16,12 @@ use super::error::{Failure, FailureKind};
 use super::pool::{Pool, within};
 use super::sql::Sql;
 use super::{BUSY_SLICE, Sqlite, connect_options};
-use crate::backend::{AppendRequest, EventBackend, LogPageRequest};
-use crate::event::{Event, ImportEvent, RecordedEvent};
+use crate::backend::{AppendRequest, EventBackend, LogPageRequest, StreamPageRequest};
+use crate::event::{Event, ImportEvent, Payload, RecordedEvent};
 use crate::position::Direction;
 use crate::query::{Query, QueryItem};
 use crate::version::ExpectedVersion;
-use crate::{AppendOptions, EventStore, OpenOptions, Outcome, ReadAllOptions};
+use crate::{AppendOptions, ErrorKind, EventStore, OpenOptions, Outcome, ReadAllOptions};
 
 /// A folder of its own, gone with the test.
 struct Folder(PathBuf);
@@ -108,7 +108,7 @@ async fn a_page_of_any_query_is_what_the_matcher_says_either_way() {
     let folder = Folder::new();
     let store = EventStore::open(folder.url()).await.unwrap();
     let import = |n: u64| {
-        let tags: Vec<String> = [3_u64, 7, 1_000].iter().filter(|by| n % **by == 0).map(|by| format!("by:{by}")).collect();
+        let tags: Vec<String> = [3_u64, 7, 1_000].iter().filter(|by| n.is_multiple_of(**by)).map(|by| format!("by:{by}")).collect();
         let event = Event::json_text(format!("Type{}", n % 5), "{}").with_tags(tags);
         ImportEvent { stream: format!("cat{}-{}", n % 2, n % 11), version: None, recorded_at: None, event }
     };
@@ -150,7 +150,7 @@ async fn a_page_of_any_query_is_what_the_matcher_says_either_way() {
 async fn a_page_says_how_far_it_got() {
     let folder = Folder::new();
     let backend = folder.backend().await;
-    let events = (0..10).map(|n| Event::bytes("Big", vec![n; 100_000])).collect();
+    let events = (0..10).map(|n| Event::bytes("Big", vec![n; 100_000]).with_metadata(format!("{{\"n\":{n}}}"))).collect();
     backend.append(&[request("s", ExpectedVersion::Any, events)]).await.pop().unwrap().unwrap();
     let ask = |after, max_events, types: &[&str]| {
         let item = QueryItem { types: types.iter().map(|name| (*name).to_owned()).collect(), ..QueryItem::default() };
@@ -162,7 +162,10 @@ async fn a_page_says_how_far_it_got() {
         [ask(0, 100, &[]), ask(8, 2, &[]), ask(8, 1, &[]), ask(10, 9, &[]), ask(99, 9, &[]), ask(0, 9, &["Small"]), ask(0, 9, &["Big"]), ask(9, 9, &["Big"])]
     {
         let page = backend.read_log(&request).await.unwrap();
-        assert!(page.events.iter().all(|event| event.data.len() == 100_000), "long content comes too");
+        for event in &page.events {
+            let n = u8::try_from(event.position - 1).unwrap();
+            assert_eq!((event.data.as_bytes(), event.metadata.as_str()), (&[n; 100_000][..], format!("{{\"n\":{n}}}").as_str()), "long content comes too");
+        }
         answers.push((page.events.len(), page.reached, page.caught_up, page.drawn));
     }
     let expected = [
@@ -177,6 +180,61 @@ async fn a_page_says_how_far_it_got() {
     ];
     assert_eq!(answers, expected);
     backend.close().await;
+}
+
+#[tokio::test]
+async fn what_was_written_in_any_form_comes_back_as_it_was() {
+    let folder = Folder::new();
+    let backend = folder.backend().await;
+    let mut position = 0;
+    for (form, count) in [("one", 1_usize), ("run", 9), ("run", 128), ("group", 129), ("group", 1_500), ("tagged", 3)] {
+        let stream = format!("{form} {count}-\u{e9}");
+        let events: Vec<Event> = (0..count).map(|n| if form == "tagged" { varied(n).with_tags(["b \"", "a", "\u{2028}"]) } else { varied(n) }).collect();
+        let answer = backend.append(&[request(&stream, ExpectedVersion::NoStream, events.clone())]).await.pop().unwrap().unwrap();
+        let before = position;
+        position += count as u64;
+        assert_eq!((answer.version, answer.position, answer.repeated), (count as u64, position, false), "{stream}");
+        let read = backend.read_stream(&whole_stream(&stream)).await.unwrap();
+        assert!(read.end && read.events.len() == count);
+        for ((n, event), read) in (1_u64..).zip(&events).zip(&read.events) {
+            assert_eq!((read.stream.as_str(), read.version, read.position), (stream.as_str(), n, before + n));
+            assert_eq!((read.id, &read.event_type, &read.data, &read.metadata), (event.id, &event.event_type, &event.data, &event.metadata), "{stream} {n}");
+            assert_eq!((&read.tags, &read.schema), (&event.tags, &event.schema));
+        }
+        let again = backend.append(&[request(&stream, ExpectedVersion::NoStream, events.clone())]).await.pop().unwrap().unwrap();
+        assert!(again.repeated && again.position == position, "{stream}");
+        let late: Vec<Event> = events.into_iter().map(|event| event.with_id(Uuid::now_v7())).collect();
+        for expected in [ExpectedVersion::NoStream, ExpectedVersion::Exact(count as u64 + 1), ExpectedVersion::Exact(count as u64 - 1)] {
+            let refused = backend.append(&[request(&stream, expected, late.clone())]).await.pop().unwrap().unwrap_err();
+            assert!(matches!(refused.kind(), ErrorKind::Conflict { actual, .. } if *actual == count as u64), "{refused}");
+        }
+    }
+    backend.close().await;
+}
+
+/// Events with everything that an encoding could lose.
+fn varied(n: usize) -> Event {
+    let data = format!("{{ \"n\": {n}.0, \"\u{1f980}\": \"\\u0000\" }}\n");
+    let mut event = Event::json_text("Typ\u{e9} 1", data).with_metadata(" {\"a\" : \"\u{df}\"}").with_schema("s|1 ");
+    match n % 4 {
+        0 => event.data = Payload::Bytes(vec![0, 255, 10, 32]),
+        1 => event.data = Payload::Bytes(Vec::new()),
+        2 => event.metadata = "{}".to_owned(),
+        _ => event.schema = None,
+    }
+    event
+}
+
+fn whole_stream(stream: &str) -> StreamPageRequest {
+    StreamPageRequest {
+        stream: stream.to_owned(),
+        from_version: 1,
+        to_version: u64::MAX,
+        direction: Direction::Forward,
+        max_events: usize::MAX,
+        max_bytes: usize::MAX,
+        deadline: soon(),
+    }
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use super::error::{Failure, FailureKind};
 use super::row::{NewRow, bind_row, bound, fetch, json_list, number};
 use super::sql::Sql;
 use crate::decision::{Facts, KnownEvent};
+use crate::limits::PAGE_EVENTS;
 
 /// Begins to write, waiting for whoever else writes, and reads the last position drawn and the streams' versions.
 ///
@@ -39,14 +40,17 @@ pub(super) async fn begin(connection: &mut SqliteConnection, sql: &Sql, mut name
 
 /// Looks up which ids are known, with what they hold.
 pub(super) async fn known(connection: &mut SqliteConnection, sql: &Sql, ids: &[Uuid]) -> Result<HashMap<Uuid, KnownEvent>, Failure> {
-    let ids: Vec<String> = ids.iter().map(|id| id.simple().to_string()).collect();
-    let statement = sql.query(&sql.by_id).bind(json_list(&ids)?);
-    let found = fetch(connection, sql, statement, usize::MAX, usize::MAX).await?;
-    let known = found.rows.into_iter().map(|row| {
-        let event = KnownEvent { stream: row.stream, version: row.version, position: row.position, content: row.event };
-        (row.id, event)
-    });
-    Ok(known.collect())
+    let mut known = HashMap::new();
+    for ids in ids.chunks(PAGE_EVENTS) {
+        let ids: Vec<String> = ids.iter().map(|id| id.simple().to_string()).collect();
+        let statement = sql.query(&sql.by_id).bind(json_list(&ids)?).bind(i64::MAX);
+        let found = fetch(connection, sql, statement, usize::MAX, usize::MAX).await?;
+        known.extend(found.rows.into_iter().map(|row| {
+            let content = row.event.map(Box::new);
+            (row.id, KnownEvent { stream: row.stream, version: row.version, position: row.position, content })
+        }));
+    }
+    Ok(known)
 }
 
 /// Writes rows, in the order of their positions, and commits. With nothing to write, ends the transaction.
