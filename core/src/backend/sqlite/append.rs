@@ -85,22 +85,31 @@ impl Sqlite {
         lease.settle(answer)
     }
 
-    /// In one statement. No answers: the stream is not as expected, or an id is known.
+    /// In one trip to the driver. No answers: the stream is not as expected, or an id is known.
     async fn append_one(&self, connection: &mut SqliteConnection, request: &AppendRequest, sent: &mut bool) -> std::result::Result<Option<Answers>, Failure> {
-        let count = request.events.len();
-        let alone = count == 1;
-        let text = if alone { Some(&self.sql.append_one) } else { self.sql.append_run(count) };
+        let Some((first, others)) = request.events.split_first() else { return Err(Failure::bug()) };
         let (lowest, highest) = bounds(request.expected);
-        let mut statement = self.sql.query(text.ok_or_else(Failure::bug)?).bind(request.stream.as_str()).bind(lowest).bind(highest);
-        let recorded_at = now_micros();
-        for event in request.events.iter() {
-            statement = bind_content(statement, event, recorded_at)?;
+        let head = (lowest == highest).then_some(lowest);
+        let text = match (others, head) {
+            ([], Some(_)) => &self.sql.append_one,
+            ([], None) => &self.sql.append_one_and_tell,
+            _ => self.sql.append_run(request.events.len()).ok_or_else(Failure::bug)?,
+        };
+        let (stream, recorded_at) = (request.stream.as_str(), now_micros());
+        let statement = self.sql.query(text).bind(lowest).bind(highest).bind(stream).bind(stream);
+        let mut statement = bind_content(statement, first, recorded_at)?;
+        for (event, n) in others.iter().zip(2..) {
+            statement = bind_content(statement.bind(stream).bind(lowest.saturating_add(n)), event, recorded_at)?;
         }
         *sent = true;
-        let placed = if alone { place_one(connection, statement).await } else { place_run(connection, statement, lowest, count).await };
+        let placed = match head {
+            Some(head) => place_after(connection, statement, head, request.events.len()).await,
+            None => place_somewhere(connection, statement).await,
+        };
         match placed {
-            Ok(placed) => Ok(placed.map(|appended| vec![Some(Ok(appended))])),
-            Err(failure) if failure.kind == FailureKind::Unique => Ok(None),
+            Ok(appended) => Ok(Some(vec![Some(Ok(appended))])),
+            // `OR ROLLBACK` has ended the transaction.
+            Err(failure) if matches!(failure.kind, FailureKind::Expectation | FailureKind::Unique) => Ok(None),
             Err(failure) => Err(failure),
         }
     }
@@ -202,19 +211,18 @@ impl Sqlite {
     }
 }
 
-/// Runs the statement of one event to its end: the row comes before the commit, and the driver's `fetch_one` does not wait for that.
-async fn place_one(connection: &mut SqliteConnection, statement: Bound) -> std::result::Result<Option<Appended>, Failure> {
-    let rows = statement.fetch_all(connection).await?;
-    let place = |row| Ok(Appended { position: number(row, 0)?, version: number(row, 1)?, repeated: false });
-    rows.first().map(place).transpose()
+/// Runs the statement of an append whose stream's head is said.
+async fn place_after(connection: &mut SqliteConnection, statement: Bound, head: i64, count: usize) -> std::result::Result<Appended, Failure> {
+    let done = statement.execute(connection).await?;
+    let (Ok(position), Ok(head)) = (u64::try_from(done.last_insert_rowid()), u64::try_from(head)) else { return Err(Failure::bug()) };
+    Ok(Appended { version: head + count as u64, position, repeated: false })
 }
 
-/// Runs the statement of several events, whose stream's version is known if it is as expected.
-async fn place_run(connection: &mut SqliteConnection, statement: Bound, head: i64, count: usize) -> std::result::Result<Option<Appended>, Failure> {
-    let done = statement.execute(connection).await?;
-    let (position, head) = (u64::try_from(done.last_insert_rowid()), u64::try_from(head));
-    let (Ok(position), Ok(head)) = (position, head) else { return Err(Failure::bug()) };
-    Ok((done.rows_affected() == count as u64).then_some(Appended { version: head + count as u64, position, repeated: false }))
+/// Runs the statement of one event, and asks where it stands. To its end: the driver's `fetch_one` would not see a failing commit.
+async fn place_somewhere(connection: &mut SqliteConnection, statement: Bound) -> std::result::Result<Appended, Failure> {
+    let rows = statement.fetch_all(connection).await?;
+    let row = rows.first().ok_or_else(Failure::bug)?;
+    Ok(Appended { position: number(row, 0)?, version: number(row, 1)?, repeated: false })
 }
 
 /// What has one statement goes alone: one event, or some whose stream's version is said, without tags. Close to the deadline it goes in a transaction, whose commit is not yet sent while it waits for the lock:

@@ -29,6 +29,8 @@ pub(super) enum FailureKind {
     Broken,
     /// A unique index said no.
     Unique,
+    /// A version was NULL: how the statement of one append says that its stream is not as expected.
+    Expectation,
     /// Another constraint or a limit of SQLite said no to a value.
     Refused,
     /// Anything else is a bug here.
@@ -77,6 +79,8 @@ const fn kind_of(code: i32) -> FailureKind {
         13 => FailureKind::Full,
         14 => FailureKind::CannotOpen,
         19 if code == UNIQUE[0] || code == UNIQUE[1] || code == UNIQUE[2] => FailureKind::Unique,
+        // SQLITE_CONSTRAINT_NOTNULL
+        19 if code == 1299 => FailureKind::Expectation,
         // SQLITE_TOOBIG, SQLITE_CONSTRAINT, SQLITE_MISMATCH
         18..=20 => FailureKind::Refused,
         _ => FailureKind::Bug,
@@ -93,7 +97,7 @@ impl From<Failure> for Error {
             FailureKind::Corrupt => Self::corrupt("sqlite", "the SQLite file is damaged, or holds something else"),
             FailureKind::CannotOpen => Self::unavailable("the SQLite file or one beside it (-wal, -shm) cannot be opened"),
             FailureKind::Broken => Self::unavailable("SQLite could not read or write"),
-            FailureKind::Unique | FailureKind::Refused => Self::internal("SQLite refused a value that was checked"),
+            FailureKind::Unique | FailureKind::Expectation | FailureKind::Refused => Self::internal("SQLite refused a value that was checked"),
             FailureKind::Bug => Self::internal("SQLite did not understand a statement"),
         };
         match failure.cause {
@@ -129,6 +133,7 @@ mod tests {
             (18, FailureKind::Refused, "internal"),
             (275, FailureKind::Refused, "internal"),
             (3091, FailureKind::Refused, "internal"),
+            (1299, FailureKind::Expectation, "internal"),
             (1555, FailureKind::Unique, "internal"),
             (2067, FailureKind::Unique, "internal"),
             (2579, FailureKind::Unique, "internal"),

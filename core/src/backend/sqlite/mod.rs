@@ -2,7 +2,7 @@
 //!
 //! A namespace is three tables, `streamkeep_<namespace>_events`, `_tags` and `_snapshots`, so that other tools find one log in one place
 //! (from another process: two copies of SQLite in one process damage the file). One connection writes, one transaction at a time, begun with the lock; positions
-//! are an `AUTOINCREMENT` that only a commit moves. So they become visible in their order, whichever process writes.
+//! are drawn and committed in one transaction, and no row is ever deleted. So they become visible in their order, whichever process writes.
 
 mod append;
 mod error;

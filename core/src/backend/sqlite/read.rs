@@ -65,7 +65,7 @@ impl Sqlite {
         let text = if request.direction == Direction::Forward { &self.sql.log_forward } else { &self.sql.log_backward };
         let statement = self.sql.query(text).bind(bound(request.after)).bind(bound(request.before.unwrap_or(u64::MAX)));
         let page = fetch(connection, &self.sql, statement.bind(one_more(request.max_events)), request.max_events, request.max_bytes).await?;
-        let drawn = if page.rows.is_empty() { Some(self.ask(connection, &self.sql.drawn).await?) } else { None };
+        let drawn = if page.rows.is_empty() { Some(self.ask(connection, &self.sql.head).await?) } else { None };
         let (reached, caught_up) = (page.reached().unwrap_or(request.after), !page.more);
         Ok(LogPage { events: page.into_events(), reached, caught_up, drawn })
     }
@@ -89,17 +89,17 @@ impl Sqlite {
         Ok(LogPage { events: page.into_events(), reached, caught_up, drawn: Some(drawn) })
     }
 
-    /// Where a bounded scan of the window ends, where the window does, and the last position drawn.
+    /// Where a bounded scan of the window ends, where the window does, and the last position of all.
     async fn reach(&self, connection: &mut SqliteConnection, window: &Window) -> Read<(Option<u64>, Option<u64>, u64)> {
-        let (events, drawn) = (&self.sql.events, &self.sql.drawn);
+        let (events, head) = (&self.sql.events, &self.sql.head);
         let text = match window.direction {
             Direction::Forward => format!(
                 "SELECT (SELECT max(position) FROM {events} WHERE position < min(?2, (SELECT min(position) FROM {events} WHERE position > ?1) + ?3)), \
-                 (SELECT max(position) FROM {events} WHERE position < ?2), ({drawn})"
+                 (SELECT max(position) FROM {events} WHERE position < ?2), ({head})"
             ),
             Direction::Backward => format!(
                 "SELECT (SELECT min(position) FROM {events} WHERE position > max(?1, (SELECT max(position) FROM {events} WHERE position < ?2) - ?3)), \
-                 (SELECT min(position) FROM {events} WHERE position > ?1), ({drawn})"
+                 (SELECT min(position) FROM {events} WHERE position > ?1), ({head})"
             ),
         };
         let statement = self.sql.query(&text.into()).bind(bound(window.after)).bind(bound(window.before)).bind(bound(PAGE_SCAN_EVENTS));

@@ -21,7 +21,7 @@ const EVENT_WIDTH: usize = 11;
 /// How many rows an insert takes; fewer are filled up, so that each length's statement is prepared once.
 const CHUNKS: [usize; 5] = [1, 8, 32, 128, 512];
 
-/// How many events of one stream go in one statement, filled up likewise.
+/// How many events of one stream follow the first in one go, filled up likewise.
 const RUNS: [usize; 3] = [8, 32, 128];
 const CONTENT_WIDTH: usize = 8;
 
@@ -43,13 +43,15 @@ pub(super) struct Insert {
 pub(super) struct Sql {
     pub(super) events: String,
     pub(super) tags: String,
-    /// Begins to write; the last position drawn, then each stream's version.
+    /// Begins to write; the last position, then each stream's version.
     pub(super) begin: Text,
     /// The same with a transaction that only becomes a writer later: the planted bug.
     begin_deferred: Text,
     /// Appends one event alone, if the stream's version lies between two bounds.
     pub(super) append_one: Text,
-    /// Appends some events of one stream, likewise, in one statement.
+    /// The same, and where the event stands.
+    pub(super) append_one_and_tell: Text,
+    /// Appends some events of one stream, likewise; how many after the first.
     append_runs: Vec<(usize, Text)>,
     pub(super) inserts: Vec<Insert>,
     /// Lists the tags of the events between two positions, and commits.
@@ -62,9 +64,7 @@ pub(super) struct Sql {
     pub(super) stream_backward: Text,
     pub(super) log_forward: Text,
     pub(super) log_backward: Text,
-    /// The last position drawn.
-    pub(super) drawn: Text,
-    /// The last position there is.
+    /// The last position there is: nothing is ever drawn above it, because drawing and committing are one transaction.
     pub(super) head: Text,
     pub(super) save_snapshot: Text,
     pub(super) load_snapshot: Text,
@@ -76,10 +76,10 @@ impl Sql {
         let tags = format!("streamkeep_{namespace}_tags");
         let snapshots = format!("streamkeep_{namespace}_snapshots");
         let columns = packed("");
-        let drawn = format!("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = '{events}'), 0)");
+        let head = format!("SELECT max(position) FROM {events}");
         let begin = |mode: &str| {
             format!(
-                "BEGIN {mode}; SELECT NULL, ({drawn}) UNION ALL \
+                "BEGIN {mode}; SELECT NULL, ({head}) UNION ALL \
                  SELECT value, (SELECT max(version) FROM {events} WHERE stream = value) FROM json_each(?)"
             )
         };
@@ -96,7 +96,8 @@ impl Sql {
             begin: begin("IMMEDIATE").into(),
             begin_deferred: begin("DEFERRED").into(),
             append_one: append_one(&events).into(),
-            append_runs: RUNS.iter().map(|rows| (*rows, append_run(&events, &drawn, *rows).into())).collect(),
+            append_one_and_tell: format!("{}; SELECT position, version FROM {events} WHERE position = last_insert_rowid()", append_one(&events)).into(),
+            append_runs: RUNS.iter().map(|rows| (*rows, append_run(&events, *rows).into())).collect(),
             inserts: CHUNKS.iter().map(|rows| insert(&events, *rows)).collect(),
             tag_and_commit: format!(
                 "INSERT OR IGNORE INTO {tags} (tag, position) SELECT t.value, e.position FROM {events} AS e, json_each(e.tags) AS t \
@@ -113,8 +114,7 @@ impl Sql {
             stream_backward: stream("DESC").into(),
             log_forward: log("ASC").into(),
             log_backward: log("DESC").into(),
-            drawn: drawn.into(),
-            head: format!("SELECT max(position) FROM {events}").into(),
+            head: head.into(),
             save_snapshot: format!(
                 "INSERT INTO {snapshots} (stream, schema, version, event_id, checksum, data, data_bytes) VALUES (?, ?, ?, ?, ?, ?, ?) \
                  ON CONFLICT (stream, schema, version) DO UPDATE SET event_id = excluded.event_id, checksum = excluded.checksum, \
@@ -141,9 +141,9 @@ impl Sql {
         if crate::faults::planted("sqlite-deferred-begin") { &self.begin_deferred } else { &self.begin }
     }
 
-    /// The statement that appends so many events of one stream, unless they are too many.
-    pub(super) fn append_run(&self, rows: usize) -> Option<&Text> {
-        self.append_runs.iter().find(|(most, _)| *most >= rows).map(|(_, text)| text)
+    /// The statement that appends so many events of one stream, at least two, unless they are too many.
+    pub(super) fn append_run(&self, events: usize) -> Option<&Text> {
+        self.append_runs.iter().find(|(after_first, _)| *after_first >= events.saturating_sub(1)).map(|(_, text)| text)
     }
 
     /// The insert for so many rows or, of more, for the first of them.
@@ -174,26 +174,26 @@ pub(super) fn join_packed(page: &str) -> String {
 }
 
 /// A statement that writes takes the lock before it reads, so one event needs no transaction around it.
+///
+/// If the stream's head is not within two bounds, the version is NULL, which no event may have. As a value of the insert, and not as a condition of a
+/// select, because then SQLite need not keep the rows aside first. Bound: the bounds, the stream twice, the content.
 fn append_one(events: &str) -> String {
+    let head = "coalesce(max(version), 0)";
+    let content = ["?"; CONTENT_WIDTH].join(", ");
     format!(
-        "INSERT INTO {events} (stream, version, {CONTENT_COLUMNS}) \
-         SELECT ?1, head + 1, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 \
-         FROM (SELECT coalesce(max(version), 0) AS head FROM {events} WHERE stream = ?1) WHERE head BETWEEN ?2 AND ?3 \
-         RETURNING position, version"
+        "INSERT OR ROLLBACK INTO {events} (version, stream, {CONTENT_COLUMNS}) VALUES \
+         ((SELECT iif({head} BETWEEN ? AND ?, {head} + 1, NULL) FROM {events} WHERE stream = ?), ?, {content})"
     )
 }
 
-/// The same for several events: all of them or, if the stream is not as expected, none.
-fn append_run(events: &str, drawn: &str, rows: usize) -> String {
-    let values: Vec<String> = (1..=rows).map(|n| format!("({n}, {})", ["?"; CONTENT_WIDTH].join(", "))).collect();
-    let content: Vec<String> = (2..CONTENT_WIDTH + 2).map(|n| format!("column{n}")).collect();
+/// The first event holds the expectation of all; the others come with their versions. Bound: the first as for one, then (stream, version, content) of each.
+fn append_run(events: &str, rows: usize) -> String {
+    let row = format!("({})", ["?"; CONTENT_WIDTH + 2].join(", "));
     format!(
-        "WITH wanted (name, lowest, highest) AS (SELECT ?, ?, ?) INSERT INTO {events} ({EVENT_COLUMNS}) \
-         SELECT ({drawn}) + column1, name, head + column1, {} FROM wanted, \
-         (SELECT coalesce(max(version), 0) AS head FROM {events} WHERE stream = (SELECT name FROM wanted)), (VALUES {}) \
-         WHERE head BETWEEN lowest AND highest AND column2 IS NOT NULL",
-        content.join(", "),
-        values.join(", ")
+        "BEGIN IMMEDIATE; {}; INSERT OR ROLLBACK INTO {events} (stream, version, {CONTENT_COLUMNS}) \
+         SELECT * FROM (VALUES {}) WHERE column1 IS NOT NULL; COMMIT",
+        append_one(events),
+        vec![row; rows].join(", ")
     )
 }
 

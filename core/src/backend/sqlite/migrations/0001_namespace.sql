@@ -4,7 +4,7 @@
 -- id is a UUID's 16 bytes. recorded_at counts microseconds since 1970-01-01 UTC. A row whose type is NULL is what is left of a removed
 -- event: its position, stream, version and id are never used again.
 CREATE TABLE streamkeep_{ns}_events (
-    position INTEGER PRIMARY KEY AUTOINCREMENT CHECK (position BETWEEN 1 AND 9007199254740991),
+    position INTEGER PRIMARY KEY CHECK (position BETWEEN 1 AND 9007199254740991),
     stream TEXT NOT NULL,
     version INTEGER NOT NULL CHECK (version BETWEEN 1 AND 9007199254740991),
     id BLOB NOT NULL CHECK (length(id) = 16),
@@ -17,6 +17,11 @@ CREATE TABLE streamkeep_{ns}_events (
     data_bytes BLOB,
     CHECK (data IS NULL OR data_bytes IS NULL)
 ) STRICT;
+
+-- Without this the position of a last row that was deleted would be given again. A counter (AUTOINCREMENT) would cost a page more in each commit.
+CREATE TRIGGER streamkeep_{ns}_events_stay BEFORE DELETE ON streamkeep_{ns}_events BEGIN
+    SELECT RAISE(ABORT, 'events are never deleted: their positions, versions and ids must not be used again');
+END;
 
 CREATE UNIQUE INDEX streamkeep_{ns}_events_version ON streamkeep_{ns}_events (stream, version);
 CREATE UNIQUE INDEX streamkeep_{ns}_events_id ON streamkeep_{ns}_events (id);
