@@ -1,5 +1,7 @@
 //! Appends and imports: which form to write in, and what to do when it fails.
 
+use std::borrow::Cow;
+
 use sqlx::sqlite::SqliteConnection;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
@@ -41,7 +43,7 @@ impl Sqlite {
         let mut form = first_form(&self.sql, group, deadline);
         while answers.iter().any(Option::is_none) {
             let open: Vec<usize> = (0..group.len()).filter(|n| answers[*n].is_none()).collect();
-            let requests: Vec<AppendRequest> = open.iter().map(|n| group[*n].clone()).collect();
+            let requests = if open.len() == group.len() { Cow::Borrowed(group) } else { open.iter().map(|n| group[*n].clone()).collect() };
             let mut sent = false;
             let failure = match self.attempt(form, &requests, deadline, &mut sent).await {
                 Ok(Some(decided)) => {

@@ -27,7 +27,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use tokio::time::{Instant, timeout_at};
 
 use self::error::{Failure, FailureKind};
-use self::pool::{Pool, within};
+use self::pool::Pool;
 use self::sql::Sql;
 use super::{
     AppendRequest, Appended, EventBackend, ImportRequest, Imported, LogPage, LogPageRequest, Opened, SnapshotBackend, SnapshotRecord, StreamPage,
@@ -52,7 +52,7 @@ pub(crate) async fn open(location: &str, options: &OpenOptions) -> Result<Opened
         return Err(Error::config("there is no such SQLite file, and create is false"));
     }
     let connect = connect_options().filename(&file).create_if_missing(options.create);
-    let mut connection = within(deadline, connect.connect()).await.map_err(not_opened)?;
+    let mut connection = pool::connect(&connect, deadline).await.map_err(not_opened)?;
     let prepared = timeout_at(deadline, schema::prepare(&mut connection, &options.namespace, options.create)).await;
     prepared.map_err(|_| Error::from(Failure::late()))??;
     let connect = connect.create_if_missing(false);

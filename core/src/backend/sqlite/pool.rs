@@ -8,11 +8,21 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
-use super::error::Failure;
+use super::error::{Failure, FailureKind};
 
 /// Waits for an answer of the driver until the deadline. What was sent goes on; its connection must not be used again.
 pub(super) async fn within<T, E: Into<Failure>>(deadline: Instant, answer: impl Future<Output = Result<T, E>>) -> Result<T, Failure> {
     timeout_at(deadline, answer).await.map_err(|_| Failure::late())?.map_err(Into::into)
+}
+
+/// Opens a connection, waiting while somebody closes the file or recovers its WAL.
+pub(super) async fn connect(options: &SqliteConnectOptions, deadline: Instant) -> Result<SqliteConnection, Failure> {
+    loop {
+        match within(deadline, options.connect()).await {
+            Err(failure) if failure.kind == FailureKind::Busy => {}
+            answer => return answer,
+        }
+    }
 }
 
 /// A bounded number of connections to one file, opened when needed.
@@ -40,7 +50,7 @@ impl Pool {
         let idle = self.idle().pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => within(deadline, self.options.connect()).await?,
+            None => connect(&self.options, deadline).await?,
         };
         Ok(Lease { connection, pool: self, _slot: slot })
     }

@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::error::{Failure, FailureKind};
+use super::error::FailureKind;
 use super::pool::{Pool, within};
 use super::sql::Sql;
 use super::{BUSY_SLICE, Sqlite, connect_options};
@@ -305,13 +305,43 @@ async fn a_statement_past_its_deadline_takes_its_connection_with_it() {
     let folder = Folder::new();
     let backend = folder.backend().await;
     let mut lease = backend.writer.lease(soon()).await.unwrap();
-    let endless = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 3000000) SELECT max(n) FROM n";
-    let answer = within(Instant::now() + Duration::from_millis(5), sqlx::query(endless).fetch_all(&mut lease.connection)).await;
+    run(&mut lease.connection, "BEGIN IMMEDIATE; UPDATE streamkeep_namespaces SET epoch = 'lost'").await;
+    let long = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 3000000) SELECT max(n) FROM n";
+    let answer = within(Instant::now() + Duration::from_millis(5), sqlx::query(long).fetch_all(&mut lease.connection)).await;
     assert_eq!(lease.settle(answer).unwrap_err().kind, FailureKind::Late);
-    let mut fresh = backend.writer.lease(soon()).await.unwrap();
-    let rows = sqlx::query("SELECT 7").fetch_all(&mut fresh.connection).await.map_err(Failure::from);
-    assert_eq!(fresh.settle(rows).unwrap()[0].get::<i64, _>(0), 7);
+    let appended = backend.append(&[request("s-1", ExpectedVersion::Any, vec![event().with_tags(["t"])])]).await.pop().unwrap();
+    assert_eq!(appended.unwrap().position, 1, "in a transaction of its own");
     backend.close().await;
+    let mut other = folder.connect().await;
+    let rows = sqlx::query("SELECT epoch FROM streamkeep_namespaces").fetch_all(&mut other).await.unwrap();
+    assert_ne!(rows[0].get::<String, _>(0), "lost", "what the late one had begun is rolled back");
+    other.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn every_connection_syncs_what_it_commits() {
+    let folder = Folder::new();
+    let backend = folder.backend().await;
+    for pool in [&backend.writer, &backend.readers] {
+        let mut lease = pool.lease(soon()).await.unwrap();
+        let settings = "SELECT (SELECT synchronous FROM pragma_synchronous), (SELECT journal_mode FROM pragma_journal_mode)";
+        let rows = sqlx::query(settings).fetch_all(&mut lease.connection).await.unwrap();
+        assert_eq!((rows[0].get::<i64, _>(0), rows[0].get::<String, _>(1).as_str()), (2, "wal"), "2 is FULL");
+        lease.give_back();
+    }
+    backend.close().await;
+}
+
+#[tokio::test]
+async fn no_event_can_be_deleted_by_another_program() {
+    let folder = Folder::new();
+    let store = EventStore::open(folder.url()).await.unwrap();
+    store.append("s-1", [event()], ExpectedVersion::Any).await.unwrap();
+    store.close().await.unwrap();
+    let mut other = folder.connect().await;
+    let refused = sqlx::query("DELETE FROM streamkeep_default_events").execute(&mut other).await.unwrap_err();
+    assert!(refused.to_string().contains("events are never deleted"), "{refused}");
+    other.close().await.unwrap();
 }
 
 #[tokio::test]
