@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
-use streamkeep_tests::{harness, scenario};
+use streamkeep_tests::{behaviour, harness, model, rules, scenario, surface, vectors};
 
 /// Cases mostly wait for disks and for each other.
 const THREADS: usize = 8;
@@ -12,7 +12,12 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(THREADS);
     let mut trials: Vec<Trial> = Vec::new();
+    trials.extend(rules::trials());
+    trials.extend(surface::trials());
     trials.extend(scenario::trials());
+    trials.extend(vectors::trials());
+    trials.extend(behaviour::cases().into_iter().flat_map(|case| case.trials()));
+    trials.extend(model::trials());
     if !arguments.list {
         // Before the first case, and on this thread: a server ends with the thread that started it.
         for backend in harness::BACKENDS {

@@ -1,6 +1,12 @@
 //! What proves the contract, on every backend: see `rules.md`, and `scenarios/README.md` for what all languages share.
 
+pub mod behaviour;
 pub mod harness;
+pub mod model;
+mod native;
+pub mod rules;
 pub mod scenario;
 pub mod servers;
 pub mod suite;
+pub mod surface;
+pub mod vectors;

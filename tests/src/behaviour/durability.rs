@@ -1,0 +1,84 @@
+//! Rule 3: acknowledged means durable.
+
+use std::time::Duration;
+
+use streamkeep::{Durability, EventStore, OpenOptions};
+
+use super::{all_at_once, append, event, events, log, refused, stream};
+use crate::harness::{Backend, Room};
+use crate::servers::PostgresServer;
+use crate::suite::Case;
+
+const VOLATILE: &[(Backend, &str)] = &[(Backend::Memory, "memory is memory: it is gone with its last handle")];
+const NO_SERVER: &[(Backend, &str)] = &[(Backend::Memory, "it has no server"), (Backend::Sqlite, "it has no server")];
+
+pub(super) fn cases() -> Vec<Case> {
+    crate::cases![
+        what_was_acknowledged_is_there_after_opening_again: lacking VOLATILE,
+        what_was_acknowledged_survives_a_crash_of_the_server: lacking NO_SERVER,
+        a_server_that_does_not_sync_is_refused_unless_durability_is_relaxed: lacking NO_SERVER,
+    ]
+}
+
+async fn what_was_acknowledged_is_there_after_opening_again(room: Room) {
+    let store = room.store().await;
+    let done = append(&store, "s", events(3)).await;
+    let before = log(&store).await;
+    store.close().await.expect("it closes");
+    let store = room.store().await;
+    assert_eq!(log(&store).await, before);
+    let next = append(&store, "s", [event(4)]).await;
+    assert!(next.version == 4 && next.position > done.position);
+}
+
+async fn server(settings: &'static [(&'static str, &'static str)]) -> PostgresServer {
+    tokio::task::spawn_blocking(move || PostgresServer::start_with(settings)).await.expect("the task").expect("a server of its own")
+}
+
+async fn what_was_acknowledged_survives_a_crash_of_the_server(room: Room) {
+    let mut server = server(&[]).await;
+    let options = OpenOptions::new(server.url()).namespace(room.namespace()).timeout(Duration::from_secs(20));
+    let store: EventStore = options.clone().open().await.expect("the store");
+    let writers: Vec<_> = (0..6)
+        .map(|writer| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let mut acknowledged = 0;
+                // Until the crash: what cannot be known does not count as acknowledged.
+                while acknowledged < 200
+                    && store
+                        .append(
+                            format!("s-{writer}"),
+                            [event(acknowledged)],
+                            streamkeep::AppendOptions { timeout: Some(Duration::from_secs(2)), ..Default::default() },
+                        )
+                        .await
+                        .is_ok()
+                {
+                    acknowledged += 1;
+                }
+                acknowledged
+            })
+        })
+        .collect();
+    while store.head().await.expect("the head") < 60 {
+        tokio::task::yield_now().await;
+    }
+    server.stop_hard().expect("a crash");
+    let acknowledged = all_at_once(writers.into_iter().map(|writer| async move { writer.await.expect("the writer") })).await;
+    server.start_again().expect("it recovers");
+    for (writer, acknowledged) in acknowledged.into_iter().enumerate() {
+        let there = stream(&store, &format!("s-{writer}")).await.len();
+        assert!(there >= acknowledged && there <= acknowledged + 1, "{there} of {acknowledged}");
+    }
+    append(&store, "s-0", [event(0)]).await;
+}
+
+async fn a_server_that_does_not_sync_is_refused_unless_durability_is_relaxed(room: Room) {
+    let server = server(&[("fsync", "off")]).await;
+    let options = OpenOptions::new(server.url()).namespace(room.namespace());
+    assert_eq!(refused(options.clone().open().await).code(), "config");
+    let store = options.durability(Durability::Relaxed).open().await.expect("as asked");
+    append(&store, "s", events(2)).await;
+    assert_eq!(log(&store).await.len(), 2);
+}

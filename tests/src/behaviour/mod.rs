@@ -1,0 +1,90 @@
+//! The contract's rules as cases. Each file registers its own; `rules.md` says which rule each is for.
+
+mod append;
+mod cancel;
+mod close;
+mod deadline;
+mod durability;
+mod group;
+mod log;
+mod names;
+mod open;
+mod race;
+mod read;
+mod repeat;
+mod secrets;
+mod snapshot;
+mod subscribe;
+
+use std::future::Future;
+
+use futures::TryStreamExt;
+use futures::future::join_all;
+use streamkeep::{Error, Event, EventStore, ExpectedVersion, RecordedEvent, Result};
+
+use crate::suite::Case;
+
+/// Every case of the suite.
+#[must_use]
+pub fn cases() -> Vec<Case> {
+    [
+        append::cases(),
+        cancel::cases(),
+        close::cases(),
+        deadline::cases(),
+        durability::cases(),
+        group::cases(),
+        log::cases(),
+        names::cases(),
+        open::cases(),
+        race::cases(),
+        read::cases(),
+        repeat::cases(),
+        secrets::cases(),
+        snapshot::cases(),
+        subscribe::cases(),
+    ]
+    .concat()
+}
+
+/// An event whose data is a number or another JSON text.
+fn event(data: impl std::fmt::Display) -> Event {
+    Event::json_text("E", data.to_string())
+}
+
+fn events(count: u64) -> Vec<Event> {
+    (1..=count).map(event).collect()
+}
+
+/// Appends without an expectation what has to be taken.
+async fn append(store: &EventStore, stream: &str, events: impl IntoIterator<Item = Event>) -> streamkeep::AppendResult {
+    let events: Vec<Event> = events.into_iter().collect();
+    store.append(stream, events, ExpectedVersion::Any).await.expect("an append without an expectation")
+}
+
+async fn stream(store: &EventStore, stream: &str) -> Vec<RecordedEvent> {
+    store.read(stream, 1..).try_collect().await.expect("the stream")
+}
+
+async fn log(store: &EventStore) -> Vec<RecordedEvent> {
+    store.read_all(Default::default()).try_collect().await.expect("the log")
+}
+
+fn versions(events: &[RecordedEvent]) -> Vec<u64> {
+    events.iter().map(|event| event.version).collect()
+}
+
+fn data(events: &[RecordedEvent]) -> Vec<&str> {
+    events.iter().filter_map(|event| event.data.as_json()).collect()
+}
+
+/// The error of what has to fail.
+fn refused<T: std::fmt::Debug>(answer: Result<T>) -> Error {
+    answer.expect_err("it has to be refused")
+}
+
+/// Runs futures as tasks of their own, all started before any is awaited.
+async fn all_at_once<T: Send + 'static>(work: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>) -> Vec<T> {
+    let tasks: Vec<_> = work.into_iter().map(tokio::spawn).collect();
+    join_all(tasks).await.into_iter().map(|task| task.expect("the task")).collect()
+}

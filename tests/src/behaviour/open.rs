@@ -1,0 +1,111 @@
+//! Rule 27: opening creates what is missing, safely when many do so at once.
+
+use streamkeep::{ErrorKind, OpenOptions};
+
+use super::{all_at_once, append, event, log, refused};
+use crate::harness::{Backend, Room};
+use crate::suite::Case;
+
+pub(super) fn cases() -> Vec<Case> {
+    crate::cases![
+        eight_openers_at_once_open_one_log,
+        create_false_opens_what_is_there,
+        create_false_never_writes,
+        an_option_can_stand_in_the_url,
+        an_unknown_option_in_the_url_is_config,
+        a_wrong_value_of_an_option_is_config,
+        a_namespace_has_a_narrow_name,
+        a_newer_format_is_refused_with_both_numbers: lacking UNREACHABLE,
+    ]
+}
+
+const UNREACHABLE: &[(Backend, &str)] = &[(Backend::Memory, "it has no format: nothing of it is kept")];
+
+async fn eight_openers_at_once_open_one_log(room: Room) {
+    let options: Vec<OpenOptions> = (0..8).map(|_| room.options()).collect();
+    let opened = all_at_once(options.into_iter().map(|options| async move { options.open().await })).await;
+    let stores: Vec<_> = opened.into_iter().map(|store| store.expect("each opens")).collect();
+    for (number, store) in stores.iter().enumerate() {
+        assert_eq!(append(store, "s", [event(number)]).await.version, number as u64 + 1);
+    }
+    for store in &stores {
+        assert_eq!(log(store).await.len(), 8);
+    }
+}
+
+async fn create_false_opens_what_is_there(room: Room) {
+    let store = room.store().await;
+    append(&store, "s", [event(1)]).await;
+    let again = room.options().create(false).open().await.expect("it is there");
+    assert_eq!(log(&again).await.len(), 1);
+    append(&again, "s", [event(2)]).await;
+    assert_eq!(log(&store).await.len(), 2);
+}
+
+async fn create_false_never_writes(room: Room) {
+    for _ in 0..2 {
+        assert_eq!(refused(room.options().create(false).open().await).code(), "config");
+    }
+    assert_eq!(std::fs::read_dir(room.folder()).expect("the folder").count(), 0, "nothing was made");
+    // Beside a namespace that is there.
+    let store = room.store().await;
+    let beside = || room.options().namespace(format!("{}_b", room.namespace())).create(false);
+    for _ in 0..2 {
+        assert_eq!(refused(beside().open().await).code(), "config");
+    }
+    drop(store);
+}
+
+async fn an_option_can_stand_in_the_url(room: Room) {
+    let store = room.store().await;
+    append(&store, "s", [event(1)]).await;
+    let all = format!("?namespace={}&create=false&durability=relaxed&timeout_ms=20000&poll_interval_ms=40&max_connections=2&insecure=false", room.namespace());
+    let by_url = OpenOptions::new(room.url(&all)).open().await.expect("all options are known");
+    assert_eq!(log(&by_url).await.len(), 1);
+    let shown = format!("{by_url:?}");
+    assert!(shown.contains("max_connections: 2") && shown.contains("poll_interval: 40ms") && shown.contains("timeout: 20s"), "{shown}");
+}
+
+async fn an_unknown_option_in_the_url_is_config(room: Room) {
+    for wrong in ["?timeout=5", "?Namespace=a", "?timeout_ms=5000&colour=blue"] {
+        assert_eq!(refused(room.options_with(wrong).open().await).code(), "config", "{wrong}");
+    }
+    for wrong in ["", "nowhere", "nosuch:place", "://"] {
+        assert_eq!(refused(OpenOptions::new(wrong).open().await).code(), "config", "{wrong}");
+    }
+}
+
+async fn a_wrong_value_of_an_option_is_config(room: Room) {
+    let wrong = [
+        "?create=yes",
+        "?timeout_ms=-1",
+        "?timeout_ms=0",
+        "?max_connections=0",
+        "?max_connections=many",
+        "?durability=some",
+        "?poll_interval_ms=",
+        "?insecure=1",
+    ];
+    for wrong in wrong {
+        assert_eq!(refused(room.options_with(wrong).open().await).code(), "config", "{wrong}");
+    }
+}
+
+async fn a_namespace_has_a_narrow_name(room: Room) {
+    for wrong in ["", "A", "1a", "a-b", "a b", "a\"", "ä", "a;drop", &"a".repeat(41)] {
+        let error = refused(room.options().namespace(wrong).open().await);
+        assert_eq!(error.kind(), &ErrorKind::InvalidArgument { argument: "namespace".to_owned() }, "{wrong}");
+    }
+    let longest = format!("{}{}", room.namespace(), "_".repeat(40 - room.namespace().len()));
+    let store = room.options().namespace(longest).open().await.expect("40 letters are a name");
+    append(&store, "s", [event(1)]).await;
+}
+
+async fn a_newer_format_is_refused_with_both_numbers(room: Room) {
+    room.store().await.close().await.expect("it closes");
+    let registry = if room.backend() == Backend::Sqlite { "streamkeep_namespaces" } else { "streamkeep.namespaces" };
+    room.change(&format!("UPDATE {registry} SET format = 9001, min_reader = 9001, min_writer = 9001 WHERE name = '{}'", room.namespace())).await;
+    let error = refused(room.open().await);
+    assert_eq!(error.code(), "config");
+    assert!(error.to_string().contains("9001"), "{error}");
+}

@@ -1,0 +1,145 @@
+//! Rules 9 and 10: no holes, own writes at once, bounded memory, nothing held in between.
+
+use futures::TryStreamExt;
+use streamkeep::limits::{PAGE_BYTES, PAGE_EVENTS};
+use streamkeep::{Direction, Event, Query, QueryItem, ReadAllOptions, ReadOptions, ReadPageOptions, RecordedEvent};
+
+use super::{all_at_once, append, data, event, events, stream, versions};
+use crate::harness::Room;
+use crate::suite::Case;
+
+pub(super) fn cases() -> Vec<Case> {
+    crate::cases![
+        a_reader_sees_its_own_writes_at_once,
+        a_reader_never_sees_a_hole_or_half_an_append,
+        a_long_stream_is_read_page_by_page_in_both_directions,
+        a_page_holds_at_most_1_000_events_and_4_mib_or_one_event,
+        abandoned_readers_hold_nothing,
+        a_sparse_query_scans_a_bounded_number_of_events_a_page,
+        limits_and_bounds_hold_across_pages,
+    ]
+}
+
+async fn a_reader_sees_its_own_writes_at_once(room: Room) {
+    let store = room.store().await;
+    for number in 1..=30 {
+        let done = append(&store, "s", [event(number)]).await;
+        assert_eq!(stream(&store, "s").await.last().map(|event| event.version), Some(done.version));
+        let last = ReadAllOptions { direction: Direction::Backward, limit: Some(1), ..ReadAllOptions::default() };
+        let last: Vec<RecordedEvent> = store.read_all(last).try_collect().await.expect("the log");
+        assert_eq!(last.first().map(|event| event.position), Some(done.position));
+        assert_eq!(store.head().await.expect("the head"), done.position);
+    }
+}
+
+async fn a_reader_never_sees_a_hole_or_half_an_append(room: Room) {
+    const TOGETHER: u64 = 3;
+    const APPENDS: u64 = 40;
+    let (writer, reader) = (room.store().await, room.store().await);
+    let writing = tokio::spawn(async move {
+        for _ in 0..APPENDS {
+            append(&writer, "s", events(TOGETHER)).await;
+        }
+    });
+    let mut seen = 0;
+    while seen < APPENDS * TOGETHER {
+        let read = versions(&stream(&reader, "s").await);
+        let length = read.len() as u64;
+        assert_eq!(read, (1..=length).collect::<Vec<_>>(), "a hole");
+        assert_eq!(length % TOGETHER, 0, "half an append");
+        assert!(length >= seen, "events are gone");
+        seen = length;
+    }
+    writing.await.expect("the writer");
+}
+
+async fn a_long_stream_is_read_page_by_page_in_both_directions(room: Room) {
+    let store = room.store().await;
+    append(&store, "s", events(2_500)).await;
+    assert_eq!(versions(&stream(&store, "s").await), (1..=2_500).collect::<Vec<_>>());
+    let backward = ReadOptions { direction: Direction::Backward, ..ReadOptions::default() };
+    let backward: Vec<RecordedEvent> = store.read("s", backward).try_collect().await.expect("the stream");
+    assert_eq!(versions(&backward), (1..=2_500).rev().collect::<Vec<_>>());
+    let mut log = store.read_all(ReadAllOptions { direction: Direction::Backward, ..ReadAllOptions::default() });
+    let mut pages = Vec::new();
+    while let Some(page) = log.next_page().await.expect("a page") {
+        pages.push(page.len());
+    }
+    assert_eq!(pages, [1_000, 1_000, 500]);
+}
+
+async fn a_page_holds_at_most_1_000_events_and_4_mib_or_one_event(room: Room) {
+    let store = room.store().await;
+    let megabytes = |count: usize| Event::bytes("E", vec![1; count << 20]);
+    append(&store, "s", [megabytes(3), megabytes(2), megabytes(1), megabytes(7), megabytes(1)]).await;
+    for mut pages in [store.read("s", 1..), store.read_all(ReadAllOptions::default())] {
+        let mut read = 0;
+        while let Some(page) = pages.next_page().await.expect("a page") {
+            let bytes: usize = page.iter().map(|event| event.data.len()).sum();
+            assert!(page.len() == 1 || (bytes <= PAGE_BYTES && page.len() <= PAGE_EVENTS), "{} events, {bytes} bytes", page.len());
+            read += page.len();
+        }
+        assert_eq!(read, 5);
+    }
+    let page = store.read_page(ReadPageOptions::default()).await.expect("a page");
+    assert!(page.events.len() == 1 && !page.caught_up && page.reached == page.events[0].position, "{} events", page.events.len());
+}
+
+async fn abandoned_readers_hold_nothing(room: Room) {
+    let store = room.options().max_connections(1).open().await.expect("the store");
+    append(&store, "s", events(3_000)).await;
+    let mut half_way = Vec::new();
+    for _ in 0..20 {
+        let (mut of_stream, mut of_log) = (store.read("s", 1..), store.read_all(ReadAllOptions::default()));
+        of_stream.try_next().await.expect("an event");
+        of_log.try_next().await.expect("an event");
+        half_way.push((of_stream, of_log));
+    }
+    // With one connection, any that is held would stop all of this.
+    append(&store, "s", [event("\"more\"")]).await;
+    assert_eq!(stream(&store, "s").await.len(), 3_001);
+    for (of_stream, _) in &mut half_way {
+        assert_eq!(of_stream.try_next().await.expect("it goes on").map(|event| event.version), Some(2));
+    }
+}
+
+async fn a_sparse_query_scans_a_bounded_number_of_events_a_page(room: Room) {
+    const EVENTS: u64 = 42_000;
+    let store = room.store().await;
+    append(&store, "rare", [event("\"first\"")]).await;
+    let writes = (0..EVENTS / 6_000).map(|part| {
+        let store = store.clone();
+        async move { append(&store, &format!("much-{part}"), events(6_000)).await }
+    });
+    all_at_once(writes).await;
+    let last = append(&store, "rare", [event("\"last\"")]).await;
+    let rare = Query::from(QueryItem { types: vec!["E".to_owned()], categories: vec!["rare".to_owned()], ..QueryItem::default() });
+    let (mut after, mut found, mut pages) = (0, Vec::new(), 0);
+    loop {
+        let page = store.read_page(ReadPageOptions { after, query: rare.clone(), ..ReadPageOptions::default() }).await.expect("a page");
+        assert!(page.caught_up || page.reached > after, "a page that gets nowhere");
+        (after, pages) = (page.reached, pages + 1);
+        found.extend(page.events);
+        if page.caught_up {
+            break;
+        }
+    }
+    assert_eq!((data(&found), after), (vec!["\"first\"", "\"last\""], last.position));
+    assert!(pages <= 5, "{pages} pages");
+    let read: Vec<RecordedEvent> = store.read_all(ReadAllOptions { query: rare, ..ReadAllOptions::default() }).try_collect().await.expect("the log");
+    assert_eq!(data(&read), ["\"first\"", "\"last\""]);
+}
+
+async fn limits_and_bounds_hold_across_pages(room: Room) {
+    let store = room.store().await;
+    append(&store, "s", events(2_600)).await;
+    for direction in [Direction::Forward, Direction::Backward] {
+        let options = ReadOptions { from_version: 200, to_version: 2_400, direction, limit: Some(2_100), timeout: None };
+        let read: Vec<RecordedEvent> = store.read("s", options).try_collect().await.expect("the stream");
+        let mut expected: Vec<u64> = (200..=2_400).collect();
+        if direction == Direction::Backward {
+            expected.reverse();
+        }
+        assert_eq!(versions(&read), expected[..2_100]);
+    }
+}

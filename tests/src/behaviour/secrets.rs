@@ -1,0 +1,69 @@
+//! Rule 28: credentials appear in no error and no debug text, and off this machine a connection is encrypted.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use streamkeep::{Error, EventStore, OpenOptions};
+
+use super::refused;
+use crate::harness::{Backend, Room};
+use crate::suite::Case;
+
+const SECRET: &str = "s3cr3t-s3nt1n3l";
+const NO_PASSWORDS: &[(Backend, &str)] =
+    &[(Backend::Memory, "it has no credentials and no network"), (Backend::Sqlite, "it has no credentials and no network")];
+
+pub(super) fn cases() -> Vec<Case> {
+    crate::cases![
+        a_value_of_the_url_appears_in_no_error_or_debug_text,
+        a_password_appears_in_no_error_or_debug_text: lacking NO_PASSWORDS,
+        a_connection_off_this_machine_is_encrypted_or_insecure_by_choice: lacking NO_PASSWORDS,
+    ]
+}
+
+fn assert_silent(what: &str, error: &Error) {
+    let mut texts = vec![error.to_string(), format!("{error:?}"), format!("{error:#?}"), error.to_json()];
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        texts.extend([inner.to_string(), format!("{inner:?}")]);
+        cause = inner.source();
+    }
+    assert!(texts.iter().all(|text| !text.contains(SECRET)), "{what}: {texts:?}");
+}
+
+async fn a_value_of_the_url_appears_in_no_error_or_debug_text(room: Room) {
+    for wrong in ["?colour=", "?timeout_ms=", "?durability=", "?create="] {
+        let options = room.options_with(&format!("{wrong}{SECRET}"));
+        assert!(!format!("{options:?}").contains(SECRET));
+        let error = refused(options.open().await);
+        assert_eq!(error.code(), "config");
+        assert_silent(wrong, &error);
+    }
+    let error = refused(EventStore::open(format!("nosuch://amy:{SECRET}@host/?a={SECRET}")).await);
+    assert_silent("another scheme", &error);
+}
+
+async fn a_password_appears_in_no_error_or_debug_text(_room: Room) {
+    let urls = [
+        format!("postgres://amy:{SECRET}@127.0.0.1:1/x"),
+        format!("postgresql://amy:{SECRET}@127.0.0.1:1/x?colour={SECRET}"),
+        format!("postgres://amy:{SECRET}@127.0.0.1:notaport/x"),
+        format!("postgres://amy:{SECRET}@[::1/x"),
+        format!("postgres://amy:{SECRET}@192.0.2.1/x?sslmode=disable"),
+        format!("postgres://127.0.0.1:1/x?password={SECRET}&user=amy"),
+    ];
+    for url in urls {
+        let options = OpenOptions::new(url).timeout(Duration::from_millis(500));
+        assert!(!format!("{options:?}").contains(SECRET));
+        assert_silent("opening", &refused(options.open().await));
+    }
+}
+
+async fn a_connection_off_this_machine_is_encrypted_or_insecure_by_choice(_room: Room) {
+    // An address for documentation: nobody answers there, so what is refused is refused before anything is sent.
+    for weak in ["disable", "prefer", "require"] {
+        let url = format!("postgres://amy@192.0.2.1/x?sslmode={weak}&timeout_ms=300");
+        assert_eq!(refused(EventStore::open(url.as_str()).await).code(), "config", "{weak}");
+        assert_eq!(refused(EventStore::open(format!("{url}&insecure=true")).await).code(), "unavailable", "{weak}");
+    }
+}

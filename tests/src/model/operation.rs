@@ -1,0 +1,166 @@
+//! Operations as data, to be generated and made smaller.
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+use streamkeep::{Direction, Query, QueryItem};
+
+/// Streams of few names, so that operations meet; one of them in a category of its own.
+pub(super) const STREAMS: [&str; 4] = ["order-1", "order-2", "audit", "é-'1"];
+const TYPES: [&str; 3] = ["A", "B", "C"];
+const TAGS: [&str; 3] = ["x", "y:1", "z"];
+
+/// What an append demands, as far as it can be said beforehand.
+#[derive(Clone, Debug)]
+pub(super) enum Demand {
+    Any,
+    NoStream,
+    StreamExists,
+    /// The version the stream has.
+    Right,
+    /// Another one.
+    Wrong(u64),
+}
+
+/// What an event is made of.
+#[derive(Clone, Debug)]
+pub(super) struct Content {
+    pub(super) event_type: &'static str,
+    pub(super) data: u32,
+    pub(super) tags: Vec<&'static str>,
+}
+
+/// What an append says again.
+#[derive(Clone, Debug)]
+pub(super) enum Change {
+    /// Everything as it was.
+    Nothing,
+    /// To another stream.
+    Stream(usize),
+    /// The last event with other data.
+    Data,
+    /// One event more.
+    Longer,
+    /// The first event alone.
+    Shorter,
+}
+
+/// One operation.
+#[derive(Clone, Debug)]
+pub(super) enum Operation {
+    Append {
+        stream: usize,
+        demand: Demand,
+        contents: Vec<Content>,
+    },
+    /// An append sent before, done or refused.
+    Again {
+        which: Index,
+        change: Change,
+        demand: Demand,
+    },
+    /// `skip` versions are left out before the first event; `None` leaves versions to the store.
+    Import {
+        stream: usize,
+        skip: Option<u64>,
+        contents: Vec<Content>,
+    },
+    ImportAgain {
+        which: Index,
+        change: Change,
+    },
+    Read {
+        stream: usize,
+        from_version: u64,
+        to_version: Option<u64>,
+        direction: Direction,
+        limit: Option<u64>,
+    },
+    ReadAll {
+        after: Option<Index>,
+        before: Option<Index>,
+        query: Query,
+        direction: Direction,
+        limit: Option<u64>,
+    },
+    Pages {
+        query: Query,
+        limit: u64,
+    },
+    SaveSnapshot {
+        stream: usize,
+        version: u64,
+        schema: bool,
+        data: u32,
+    },
+    LoadSnapshot {
+        stream: usize,
+        schema: bool,
+        at_or_before: Option<u64>,
+    },
+    Head,
+    /// Everything else goes on with a second handle.
+    OtherHandle,
+}
+
+fn content() -> impl Strategy<Value = Content> {
+    (proptest::sample::select(&TYPES[..]), any::<u32>(), proptest::sample::subsequence(&TAGS[..], 0..=2)).prop_map(|(event_type, data, tags)| Content {
+        event_type,
+        data,
+        tags,
+    })
+}
+
+fn contents() -> impl Strategy<Value = Vec<Content>> {
+    proptest::collection::vec(content(), 1..5)
+}
+
+fn demand() -> impl Strategy<Value = Demand> {
+    prop_oneof![
+        4 => Just(Demand::Any),
+        1 => Just(Demand::NoStream),
+        1 => Just(Demand::StreamExists),
+        3 => Just(Demand::Right),
+        2 => (0..12_u64).prop_map(Demand::Wrong),
+    ]
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![3 => Just(Change::Nothing), 1 => (0..STREAMS.len()).prop_map(Change::Stream), 1 => Just(Change::Data), 1 => Just(Change::Longer), 1 => Just(Change::Shorter)]
+}
+
+fn direction() -> impl Strategy<Value = Direction> {
+    prop_oneof![Just(Direction::Forward), Just(Direction::Backward)]
+}
+
+fn query() -> impl Strategy<Value = Query> {
+    let names = |all: Vec<&'static str>, most: usize| {
+        proptest::sample::subsequence(all, 0..=most).prop_map(|names| names.into_iter().map(str::to_owned).collect::<Vec<_>>())
+    };
+    let item = (names(TYPES.to_vec(), 2), names(TAGS.to_vec(), 2), names(vec!["order", "audit", "é"], 1), names(STREAMS.to_vec(), 1))
+        .prop_map(|(types, tags, categories, streams)| QueryItem { types, tags, categories, streams });
+    proptest::collection::vec(item, 0..3).prop_map(|items| Query { items })
+}
+
+fn limit() -> impl Strategy<Value = Option<u64>> {
+    proptest::option::of(1..8_u64)
+}
+
+/// Any operation; writes more often than others, so that there is something to read.
+pub(super) fn operation() -> impl Strategy<Value = Operation> {
+    let stream = || 0..STREAMS.len();
+    prop_oneof![
+        6 => (stream(), demand(), contents()).prop_map(|(stream, demand, contents)| Operation::Append { stream, demand, contents }),
+        3 => (any::<Index>(), change(), demand()).prop_map(|(which, change, demand)| Operation::Again { which, change, demand }),
+        2 => (stream(), proptest::option::of(0..3_u64), contents()).prop_map(|(stream, skip, contents)| Operation::Import { stream, skip, contents }),
+        1 => (any::<Index>(), change()).prop_map(|(which, change)| Operation::ImportAgain { which, change }),
+        3 => (stream(), 1..10_u64, proptest::option::of(0..12_u64), direction(), limit())
+            .prop_map(|(stream, from_version, to_version, direction, limit)| Operation::Read { stream, from_version, to_version, direction, limit }),
+        3 => (proptest::option::of(any::<Index>()), proptest::option::of(any::<Index>()), query(), direction(), limit())
+            .prop_map(|(after, before, query, direction, limit)| Operation::ReadAll { after, before, query, direction, limit }),
+        2 => (query(), 1..6_u64).prop_map(|(query, limit)| Operation::Pages { query, limit }),
+        2 => (stream(), 0..10_u64, any::<bool>(), any::<u32>()).prop_map(|(stream, version, schema, data)| Operation::SaveSnapshot { stream, version, schema, data }),
+        2 => (stream(), any::<bool>(), proptest::option::of(0..10_u64)).prop_map(|(stream, schema, at_or_before)| Operation::LoadSnapshot { stream, schema, at_or_before }),
+        1 => Just(Operation::Head),
+        1 => Just(Operation::OtherHandle),
+    ]
+}

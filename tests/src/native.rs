@@ -1,0 +1,96 @@
+//! Reaching into a database behind the store's back: to damage what it holds, or to stand in its way.
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, SqliteConnection};
+
+use crate::harness::{Backend, Room};
+
+/// A connection that holds writers up until released.
+#[derive(Debug)]
+pub enum Lock {
+    /// The file's one write lock.
+    Sqlite(SqliteConnection),
+    /// The table of events, which stays readable.
+    Postgres(PgConnection),
+}
+
+impl Lock {
+    /// Lets the writers go on.
+    ///
+    /// # Panics
+    /// When the database is gone.
+    pub async fn release(self) {
+        match self {
+            Self::Sqlite(connection) => connection.close().await.expect("the connection closes"),
+            Self::Postgres(connection) => connection.close().await.expect("the connection closes"),
+        }
+    }
+}
+
+impl Room {
+    /// The database's own name of one of the namespace's tables.
+    #[must_use]
+    pub fn table(&self, name: &str) -> String {
+        match self.backend() {
+            Backend::Memory => panic!("memory has no tables"),
+            Backend::Sqlite => format!("streamkeep_{}_{name}", self.namespace()),
+            Backend::Postgres => format!("streamkeep_{}.{name}", self.namespace()),
+        }
+    }
+
+    async fn sqlite(&self) -> SqliteConnection {
+        let file = self.base().trim_start_matches("sqlite:");
+        SqliteConnectOptions::new().filename(file).connect().await.expect("the file")
+    }
+
+    async fn postgres(&self) -> PgConnection {
+        PgConnection::connect(self.base()).await.expect("the server")
+    }
+
+    /// Runs a statement that has to change one row.
+    ///
+    /// # Panics
+    /// When it fails, or changes another number of rows.
+    pub async fn change(&self, statement: &str) {
+        let statement = AssertSqlSafe(statement);
+        let changed = match self.backend() {
+            Backend::Memory => panic!("memory takes no statements"),
+            Backend::Sqlite => self.sqlite().await.execute(statement).await.map(|done| done.rows_affected()),
+            Backend::Postgres => self.postgres().await.execute(statement).await.map(|done| done.rows_affected()),
+        };
+        assert_eq!(changed.expect("the statement"), 1);
+    }
+
+    /// Takes a lock that every append has to wait for, and no reader.
+    ///
+    /// # Panics
+    /// When it is not to be had.
+    pub async fn lock_out_writers(&self) -> Lock {
+        match self.backend() {
+            Backend::Memory => panic!("memory has no locks of others"),
+            Backend::Sqlite => {
+                let mut connection = self.sqlite().await;
+                connection.execute("BEGIN IMMEDIATE").await.expect("the lock");
+                Lock::Sqlite(connection)
+            }
+            Backend::Postgres => self.lock_table("EXCLUSIVE").await,
+        }
+    }
+
+    /// Takes a lock that every reader of events has to wait for, where a database has such a one.
+    ///
+    /// # Panics
+    /// When it is not to be had.
+    pub async fn lock_out_readers(&self) -> Lock {
+        assert_eq!(self.backend(), Backend::Postgres, "readers of the others wait for nobody");
+        self.lock_table("ACCESS EXCLUSIVE").await
+    }
+
+    async fn lock_table(&self, mode: &str) -> Lock {
+        let mut connection = self.postgres().await;
+        let lock = format!("LOCK TABLE {} IN {mode} MODE", self.table("events"));
+        connection.execute("BEGIN").await.expect("a transaction");
+        connection.execute(AssertSqlSafe(lock)).await.expect("the lock");
+        Lock::Postgres(connection)
+    }
+}

@@ -1,0 +1,77 @@
+//! `rules.md` against the cases: each rule has cases or says `not yet`, and every case named is there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use libtest_mimic::Trial;
+
+use crate::harness::TESTS;
+use crate::suite::alone;
+use crate::{behaviour, model, scenario, vectors};
+
+/// The contract's numbered rules.
+const RULES: std::ops::RangeInclusive<u32> = 1..=28;
+/// The section on values, which has no number.
+const VALUES: &str = "§2";
+const NOT_YET: &str = "not yet";
+
+/// The checks.
+pub fn trials() -> Vec<Trial> {
+    vec![
+        alone("rules: each rule of the contract has its cases, or says not yet", each_rule_has_cases),
+        alone("rules: every case belongs to a rule", every_case_has_a_rule),
+    ]
+}
+
+/// What a row of the table says of a rule.
+#[derive(Debug, Default)]
+struct Row {
+    cases: BTreeSet<String>,
+    not_yet: bool,
+}
+
+/// Rows are `| rule | what | cases |`, cases in backquotes.
+fn table() -> Result<BTreeMap<String, Row>, String> {
+    let text = std::fs::read_to_string(TESTS.join("rules.md")).map_err(|error| error.to_string())?;
+    let mut table = BTreeMap::new();
+    for line in text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| rule")) {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [rule, _, cases] = cells[..] else { return Err(format!("not a row of three cells: {line}")) };
+        let quoted = cases.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+        let row = Row { cases: quoted, not_yet: cases.starts_with(NOT_YET) };
+        if table.insert(rule.to_owned(), row).is_some() {
+            return Err(format!("rule {rule} stands there twice"));
+        }
+    }
+    Ok(table)
+}
+
+/// Every name a row may give.
+fn known() -> BTreeSet<String> {
+    let own = behaviour::cases().into_iter().map(|case| case.name().to_owned());
+    let trials = [scenario::trials(), vectors::trials(), model::trials()].into_iter().flatten();
+    let without_backend = trials.map(|trial| trial.name().rsplit_once(" [").map_or_else(|| trial.name().to_owned(), |(name, _)| name.to_owned()));
+    own.chain(without_backend).collect()
+}
+
+fn each_rule_has_cases() -> Result<(), String> {
+    let (table, known) = (table()?, known());
+    let expected: BTreeSet<String> = RULES.map(|rule| rule.to_string()).chain([VALUES.to_owned()]).collect();
+    let given: BTreeSet<String> = table.keys().cloned().collect();
+    let mut wrong: Vec<String> = expected.symmetric_difference(&given).map(|rule| format!("rule {rule} is missing, or is none")).collect();
+    for (rule, row) in &table {
+        match (row.not_yet, row.cases.is_empty()) {
+            (false, true) => wrong.push(format!("rule {rule} has no case and does not say '{NOT_YET}'")),
+            (true, false) => wrong.push(format!("rule {rule} says '{NOT_YET}' and has cases")),
+            _ => {}
+        }
+        wrong.extend(row.cases.difference(&known).map(|case| format!("rule {rule}: there is no case '{case}'")));
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+}
+
+fn every_case_has_a_rule() -> Result<(), String> {
+    let named: BTreeSet<String> = table()?.into_values().flat_map(|row| row.cases).collect();
+    let own: BTreeSet<String> = behaviour::cases().into_iter().map(|case| case.name().to_owned()).collect();
+    let stray: Vec<&String> = own.difference(&named).collect();
+    if stray.is_empty() { Ok(()) } else { Err(format!("cases without a rule in rules.md: {stray:?}")) }
+}

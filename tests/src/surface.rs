@@ -1,0 +1,53 @@
+//! `surface.json` against the crate's sources, and against the scenarios: every entry is there, nothing else is, and each is called.
+
+mod called;
+mod source;
+
+use std::collections::BTreeSet;
+
+use libtest_mimic::Trial;
+use serde_json::Value;
+
+use crate::harness::TESTS;
+use crate::suite::alone;
+
+/// The checks.
+pub fn trials() -> Vec<Trial> {
+    vec![
+        alone("surface: the crate has the methods and options of surface.json and no others", source::methods_and_options),
+        alone("surface: the crate's types have the fields of surface.json and no others", source::types_and_errors),
+        alone("surface: every method, option and field is in a scenario", called::everything),
+    ]
+}
+
+/// The file.
+fn surface() -> Result<Value, String> {
+    let text = std::fs::read_to_string(TESTS.join("surface.json")).map_err(|error| error.to_string())?;
+    serde_json::from_str(&text).map_err(|error| error.to_string())
+}
+
+fn is_for(entry: &Value, language: &str) -> bool {
+    entry["only"].as_array().is_none_or(|languages| languages.iter().any(|only| only == language))
+}
+
+/// The names of a method's arguments and options that a language has.
+fn names(method: &Value, part: &str, language: &str) -> BTreeSet<String> {
+    let entries = method[part].as_array().into_iter().flatten().filter(|entry| is_for(entry, language));
+    entries.filter_map(|entry| entry["name"].as_str().map(str::to_owned)).collect()
+}
+
+fn strings(list: &Value) -> BTreeSet<String> {
+    list.as_array().into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect()
+}
+
+/// What stands in one and not in the other.
+fn compare(what: &str, expected: &BTreeSet<String>, actual: &BTreeSet<String>) -> Result<(), String> {
+    let missing: Vec<_> = expected.difference(actual).collect();
+    let unknown: Vec<_> = actual.difference(expected).collect();
+    if missing.is_empty() && unknown.is_empty() { Ok(()) } else { Err(format!("{what}: missing {missing:?}, not in surface.json {unknown:?}")) }
+}
+
+fn all(results: impl IntoIterator<Item = Result<(), String>>) -> Result<(), String> {
+    let wrong: Vec<String> = results.into_iter().filter_map(Result::err).collect();
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+}
