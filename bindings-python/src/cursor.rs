@@ -1,6 +1,5 @@
 //! What is pulled: the pages of a read, the batches of a subscription.
 
-use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -83,17 +82,12 @@ impl Cursor {
 
 impl Inner {
     /// Sees to it that something is kept. Answers whether the time was over before that.
-    fn pull(self: Arc<Self>, patience: Option<Duration>) -> impl Future<Output = Result<bool>> + Send + 'static {
-        async move {
-            match patience {
-                None => self.fill().await,
-                Some(patience) => match tokio::time::timeout(patience, self.fill()).await {
-                    Ok(()) => {}
-                    Err(_elapsed) => return Ok(true),
-                },
-            }
-            Ok(false)
+    async fn pull(self: Arc<Self>, patience: Option<Duration>) -> Result<bool> {
+        match patience {
+            None => self.fill().await,
+            Some(patience) => return Ok(tokio::time::timeout(patience, self.fill()).await.is_err()),
         }
+        Ok(false)
     }
 
     async fn fill(&self) {

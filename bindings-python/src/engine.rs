@@ -3,9 +3,9 @@
 use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -28,7 +28,8 @@ pub(crate) struct Engine {
     process_id: u32,
     handle: Handle,
     runtime: Mutex<Option<Runtime>>,
-    leaving: AtomicBool,
+    /// The thread that ends the interpreter, once that began.
+    leaver: OnceLock<ThreadId>,
     callers: Mutex<usize>,
     no_callers: Condvar,
     waker: Sender<Wake>,
@@ -73,7 +74,7 @@ impl Engine {
             process_id: std::process::id(),
             handle: runtime.handle().clone(),
             runtime: Mutex::new(Some(runtime)),
-            leaving: AtomicBool::new(false),
+            leaver: OnceLock::new(),
             callers: Mutex::new(0),
             no_callers: Condvar::new(),
             waker,
@@ -90,10 +91,12 @@ impl Engine {
         if self.process_id != std::process::id() {
             return Err(Failure::closed("this store was opened before the process was forked; open one in the child"));
         }
-        if self.leaving.load(Ordering::Acquire) {
-            return Err(Failure::closed("the interpreter is ending"));
+        match self.leaver.get() {
+            None => Ok(()),
+            Some(leaver) if *leaver == std::thread::current().id() => Err(Failure::closed("the interpreter is ending")),
+            // A daemon thread: what it would raise, nobody is there to catch.
+            Some(_) => Python::attach(|py| py.detach(|| stay_away())),
         }
-        Ok(())
     }
 
     /// Asks the waker to make a loop look into its mailbox.
@@ -110,8 +113,9 @@ impl Engine {
         loop {
             let outcome = py.detach(|| {
                 let outcome = self.handle.block_on(async { tokio::time::timeout(TICK, future.as_mut()).await });
-                if self.leaving.load(Ordering::Acquire) {
-                    caller.stay_away();
+                if self.leaver.get().is_some() {
+                    caller.leave();
+                    stay_away();
                 }
                 outcome
             });
@@ -126,7 +130,7 @@ impl Engine {
     /// Stops the engine of this process: the hook for the end of the interpreter, which waits a bounded time.
     pub(crate) fn stop(py: Python<'_>) {
         let Some(engine) = locked(&ENGINE).clone().filter(|engine| engine.process_id == std::process::id()) else { return };
-        if engine.leaving.swap(true, Ordering::AcqRel) {
+        if engine.leaver.set(std::thread::current().id()).is_err() {
             return;
         }
         py.detach(|| {
@@ -152,14 +156,6 @@ impl<'a> Caller<'a> {
         Self(engine)
     }
 
-    /// Keeps a daemon thread from coming back into an interpreter that is ending, where it would be torn down in the middle of native code.
-    fn stay_away(&self) -> ! {
-        self.leave();
-        loop {
-            std::thread::park();
-        }
-    }
-
     fn leave(&self) {
         let mut callers = locked(&self.0.callers);
         *callers -= 1;
@@ -170,6 +166,13 @@ impl<'a> Caller<'a> {
 impl Drop for Caller<'_> {
     fn drop(&mut self) {
         self.leave();
+    }
+}
+
+/// Keeps a daemon thread from coming back into an interpreter that is ending, where it would be torn down in the middle of native code.
+fn stay_away() -> ! {
+    loop {
+        std::thread::park();
     }
 }
 

@@ -58,7 +58,7 @@ class AsyncEventStore:
     still waited its turn is withdrawn, one that was sent runs on, and its events can be appended again to know.
     """
 
-    __slots__ = ("_handle",)
+    __slots__ = ("__weakref__", "_handle")
 
     def __init__(self, handle: Handle) -> None:
         """Use `AsyncEventStore.open`."""

@@ -30,7 +30,7 @@ class EventStore:
     Calls block the calling thread, and only that: other threads go on, Ctrl-C interrupts. A handle may be used by many threads at once.
     """
 
-    __slots__ = ("_handle",)
+    __slots__ = ("__weakref__", "_handle")
 
     def __init__(self, handle: Handle) -> None:
         """Use `EventStore.open`."""

@@ -1,0 +1,59 @@
+"""What all tests share: a store of their own on each backend, and an end for each test."""
+
+import os
+import signal
+import uuid
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+POSTGRES = "STREAMKEEP_TEST_POSTGRES_URL"
+PATIENCE = 120
+
+
+def postgres():
+    """Postgres's parameter, or the reason why it is not there."""
+    missing = pytest.mark.skip(reason=f"{POSTGRES} is not set: nothing was tested on Postgres")
+    return pytest.param("postgres", marks=() if POSTGRES in os.environ else (missing,))
+
+
+BACKENDS = ["memory", "sqlite", postgres()]
+
+
+@pytest.fixture(autouse=True)
+def _deadline():
+    """Ends a test that hangs: blocking calls look for signals."""
+
+    def late(_signal, _frame):
+        raise TimeoutError(f"the test took more than {PATIENCE} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(PATIENCE)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def url_of(backend, folder):
+    """A URL under which nothing is yet."""
+    name = f"t_{uuid.uuid4().hex[:12]}"
+    match backend:
+        case "memory":
+            return f"memory:{name}"
+        case "sqlite":
+            return f"sqlite:{folder}/{name}.db"
+        case "postgres":
+            base = os.environ[POSTGRES]
+            return f"{base}{'&' if '?' in base else '?'}namespace={name}"
+
+
+@pytest.fixture(params=BACKENDS)
+def url(request, tmp_path):
+    return url_of(request.param, tmp_path)
+
+
+@pytest.fixture(params=["sqlite", postgres()])
+def durable_url(request, tmp_path):
+    """On a backend that outlives its handles."""
+    return url_of(request.param, tmp_path)

@@ -1,0 +1,254 @@
+"""Runs a scenario of tests/scenarios through either face. It fails on whatever it does not know."""
+
+import base64
+import datetime as dt
+import inspect
+import json
+import secrets
+import uuid
+
+import streamkeep as sk
+
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+STEP_KEYS = {"op", "args", "on", "expect", "error", "save", "as", "take", "when_caught_up"}
+EVENT_KEYS = {"type", "data", "metadata", "tags", "id", "schema"}
+OPERATIONS = {
+    "open", "append", "import_events", "read", "read_all", "read_page", "subscribe", "save_snapshot", "load_snapshot", "head", "close",
+}  # fmt: skip
+
+
+async def settled(answer):
+    return await answer if inspect.isawaitable(answer) else answer
+
+
+def driven(steps):
+    """Runs a coroutine that never waits, as all are on the blocking face."""
+    try:
+        steps.send(None)
+    except StopIteration:
+        return
+    raise AssertionError("the blocking face waited")
+
+
+class Run:
+    def __init__(self, face, base, folder):
+        self.face = face
+        self.namespace = f"s_{secrets.token_hex(6)}"
+        self.base = {"memory:": f"memory:n{secrets.token_hex(6)}", "sqlite:": f"sqlite:{folder}/{secrets.token_hex(6)}.db"}.get(base, base)
+        self.handles = {}
+        self.saved = {}
+
+    async def scenario(self, scenario):
+        known(scenario, {"name", "steps", "open"})
+        try:
+            await self.open("store", scenario.get("open", {}))
+            await self.steps(scenario["steps"])
+        finally:
+            for handle in self.handles.values():
+                await settled(handle.close())
+
+    async def steps(self, steps):
+        for number, step in enumerate(steps, 1):
+            try:
+                await self.step(step)
+            except (AssertionError, sk.StreamkeepError) as error:
+                error.add_note(f"in step {number}: {json.dumps(step)[:300]}")
+                raise
+
+    async def step(self, step):
+        known(step, STEP_KEYS)
+        assert not ("expect" in step and "error" in step)
+        args = self.resolved(step.get("args", {}))
+        if "error" in step:
+            try:
+                answer = await self.perform(step, args)
+            except sk.StreamkeepError as error:
+                agree(self.resolved(step["error"]), facts(error), "error")
+            else:
+                raise AssertionError(f"no error, but {answer!r}")
+            return
+        answer = await self.perform(step, args)
+        if "expect" in step:
+            agree(self.resolved(step["expect"]), answer, "answer")
+        if "save" in step:
+            self.saved[step["save"]] = answer
+
+    async def perform(self, step, args):
+        op = step["op"]
+        assert op in OPERATIONS, f"unknown operation {op}"
+        if op == "open":
+            return await self.open(step["as"], args)
+        store = self.handles[step.get("on", "store")]
+        args = durations(args)
+        if op == "append":
+            return (await settled(store.append(args.pop("stream"), list(map(event, args.pop("events"))), **expecting(args))))._asdict()
+        if op == "import_events":
+            return (await settled(store.import_events(list(map(imported, args.pop("events"))), **args)))._asdict()
+        if op == "read":
+            return await events(store.read(args.pop("stream"), **args))
+        if op == "read_all":
+            return await events(store.read_all(**querying(args)))
+        if op == "read_page":
+            page = (await settled(store.read_page(**querying(args))))._asdict()
+            return {**page, "events": list(map(recorded, page["events"]))}
+        if op == "subscribe":
+            return await self.subscribe(store, step, querying(args))
+        if op == "save_snapshot":
+            return await settled(store.save_snapshot(snapshot(args.pop("snapshot")), **args))
+        if op == "load_snapshot":
+            found = await settled(store.load_snapshot(args.pop("stream"), args.pop("schema"), **args))
+            return found and {name: getattr(found, name) for name in ("stream", "version", "schema")} | {"data": told(found)}
+        return await settled(getattr(store, op)(**args))
+
+    async def open(self, name, args):
+        args = durations(args)
+        extra = args.pop("url", "")
+        extra = extra.replace("?", "&", 1) if "?" in self.base else extra
+        own = args.pop("namespace", None)
+        namespace = self.namespace if own is None else f"{self.namespace}_{own}"
+        self.handles[name] = await settled(self.face.open(self.base + extra, namespace=namespace, **args))
+
+    async def subscribe(self, store, step, args):
+        waiting = [step["when_caught_up"]] if "when_caught_up" in step else []
+        take, seen = step.get("take"), []
+
+        async def caught_up():
+            if waiting:
+                await self.steps(waiting.pop())
+            if take is None:
+                await settled(subscription.aclose() if asynchronous else subscription.close())
+
+        asynchronous = self.face is sk.AsyncEventStore
+        on_caught_up = caught_up if asynchronous else lambda: driven(caught_up())
+        subscription = store.subscribe(**args, on_caught_up=on_caught_up)
+        if asynchronous:
+            async with subscription:
+                async for one in subscription:
+                    seen.append(recorded(one))
+                    if len(seen) == take:
+                        break
+        else:
+            with subscription:
+                for one in subscription:
+                    seen.append(recorded(one))
+                    if len(seen) == take:
+                        break
+        return seen
+
+    def resolved(self, value):
+        if isinstance(value, dict):
+            return {key: self.resolved(one) for key, one in value.items()}
+        if isinstance(value, list):
+            return [self.resolved(one) for one in value]
+        if not isinstance(value, str) or not value.startswith("$"):
+            return value
+        if value.startswith("$$"):
+            return value[1:]
+        name, *path = value[1:].split(".")
+        answer = self.saved[name]
+        for part in path:
+            answer = answer[int(part)] if isinstance(answer, list) else answer[part]
+        return answer
+
+
+def known(given, keys):
+    assert set(given) <= keys, f"unknown: {set(given) - keys}"
+
+
+def durations(args):
+    return {key.removesuffix("_ms"): value / 1000 if key.endswith("_ms") else value for key, value in args.items()}
+
+
+def expecting(args):
+    if isinstance(args.get("expected"), str):
+        args["expected"] = sk.ExpectedVersion(args["expected"])
+    return args
+
+
+def querying(args):
+    if "query" in args:
+        items = args["query"]
+        query = sk.Query(**items[0]) if items else sk.Query()
+        for item in items[1:]:
+            query |= sk.Query(**item)
+        args["query"] = query
+    return args
+
+
+def event(given):
+    known(given, EVENT_KEYS)
+    rest = {name: given[name] for name in ("metadata", "tags", "schema") if name in given}
+    if "id" in given:
+        rest["id"] = uuid.UUID(given["id"])
+    match given:
+        case {"data": str(text)}:
+            return sk.Event.json(given["type"], text, **rest)
+        case {"data": {"base64": text}}:
+            return sk.Event(given["type"], base64.b64decode(text), **rest)
+    assert "data" not in given
+    return sk.Event(given["type"], **rest)
+
+
+def imported(given):
+    known(given, {"stream", "version", "recorded_at", "event"})
+    micros = given.get("recorded_at")
+    recorded_at = None if micros is None else EPOCH + dt.timedelta(microseconds=micros)
+    return sk.ImportEvent(given["stream"], event(given["event"]), given.get("version"), recorded_at)
+
+
+def snapshot(given):
+    known(given, {"stream", "version", "schema", "data"})
+    place = given["stream"], given["version"], given["schema"]
+    match given["data"]:
+        case {"base64": text}:
+            return sk.Snapshot(*place, base64.b64decode(text))
+        case str(text):
+            return sk.Snapshot.json(*place, text)
+
+
+def told(content):
+    if content.content_type == "application/json":
+        return content.data_bytes.decode()
+    return {"base64": base64.b64encode(content.data_bytes).decode()}
+
+
+def recorded(one):
+    return {
+        "stream": one.stream,
+        "version": one.version,
+        "position": one.position,
+        "id": str(one.id),
+        "type": one.type,
+        "data": told(one),
+        "metadata": one.metadata_bytes.decode(),
+        "tags": list(one.tags),
+        "schema": one.schema,
+        "content_type": one.content_type,
+        "recorded_at": (one.recorded_at - EPOCH) // dt.timedelta(microseconds=1),
+    }
+
+
+async def events(read):
+    return [recorded(one) async for one in read] if hasattr(read, "__aiter__") else list(map(recorded, read))
+
+
+def facts(error):
+    told = {"code": error.code} | vars(error)
+    told["ids"] = [str(id_) for id_ in error.ids]
+    return {name: str(value) if isinstance(value, uuid.UUID) else value for name, value in told.items()}
+
+
+def agree(expected, actual, where):
+    if isinstance(expected, dict):
+        assert isinstance(actual, dict), f"{where}: {actual!r} is no object"
+        for key, value in expected.items():
+            assert value is None or key in actual, f"{where} has no {key}: {actual!r}"
+            agree(value, actual.get(key), f"{where}.{key}")
+    elif isinstance(expected, list):
+        assert isinstance(actual, list), f"{where}: {actual!r} is no list"
+        assert len(actual) == len(expected), f"{where}: {len(expected)} expected, {len(actual)} given: {actual!r}"
+        for place, (one, other) in enumerate(zip(expected, actual, strict=True)):
+            agree(one, other, f"{where}.{place}")
+    else:
+        assert expected == actual, f"{where}: expected {expected!r}, is {actual!r}"
+        assert isinstance(expected, bool) == isinstance(actual, bool), f"{where}: expected {expected!r}, is {actual!r}"

@@ -1,0 +1,171 @@
+import asyncio
+import datetime as dt
+import gc
+import pickle
+import uuid
+import warnings
+
+import pytest
+import streamkeep as sk
+from streamkeep import _native
+
+MIXED_IN = {
+    "ConflictError": (),
+    "DuplicateEventError": (),
+    "NotFoundError": (LookupError,),
+    "InvalidArgumentError": (ValueError,),
+    "LimitExceededError": (ValueError,),
+    "ConfigError": (ValueError,),
+    "UnavailableError": (ConnectionError,),
+    "CheckpointAheadError": (),
+    "CorruptError": (),
+    "ClosedError": (),
+    "InternalError": (),
+}
+
+
+@pytest.mark.parametrize(("name", "bases"), MIXED_IN.items())
+def test_every_error_is_a_streamkeep_error_and_the_hosts_own_kind(name, bases):
+    cls = getattr(sk, name)
+    assert cls.__bases__ == (sk.StreamkeepError, *bases)
+    assert issubclass(sk.StreamkeepError, Exception)
+
+
+def conflict():
+    with sk.EventStore.open("memory:") as store:
+        store.append("s-1", [sk.Event("E")])
+        event = sk.Event("E")
+        with pytest.raises(sk.ConflictError) as caught:
+            store.append("s-1", [event], expected=sk.NO_STREAM)
+        return event, caught.value
+
+
+def test_a_conflict_carries_the_facts():
+    event, error = conflict()
+    assert (error.code, error.stream, error.expected, error.actual) == ("conflict", "s-1", sk.NO_STREAM, 1)
+    assert isinstance(error.expected, sk.ExpectedVersion)
+    assert (error.retryable, error.outcome, error.ids, error.context) == (False, "not applied", (event.id,), "append")
+    assert "s-1" in str(error)
+
+
+def test_errors_pickle_whole():
+    _, error = conflict()
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is sk.ConflictError
+    assert vars(again) == vars(error)
+    assert str(again) == str(error)
+    duplicate = sk.DuplicateEventError("m", id=uuid.uuid4(), stream="s", version=1)
+    assert vars(pickle.loads(pickle.dumps(duplicate))) == vars(duplicate)
+
+
+@pytest.mark.parametrize(
+    ("call", "argument"),
+    [
+        (lambda store: store.append("s\ud800", [sk.Event("E")]), "stream"),
+        (lambda store: store.append("s", [sk.Event("E\ud800")]), "type"),
+        (lambda store: store.append("s", [sk.Event("E", tags=["\ud800"])]), "tag"),
+        (lambda store: store.append("s", [sk.Event("E", schema="\ud800")]), "schema"),
+        (lambda store: store.append("s", [sk.Event("E")], expected=-1), "expected"),
+        (lambda store: store.append("s", [sk.Event("E")], expected=2**64), "expected"),
+        (lambda store: store.append("s", [sk.Event("E")], timeout=-1), "timeout"),
+        (lambda store: store.append("s", [sk.Event("E")], timeout=float("nan")), "timeout"),
+        (lambda store: store.append("s", []), "events"),
+        (lambda store: store.append("s", [sk.Event.json("E", "{")]), "data"),
+        (lambda store: store.append("s", [sk.Event.json("E", b"\xff")]), "data"),
+        (lambda store: list(store.read("s", from_version=-1)), "from_version"),
+        (lambda store: list(store.read("s", limit=0)), "limit"),
+        (lambda store: list(store.read("s", direction="up")), "direction"),
+        (lambda store: list(store.read_all(after=-1)), "after"),
+        (lambda store: list(store.read_all(query=sk.Query(types=["\ud800"]))), "query"),
+        (lambda store: list(store.subscribe(start="then")), "start"),
+        (lambda store: list(store.subscribe(start="now", after=1)), "after"),
+        (lambda store: store.load_snapshot("s", "s/1", at_or_before=-1), "at_or_before"),
+        (lambda store: store.save_snapshot(sk.Snapshot("s", 1, "s/1", {})), "version"),
+    ],
+)
+def test_a_wrong_value_is_an_invalid_argument_by_name(call, argument):
+    with sk.EventStore.open("memory:") as store, pytest.raises(sk.InvalidArgumentError) as caught:
+        call(store)
+    assert caught.value.argument == argument
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda store: store.append(1, [sk.Event("E")]),
+        lambda store: store.append("s", sk.Event("E")),
+        lambda store: store.append("s", [{"type": "E"}]),
+        lambda store: store.append("s", [sk.Event(1)]),
+        lambda store: store.append("s", [sk.Event("E")], expected=True),
+        lambda store: store.append("s", [sk.Event("E")], expected=1.5),
+        lambda store: store.import_events([sk.Event("E")]),
+        lambda store: store.read("s", limit="3"),
+    ],
+)
+def test_a_wrong_type_is_a_type_error(call):
+    with sk.EventStore.open("memory:") as store, pytest.raises(TypeError):
+        call(store)
+
+
+@pytest.mark.parametrize("url", ["nowhere:", "memory:?nonsense=1", "memory:?timeout_ms=soon", "sqlite:", ""])
+def test_a_wrong_url_is_a_config_error(url):
+    with pytest.raises(sk.ConfigError):
+        sk.EventStore.open(url)
+
+
+def test_credentials_appear_nowhere():
+    with pytest.raises(sk.StreamkeepError) as caught:
+        sk.EventStore.open("postgres://amy:S3NTINEL@127.0.0.1:1/x?timeout_ms=200&s3cret=S3NTINEL")
+    assert "S3NTINEL" not in f"{caught.value!r} {caught.value} {vars(caught.value)}"
+
+
+def test_a_panic_is_an_internal_error_and_the_process_goes_on(capfd):
+    with pytest.raises(sk.InternalError, match="asked to"):
+        _native.panic_inside(None)
+
+    async def asynchronously():
+        await _native.panic_inside(_native.Bridge(asyncio.get_running_loop())).future
+
+    with pytest.raises(sk.InternalError, match="asked to"):
+        asyncio.run(asynchronously())
+    test_a_conflict_carries_the_facts()
+
+
+@pytest.mark.parametrize("timeout", [30, 30.0, dt.timedelta(seconds=30), 1e300])
+def test_a_time_out_is_seconds_or_a_timedelta(timeout):
+    with sk.EventStore.open("memory:", timeout=timeout) as store:
+        store.append("s", [sk.Event("E")], timeout=timeout)
+
+
+def test_a_closed_store_says_so(url):
+    store = sk.EventStore.open(url)
+    store.append("s-1", [sk.Event("E"), sk.Event("E")])
+    reading, following = store.read("s-1"), store.subscribe()
+    next(reading)
+    next(following)
+    store.close()
+    store.close()
+    for call in (
+        lambda: store.append("s-1", [sk.Event("E")]),
+        lambda: list(store.read("s-1")),
+        lambda: store.head(),
+        lambda: next(reading),
+        lambda: next(following),
+    ):
+        with pytest.raises(sk.ClosedError):
+            call()
+    assert "closed" in repr(store)
+
+
+def test_a_forgotten_store_warns_and_is_closed():
+    store = sk.EventStore.open("memory:forgotten")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        del store
+        gc.collect()
+    assert [warning.category for warning in caught] == [ResourceWarning]
+
+
+def test_a_repr_tells_no_secret_and_asks_nobody():
+    with sk.EventStore.open("memory:hidden") as store:
+        assert repr(store) == "<EventStore memory: open>"
