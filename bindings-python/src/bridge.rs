@@ -5,6 +5,7 @@
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 
 use futures::FutureExt;
 use pyo3::prelude::*;
@@ -43,14 +44,17 @@ struct Letter {
 pub(crate) struct Call {
     #[pyo3(get)]
     future: Py<PyAny>,
-    task: AbortHandle,
+    /// Nothing when it was answered at once.
+    task: Option<AbortHandle>,
 }
 
 #[pymethods]
 impl Call {
     /// Drops the call's future: what was not sent is withdrawn, what was sent runs on unheard.
     fn abandon(&self) {
-        self.task.abort();
+        if let Some(task) = &self.task {
+            task.abort();
+        }
     }
 }
 
@@ -77,8 +81,19 @@ impl Bridge {
         let event_loop = mailbox.event_loop.bind(py).upgrade().ok_or_else(|| Failure::closed("the event loop is gone"))?;
         let asked = event_loop.call_method0("create_future")?.unbind();
         let answered = asked.clone_ref(py);
-        let task = self.0.engine().handle().spawn(async move {
-            let outcome = AssertUnwindSafe(future).catch_unwind().await;
+        let mut future = Box::pin(AssertUnwindSafe(future).catch_unwind());
+        // What is there already needs no way through other threads: a page read ahead, or one whose first asker was cancelled.
+        let at_once = {
+            let _runtime = engine.handle().enter();
+            future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        };
+        if let Poll::Ready(outcome) = at_once {
+            let answer = outcome.map_err(|panic| Failure::panicked(panic.as_ref())).and_then(|answer| answer);
+            Letter { future: answered, deliver: Box::new(|py| convert(py, answer?)) }.hand_over(py)?;
+            return Ok(Call { future: asked, task: None }.into_pyobject(py)?.into_any());
+        }
+        let task = engine.clone().handle().spawn(async move {
+            let outcome = future.await;
             let deliver: Deliver = Box::new(move |py| match outcome {
                 Ok(answer) => convert(py, answer?),
                 Err(panic) => Err(Failure::panicked(panic.as_ref()).into()),
@@ -87,7 +102,7 @@ impl Bridge {
                 engine.wake(mailbox);
             }
         });
-        Ok(Call { future: asked, task: task.abort_handle() }.into_pyobject(py)?.into_any())
+        Ok(Call { future: asked, task: Some(task.abort_handle()) }.into_pyobject(py)?.into_any())
     }
 }
 
@@ -131,18 +146,26 @@ struct Drain(Arc<Mailbox>);
 #[pymethods]
 impl Drain {
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
-        for Letter { future, deliver } in self.0.take() {
-            let future = future.bind(py);
-            // A cancelled call wants no answer; giving one would be an error.
-            if future.call_method0("done")?.is_truthy()? {
-                continue;
-            }
-            match std::panic::catch_unwind(AssertUnwindSafe(|| deliver(py))) {
-                Ok(Ok(answer)) => future.call_method1("set_result", (answer,))?,
-                Ok(Err(error)) => future.call_method1("set_exception", (error,))?,
-                Err(panic) => future.call_method1("set_exception", (PyErr::from(Failure::panicked(panic.as_ref())),))?,
-            };
+        for letter in self.0.take() {
+            letter.hand_over(py)?;
         }
+        Ok(())
+    }
+}
+
+impl Letter {
+    /// Gives the answer to whoever waits for it.
+    fn hand_over(self, py: Python<'_>) -> PyResult<()> {
+        let future = self.future.bind(py);
+        // A cancelled call wants no answer; giving one would be an error.
+        if future.call_method0("done")?.is_truthy()? {
+            return Ok(());
+        }
+        match std::panic::catch_unwind(AssertUnwindSafe(|| (self.deliver)(py))) {
+            Ok(Ok(answer)) => future.call_method1("set_result", (answer,))?,
+            Ok(Err(error)) => future.call_method1("set_exception", (error,))?,
+            Err(panic) => future.call_method1("set_exception", (PyErr::from(Failure::panicked(panic.as_ref())),))?,
+        };
         Ok(())
     }
 }

@@ -12,6 +12,10 @@ POSTGRES = "STREAMKEEP_TEST_POSTGRES_URL"
 PATIENCE = 120
 
 
+class LateError(Exception):
+    """A test's time is over: not a `TimeoutError`, which tests of time-outs catch."""
+
+
 def postgres():
     """Postgres's parameter, or the reason why it is not there."""
     missing = pytest.mark.skip(reason=f"{POSTGRES} is not set: nothing was tested on Postgres")
@@ -26,7 +30,7 @@ def _deadline():
     """Ends a test that hangs: blocking calls look for signals."""
 
     def late(_signal, _frame):
-        raise TimeoutError(f"the test took more than {PATIENCE} s")
+        raise LateError(f"the test took more than {PATIENCE} s")
 
     before = signal.signal(signal.SIGALRM, late)
     signal.alarm(PATIENCE)

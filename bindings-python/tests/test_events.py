@@ -99,7 +99,7 @@ def test_queries_join_by_or_and_everything_stays_everything():
     assert (one | other).items == (*one.items, *other.items)
     assert sk.Query() | one == one | sk.Query() == sk.Query()
     with pytest.raises(TypeError):
-        one | "B"  # noqa: B018
+        one | "B"
 
 
 def test_an_import_keeps_place_id_and_time(url):

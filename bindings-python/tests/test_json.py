@@ -10,7 +10,6 @@ import pytest
 import streamkeep as sk
 from hypothesis import given
 from hypothesis import strategies as st
-
 from streamkeep import json as face
 
 FACES = ["orjson", "stdlib"]
@@ -136,7 +135,21 @@ def deep():
 
 @pytest.mark.parametrize(
     "value",
-    [math.nan, math.inf, -math.inf, {"a": [math.nan]}, decimal.Decimal("NaN"), "\ud800", {"\udfff": 1}, {1, 2}, object(), b"x"[:0].join, deep(), {"b": b"x"}, {(1, 2): 3}],
+    [
+        math.nan,
+        math.inf,
+        -math.inf,
+        {"a": [math.nan]},
+        decimal.Decimal("NaN"),
+        "\ud800",
+        {"\udfff": 1},
+        {1, 2},
+        object(),
+        b"x"[:0].join,
+        deep(),
+        {"b": b"x"},
+        {(1, 2): 3},
+    ],
     ids=lambda value: type(value).__name__,
 )
 def test_what_json_has_no_value_for_is_refused(library, value):

@@ -4,16 +4,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final, Generic, Literal, TypeAlias, TypeVar, final, overload
 
+from streamkeep.fields import EventFields, ImportFields, RecordedFields, SnapshotFields
+
+__all__ = ["Bridge", "Call", "Cursor", "Store", "__version__", "new_id", "open", "panic_inside", "stop"]
+
 _T = TypeVar("_T")
 
-# type, is JSON, data, metadata, tags, id, schema
-EventFields: TypeAlias = tuple[str, bool, bytes, bytes, tuple[str, ...], bytes, str | None]
-# stream, version, microseconds since the epoch, event
-ImportFields: TypeAlias = tuple[str, int | None, int | None, EventFields]
-# stream, version, position, id, type, is JSON, data, metadata, tags, schema, microseconds since the epoch
-RecordedFields: TypeAlias = tuple[str, int, int, bytes, str, bool, bytes, bytes, tuple[str, ...], str | None, int]
-# stream, version, schema, is JSON, data
-SnapshotFields: TypeAlias = tuple[str, int, str, bool, bytes]
 _Batch: TypeAlias = tuple[list[RecordedFields], bool]
 _Page: TypeAlias = tuple[list[RecordedFields], int, bool]
 _Place: TypeAlias = tuple[int, int, bool]
@@ -82,9 +78,7 @@ class Store:
     @overload
     def load_snapshot(self, bridge: None, stream: str, schema: str, at_or_before: int | None) -> SnapshotFields | None: ...
     @overload
-    def load_snapshot(
-        self, bridge: Bridge, stream: str, schema: str, at_or_before: int | None
-    ) -> Call[SnapshotFields | None]: ...
+    def load_snapshot(self, bridge: Bridge, stream: str, schema: str, at_or_before: int | None) -> Call[SnapshotFields | None]: ...
     @overload
     def head(self, bridge: None) -> int: ...
     @overload

@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import inspect
 import os
+import time
 import weakref
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, final
 
 from streamkeep import _native
 from streamkeep.errors import ClosedError
-from streamkeep.event import RecordedEvent, Snapshot, restored, recorded
+from streamkeep.event import RecordedEvent, Snapshot, recorded, restored
 from streamkeep.handle import Handle, OpenOptions, crossing, imports_crossing, in_seconds, kind_of, native_options
 from streamkeep.query import EVERYTHING, Query
 from streamkeep.results import AppendResult, ImportResult, Page
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
     from types import TracebackType
 
-    from streamkeep._native import Call, Cursor, RecordedFields
+    from streamkeep._native import Call, Cursor
     from streamkeep.event import Event, ImportEvent
+    from streamkeep.fields import RecordedFields
     from streamkeep.handle import Direction, Seconds, Start
 
 _T = TypeVar("_T")
@@ -96,7 +98,8 @@ class AsyncEventStore:
         timeout: Seconds | None = None,
     ) -> AsyncEvents:
         """Read a stream's events: see `EventStore.read`."""
-        return AsyncEvents(self._handle, self._handle.native.read(stream, from_version, to_version, direction, limit, in_seconds(timeout)))
+        cursor = self._handle.native.read(stream, from_version, to_version, direction, limit, in_seconds(timeout))
+        return AsyncEvents(self._handle, cursor)
 
     def read_all(
         self,
@@ -109,7 +112,8 @@ class AsyncEventStore:
         timeout: Seconds | None = None,
     ) -> AsyncEvents:
         """Read the log's events that match: see `EventStore.read_all`."""
-        return AsyncEvents(self._handle, self._handle.native.read_all(after, before, query.items, direction, limit, in_seconds(timeout)))
+        cursor = self._handle.native.read_all(after, before, query.items, direction, limit, in_seconds(timeout))
+        return AsyncEvents(self._handle, cursor)
 
     async def read_page(
         self,
@@ -130,9 +134,11 @@ class AsyncEventStore:
         start: Start | None = None,
         after: int | None = None,
         on_caught_up: Callable[[], object] | None = None,
+        timeout: Seconds | None = None,
     ) -> AsyncEvents:
-        """Follow the log: see `EventStore.subscribe`. `on_caught_up` may be a coroutine function; `asyncio.timeout` bounds a wait and loses nothing."""
-        return AsyncEvents(self._handle, self._handle.native.subscribe(query.items, start, after), on_caught_up)
+        """Follow the log: see `EventStore.subscribe`. `on_caught_up` may be a coroutine function."""
+        cursor = self._handle.native.subscribe(query.items, start, after)
+        return AsyncEvents(self._handle, cursor, on_caught_up, in_seconds(timeout))
 
     async def save_snapshot(self, snapshot: Snapshot) -> None:
         """Save a snapshot: see `EventStore.save_snapshot`."""
@@ -202,17 +208,25 @@ class AsyncEvents:
     A wait that is cancelled loses nothing: the next one goes on where it was. `aclose` ends it, from any task; so does dropping it.
     """
 
-    __slots__ = ("_caught_up", "_cursor", "_ended", "_events", "_handle", "_on_caught_up", "_waiting")
+    __slots__ = ("__weakref__", "_call", "_caught_up", "_cursor", "_ended", "_events", "_handle", "_on_caught_up", "_timeout", "_waiting")
 
-    def __init__(self, handle: Handle, cursor: Cursor, on_caught_up: Callable[[], object] | None = None) -> None:
+    def __init__(
+        self,
+        handle: Handle,
+        cursor: Cursor,
+        on_caught_up: Callable[[], object] | None = None,
+        timeout: float | None = None,
+    ) -> None:
         """Use `AsyncEventStore.read`, `read_all` or `subscribe`."""
         self._handle = handle
         self._cursor = cursor
         self._on_caught_up = on_caught_up
+        self._timeout = timeout
         self._events: Iterator[RecordedFields] = iter(())
         self._caught_up = False
         self._ended = False
         self._waiting = False
+        self._call: Call[tuple[list[RecordedFields], bool] | None] | None = None
 
     def __aiter__(self) -> Self:
         return self
@@ -222,29 +236,48 @@ class AsyncEvents:
             raise RuntimeError("another task is waiting for these events")
         self._waiting = True
         try:
+            until = None if self._timeout is None else time.monotonic() + self._timeout
             while not self._ended:
                 self._handle.check()
                 for fields in self._events:
                     return recorded(fields)
-                await self._go_on()
+                if self._caught_up:
+                    await self._tell()
+                elif not await self._pull(until):
+                    break
             raise StopAsyncIteration
         finally:
             self._waiting = False
 
-    async def _go_on(self) -> None:
-        """Tell that everything was given, or get more."""
-        if self._caught_up:
-            self._caught_up = False
-            if self._on_caught_up is not None:
-                told = self._on_caught_up()
-                if inspect.isawaitable(told):
-                    await told
-            return
-        pulled = await _answer(self._cursor.next(_bridge()))
+    async def _tell(self) -> None:
+        """Tell that everything was given."""
+        self._caught_up = False
+        if self._on_caught_up is not None:
+            told = self._on_caught_up()
+            if inspect.isawaitable(told):
+                await told
+
+    async def _pull(self, until: float | None) -> bool:
+        """Get more; tell whether there was."""
+        left = None if until is None else max(0.0, until - time.monotonic())
+        if self._call is None or self._call.future.cancelled():
+            self._call = self._cursor.next(_bridge(), left)
+        at_once = self._call.future.done()
+        try:
+            pulled = await _answer(self._call)
+        except asyncio.CancelledError:
+            raise  # an answer that came at the same moment stays in the call, for the next one who asks
+        except BaseException:
+            self._call = None
+            raise
+        self._call = None
         if pulled is None:
             self._ended = True
-        else:
-            self._events, self._caught_up = iter(pulled[0]), pulled[1]
+            return False
+        self._events, self._caught_up = iter(pulled[0]), pulled[1]
+        if at_once:
+            await asyncio.sleep(0)  # a long read gives way to others, once a page
+        return self._caught_up or len(pulled[0]) > 0
 
     async def aclose(self) -> None:
         """End the iteration, wherever it waits. Twice is fine."""

@@ -27,7 +27,7 @@ class StreamkeepError(Exception):
     cause: str | None
     message: str
 
-    def __init__(  # noqa: D417 the facts differ by class
+    def __init__(
         self,
         message: str,
         *,
@@ -113,7 +113,7 @@ class UnavailableError(StreamkeepError, ConnectionError):
 
 
 class CheckpointAheadError(StreamkeepError):
-    """A position lies above anything the log ever had: was a backup restored?"""  # noqa: D400 D415 it is a question
+    """A position lies above anything the log ever had: was a backup restored?"""  # noqa: D400 it is a question
 
     code = "checkpoint-ahead"
     consumer: str | None

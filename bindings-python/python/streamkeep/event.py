@@ -6,7 +6,7 @@ import datetime as dt
 import uuid
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, final
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar, final
 
 from streamkeep import _native
 from streamkeep.errors import InvalidArgumentError
@@ -16,8 +16,9 @@ from streamkeep.json import decode, encode
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from streamkeep._native import EventFields, ImportFields, RecordedFields, SnapshotFields
+    from streamkeep.fields import EventFields, ImportFields, RecordedFields, SnapshotFields
 
+_F = TypeVar("_F", bound=Frozen)
 ContentType = Literal["application/json", "application/octet-stream"]
 
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -77,9 +78,10 @@ class _Described(_Content):
 class Event(_Described):
     """One occurrence, to be appended.
 
-    Its `id` is made with it, so an append of the same `Event` can be repeated safely: make a new one for each occurrence.
-    `data` is any JSON value, a dataclass, a pydantic model, or `bytes`; it is written down at once, so a later change of a `dict` does not
-    reach it. `metadata` is a mapping, or the text of a JSON object, which is kept as it is. What the store does not take is told by the append.
+    Its `id` is made with it, so an append of the same `Event` can be repeated safely: make a new one for each occurrence. `data`
+    is any JSON value, a dataclass, a pydantic model, or `bytes`; it is written down at once, so a later change of a `dict` does
+    not reach it. `metadata` is a mapping, or the text of a JSON object, which is kept as it is. What the store does not take is
+    told by the append.
 
     >>> Event("OrderPlaced", {"total": 12.5}, metadata={"createdBy": "amy"}, tags=["customer:7"]).data
     {'total': 12.5}
@@ -356,8 +358,9 @@ def recorded(fields: RecordedFields) -> RecordedEvent:
     return event
 
 
-def restored(cls: type[Any], fields: tuple[Any, ...]) -> Any:
-    made = cls.__new__(cls)
+def restored(cls: type[_F], fields: tuple[Any, ...]) -> _F:
+    """Make an object of its fields."""
+    made: _F = object.__new__(cls)
     object.__setattr__(made, "_fields", fields)
     return made
 

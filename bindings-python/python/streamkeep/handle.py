@@ -15,8 +15,8 @@ from streamkeep.errors import ClosedError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from streamkeep._native import EventFields, ImportFields
     from streamkeep.event import Event, ImportEvent
+    from streamkeep.fields import EventFields, ImportFields
 
 Seconds = float | dt.timedelta
 Direction = Literal["forward", "backward"]
@@ -93,13 +93,13 @@ def crossing(events: Iterable[Event]) -> list[EventFields]:
 def imports_crossing(events: Iterable[ImportEvent]) -> list[ImportFields]:
     """Give events to import the form in which they cross."""
     try:
-        return [event._crossing() for event in events]
+        return [event._crossing() for event in events]  # noqa: SLF001 ours
     except AttributeError:
         raise TypeError("events must be ImportEvent objects") from None
 
 
 def _forked() -> None:
-    """What the parent opened is closed in the child."""
+    """Close, in the child, what the parent opened."""
     for handle in list(_handles):
         handle.closed = True
 

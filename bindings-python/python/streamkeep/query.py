@@ -75,7 +75,7 @@ def _names(argument: str, names: Iterable[str]) -> tuple[str, ...]:
 
 def _of_items(items: tuple[QueryItem, ...]) -> Query:
     query = Query()
-    query._set("items", items)
+    query._set("items", items)  # noqa: SLF001 ours
     return query
 
 

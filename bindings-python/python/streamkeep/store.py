@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self, Unpack, final
 
 from streamkeep import _native
 from streamkeep.errors import ClosedError
-from streamkeep.event import RecordedEvent, Snapshot, restored, recorded
+from streamkeep.event import RecordedEvent, Snapshot, recorded, restored
 from streamkeep.handle import Handle, OpenOptions, crossing, imports_crossing, in_seconds, kind_of, native_options
 from streamkeep.query import EVERYTHING, Query
 from streamkeep.results import AppendResult, ImportResult, Page
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
     from types import TracebackType
 
-    from streamkeep._native import Cursor, RecordedFields
+    from streamkeep._native import Cursor
     from streamkeep.event import Event, ImportEvent
+    from streamkeep.fields import RecordedFields
     from streamkeep.handle import Direction, Seconds, Start
 
 
@@ -40,8 +41,9 @@ class EventStore:
     def open(cls, url: str, **options: Unpack[OpenOptions]) -> Self:
         """Open `memory:`, `memory:NAME`, `sqlite:PATH` or `postgres://…`; what is missing is created.
 
-        Options, each of which may stand in the URL instead: `namespace` (`default`), `create` (true), `durability` (`full`, or `relaxed`), `timeout` of an
-        operation (30 s), `poll_interval` of subscriptions (250 ms), `max_connections` (10), `insecure` (false).
+        Options, each of which may stand in the URL instead: `namespace` (`default`), `create` (true), `durability` (`full`, or
+        `relaxed`), `timeout` of an operation (30 s), `poll_interval` of subscriptions (250 ms), `max_connections` (10),
+        `insecure` (false).
 
         `ConfigError` when URL, options or the server's set-up are not to be worked with; `UnavailableError`.
         """
@@ -57,10 +59,11 @@ class EventStore:
     ) -> AppendResult:
         """Append events to a stream: all of them or none, with consecutive versions. Acknowledged means durable.
 
-        Repeating an append of the same events is safe: what was done already answers as the first time, `repeated`. At most 10,000 events or
-        32 MiB, at least one. `timeout`, in seconds, covers all waiting.
+        Repeating an append of the same events is safe: what was done already answers as the first time, `repeated`. At most
+        10,000 events or 32 MiB, at least one. `timeout`, in seconds, covers all waiting.
 
-        `ConflictError`, `DuplicateEventError`, `InvalidArgumentError`, `LimitExceededError`, `UnavailableError` (look at its `outcome`), `ClosedError`.
+        `ConflictError`, `DuplicateEventError`, `InvalidArgumentError`, `LimitExceededError`, `UnavailableError` (look at its
+        `outcome`), `ClosedError`.
         """
         return AppendResult(*self._handle.native.append(None, stream, crossing(events), expected, in_seconds(timeout)))
 
@@ -127,8 +130,9 @@ class EventStore:
     ) -> Subscription:
         """Follow the log: every committed event that matches, once, in position order, first what is there, then what comes.
 
-        It begins at `start`, the `beginning` unless `now`, or behind the position `after`. `on_caught_up` is called, on the iterating thread, when everything
-        was given. `timeout` ends an iteration after that long without an event. It outlives the loss of the database.
+        It begins at `start`, the `beginning` unless `now`, or behind the position `after`. `on_caught_up` is called, on the
+        iterating thread, when everything was given. `timeout` ends an iteration after that long without an event. It outlives the
+        loss of the database.
 
         From the iteration: `InvalidArgumentError`, `CheckpointAheadError`, `CorruptError`, `ConfigError`, `ClosedError`.
         """
@@ -172,7 +176,7 @@ class EventStore:
 class Subscription:
     """The log being followed: an iterator that waits. Iterate it in one thread; `close` it from any."""
 
-    __slots__ = ("_caught_up", "_cursor", "_ended", "_events", "_handle", "_on_caught_up", "_timeout")
+    __slots__ = ("__weakref__", "_caught_up", "_cursor", "_ended", "_events", "_handle", "_on_caught_up", "_timeout")
 
     def __init__(self, handle: Handle, cursor: Cursor, on_caught_up: Callable[[], object] | None, timeout: float | None) -> None:
         """Use `EventStore.subscribe`."""

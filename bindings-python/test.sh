@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Builds the wheel, runs the first program from it in an empty environment, then the package's own tests.
+#
+# CARGO_TARGET_DIR                where cargo builds
+# STREAMKEEP_CACHE                where environments and artifacts are kept (~/.cache/streamkeep)
+# STREAMKEEP_TEST_POSTGRES_URL    a server to test on; without it that part is skipped, and says so
+# PYTHON                          the interpreter (python3)
+set -euo pipefail
+cd "$(dirname "$0")"
+cache=${STREAMKEEP_CACHE:-$HOME/.cache/streamkeep}/python
+python=${PYTHON:-python3}
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$(cd .. && pwd)/target}
+export PYTHONDONTWRITEBYTECODE=1
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+
+part() {
+    local began=$SECONDS what=$1
+    shift
+    "$@"
+    echo "python: $what took $((SECONDS - began)) s"
+}
+
+# Installs what is missing; an environment whose list of requirements is unchanged is kept.
+tools() {
+    mkdir -p "$cache"
+    if ! cmp -s tests/requirements.txt "$cache/requirements.txt" || ! "$cache/tools/bin/python" -c '' 2>/dev/null; then
+        rm -rf "$cache/tools" "$cache/requirements.txt"
+        "$python" -m venv "$cache/tools"
+        "$cache/tools/bin/python" -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+        cp tests/requirements.txt "$cache/requirements.txt"
+    fi
+}
+
+# The same profile and features as the workspace's own release build.
+wheel() {
+    "$cache/tools/bin/maturin" build --quiet --release --locked --out "$folder"
+}
+
+# An environment with nothing but the wheel, in a folder with nothing but the program.
+first_program() {
+    "$python" -m venv "$folder/empty"
+    "$folder/empty/bin/python" -m pip install --quiet --disable-pip-version-check --no-index --no-cache-dir "$folder"/streamkeep-*.whl
+    cp ../examples/python/first_program.py "$folder/first_program.py"
+    (cd "$folder" && env -u STREAMKEEP_URL empty/bin/python -W error first_program.py) | diff ../examples/first_program.txt -
+    echo "python: the first program prints what it should, from the installed wheel"
+}
+
+own_tests() {
+    "$cache/tools/bin/python" -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-cache-dir --force-reinstall "$folder"/streamkeep-*.whl
+    "$cache/tools/bin/python" -m pytest --quiet "$@"
+}
+
+if [ -z "${STREAMKEEP_TEST_POSTGRES_URL:-}" ]; then
+    echo "python: SKIPPED on Postgres: STREAMKEEP_TEST_POSTGRES_URL is not set"
+fi
+part "preparing the tools" tools
+part "building the wheel" wheel
+part "the first program" first_program
+part "the tests" own_tests "$@"

@@ -1,0 +1,115 @@
+"""The public classes against tests/surface.json, and the types."""
+
+import inspect
+import json
+import shutil
+import subprocess
+import sys
+import typing
+from pathlib import Path
+
+import pytest
+import streamkeep as sk
+from conftest import ROOT
+from streamkeep.handle import OpenOptions
+
+SURFACE = json.loads((ROOT / "tests" / "surface.json").read_text())
+CLASSES = {
+    "event": sk.Event,
+    "recorded_event": sk.RecordedEvent,
+    "import_event": sk.ImportEvent,
+    "append_result": sk.AppendResult,
+    "import_result": sk.ImportResult,
+    "page": sk.Page,
+    "query_item": sk.QueryItem,
+    "snapshot": sk.Snapshot,
+}
+# What Python has beside the fields: the stored form, and ways to make one.
+EXTRA = {"data_bytes", "metadata_bytes", "content_type", "json", "count", "index"}
+
+
+def here(entry):
+    return "python" in entry.get("only", ["python"])
+
+
+METHODS = {name: entry for name, entry in SURFACE["store"].items() if here(entry)}
+
+
+def public(cls):
+    return {name for name in dir(cls) if not name.startswith("_")}
+
+
+@pytest.mark.parametrize("face", [sk.EventStore, sk.AsyncEventStore])
+def test_a_store_has_the_methods_of_the_surface_and_no_others(face):
+    assert public(face) == set(METHODS)
+
+
+@pytest.mark.parametrize("face", [sk.EventStore, sk.AsyncEventStore])
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_takes_what_the_surface_says(face, name):
+    parameters = [one for one in inspect.signature(getattr(face, name)).parameters.values() if one.name != "self"]
+    positional = [one.name for one in parameters if one.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
+    options = [one.name for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY]
+    if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters):
+        assert name == "open"
+        options += list(typing.get_type_hints(OpenOptions))
+    assert positional == [one["name"] for one in METHODS[name]["arguments"] if here(one)]
+    assert options == [one["name"] for one in METHODS[name]["options"] if here(one)]
+    assert all(one.default is not inspect.Parameter.empty for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY)
+
+
+@pytest.mark.parametrize("name", SURFACE["types"])
+def test_a_type_has_the_fields_of_the_surface(name):
+    assert set(SURFACE["types"][name]) <= public(CLASSES[name])
+    assert public(CLASSES[name]) - set(SURFACE["types"][name]) <= EXTRA
+
+
+def test_values_have_the_words_of_the_surface():
+    assert [one.value for one in sk.ExpectedVersion] == SURFACE["values"]["expected"]
+    for name in ("direction", "start", "durability"):
+        assert list(typing.get_args(getattr(sk.handle, name.capitalize()))) == SURFACE["values"][name]
+
+
+def test_there_is_a_class_for_each_code_with_its_fields():
+    by_code = {cls.code: cls for cls in sk.StreamkeepError.__subclasses__()}
+    assert set(by_code) == set(SURFACE["error"]["codes"])
+    for code, fields in SURFACE["error"]["codes"].items():
+        assert list(inspect.get_annotations(by_code[code])) == fields
+    attributes = set(inspect.get_annotations(sk.StreamkeepError))
+    assert attributes == set(SURFACE["error"]["attributes"])
+
+
+def checked(*command):
+    done = subprocess.run([*command], capture_output=True, text=True, cwd=ROOT / "bindings-python")  # noqa: PLW1510
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_package_and_its_examples_are_strictly_typed():
+    folder = Path(sk.__file__).parent
+    checked(
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--python-version=3.11",
+        "--no-error-summary",
+        "--cache-dir",
+        "/dev/null",
+        "-p",
+        "streamkeep",
+    )
+    assert (folder / "py.typed").exists()
+    for example in sorted((ROOT / "examples" / "python").glob("*.py")):
+        checked(sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--cache-dir", "/dev/null", str(example))
+
+
+def test_the_stub_says_what_the_native_module_has():
+    checked(sys.executable, "-m", "mypy.stubtest", "streamkeep._native")
+
+
+def test_ruff_has_nothing_to_say():
+    ruff = shutil.which("ruff", path=str(Path(sys.executable).parent))
+    assert ruff, "ruff is not installed beside Python"
+    paths = ["python", "tests", "../examples/python", "../tests/digest"]
+    checked(ruff, "check", "--no-cache", *paths)
+    checked(ruff, "format", "--no-cache", "--check", *paths)

@@ -1,0 +1,120 @@
+"""Tells whether a database holds what a file of JSON Lines says, to the byte.
+
+    digest.py file PATH
+    digest.py sqlite PATH NAMESPACE
+    digest.py postgres URL NAMESPACE
+
+prints the number of events and the SHA-256 over the lines `stream TAB version TAB type TAB data`, sorted by stream (its bytes)
+and version. For a file, the version is the line's place among the lines of its stream. Equal lines mean equal contents. Needs
+nothing but Python; for Postgres, psql.
+"""
+
+import gzip
+import hashlib
+import json
+import re
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+Row = tuple[bytes, int, bytes, bytes]
+"""Stream, version, type, data."""
+
+_decoder = json.JSONDecoder()
+_blank = re.compile(r"[ \t\r\n]*")
+
+
+def rows_of_file(path: str) -> Iterator[Row]:
+    """Read a file of JSON Lines, plain or gzip."""
+    versions: Counter[str] = Counter()
+    opened = gzip.open if path.endswith(".gz") else open
+    with opened(path, "rt", encoding="utf-8", newline="\n") as lines:
+        for line in lines:
+            texts = dict(members(line))
+            stream: str = json.loads(texts["stream"])
+            versions[stream] += 1
+            yield stream.encode(), versions[stream], json.loads(texts["type"]).encode(), texts["data"].encode()
+
+
+def members(line: str) -> Iterator[tuple[str, str]]:
+    """Cut the text of an object into its keys and the texts of their values, each as it stands."""
+    at = step(line, 0)
+    while line[at] != "}":
+        key, at = _decoder.raw_decode(line, step(line, at + 1))
+        start = step(line, step(line, at) + 1)
+        _, end = _decoder.raw_decode(line, start)
+        yield key, line[start:end]
+        at = step(line, end)
+
+
+def step(line: str, at: int) -> int:
+    """Step over white space."""
+    blank = _blank.match(line, at)
+    return blank.end() if blank else at
+
+
+def rows_of_sqlite(path: str, namespace: str) -> Iterator[Row]:
+    """Read a namespace's table in a SQLite file. Not while a store of the same process has it open."""
+    connection = sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", uri=True)
+    connection.text_factory = bytes
+    table = f"streamkeep_{checked(namespace)}_events"
+    try:
+        yield from connection.execute(
+            f"select stream, version, type, cast(coalesce(data, data_bytes) as blob) from {table} where type is not null"  # noqa: S608 checked
+        )
+    finally:
+        connection.close()
+
+
+def rows_of_postgres(url: str, namespace: str) -> Iterator[Row]:
+    """Read a namespace's table on a Postgres server, through psql; as hexadecimal digits, so that nothing is escaped."""
+    table = f"streamkeep_{checked(namespace)}.events"
+    content = "coalesce(convert_to(data::text, 'UTF8'), data_bytes)"
+    asked = (
+        "copy (select encode(convert_to(stream, 'UTF8'), 'hex'), version, encode(convert_to(type, 'UTF8'), 'hex'), "  # noqa: S608 checked
+        f"encode({content}, 'hex') from {table} where type is not null) to stdout"
+    )
+    command = ["psql", url, "-X", "-v", "ON_ERROR_STOP=1", "-c", asked]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as psql:  # noqa: S603 the caller's own server
+        for line in psql.stdout or ():
+            stream, version, kind, data = line.rstrip("\n").split("\t")
+            yield bytes.fromhex(stream), int(version), bytes.fromhex(kind), bytes.fromhex(data)
+    if psql.returncode:
+        sys.exit("psql failed")
+
+
+def checked(namespace: str) -> str:
+    """Refuse what is no namespace: names cannot be parameters."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", namespace):
+        sys.exit("a namespace is named [a-z][a-z0-9_]{0,39}")
+    return namespace
+
+
+def digest(rows: Iterable[Row]) -> tuple[int, str]:
+    """Count rows, and hash them in order."""
+    ordered = sorted(rows)
+    whole = hashlib.sha256()
+    for stream, version, kind, data in ordered:
+        whole.update(b"\t".join((stream, str(version).encode(), kind, data)) + b"\n")
+    return len(ordered), whole.hexdigest()
+
+
+def main() -> None:
+    """Print the digest that the command line asks for."""
+    match sys.argv[1:]:
+        case ["file", path]:
+            rows = rows_of_file(path)
+        case ["sqlite", path, namespace]:
+            rows = rows_of_sqlite(path, namespace)
+        case ["postgres", url, namespace]:
+            rows = rows_of_postgres(url, namespace)
+        case _:
+            sys.exit(__doc__)
+    print(*digest(rows))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
