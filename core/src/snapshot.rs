@@ -4,23 +4,18 @@ use std::sync::Arc;
 
 use crate::backend::{SnapshotRecord, StreamPageRequest};
 use crate::error::{Error, Result};
-use crate::event::{Payload, RecordedEvent};
-use crate::limits::{MAX_DATA_BYTES, PAGE_BYTES};
+use crate::event::RecordedEvent;
+use crate::limits::PAGE_BYTES;
 use crate::position::Direction;
 use crate::store::{Shared, Snapshot};
 use crate::stream::{check_name, check_stream};
-use crate::value::check_json;
+use crate::value::check_payload;
 
 /// Saves a snapshot beside the id of the event it ends with.
 pub(crate) async fn save(shared: &Arc<Shared>, snapshot: Snapshot) -> Result<()> {
     check_stream(&snapshot.stream)?;
     check_name("schema", &snapshot.schema)?;
-    if snapshot.data.len() > MAX_DATA_BYTES {
-        return Err(Error::limit_exceeded("data", MAX_DATA_BYTES as u64, snapshot.data.len() as u64));
-    }
-    if let Payload::Json(text) = &snapshot.data {
-        check_json("data", text)?;
-    }
+    check_payload(&snapshot.data)?;
     let Some(event) = event_at(shared, &snapshot.stream, snapshot.version).await? else {
         let message = format!("version {} is not one of stream '{}'", snapshot.version, snapshot.stream);
         return Err(Error::invalid_argument("version", message));
