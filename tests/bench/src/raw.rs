@@ -26,7 +26,7 @@ pub(crate) struct Decoded {
 }
 
 const POSTGRES_TABLE: &str = r#"
-drop table if exists raw_events; drop sequence if exists raw_position; create sequence raw_position cache 1;
+drop table if exists raw_events; drop sequence if exists raw_positions; create sequence raw_positions cache 1;
 create table raw_events (
   position bigint not null constraint raw_position primary key, stream text collate "C" not null, version bigint not null, id uuid not null constraint raw_id unique,
   type text collate "C", schema text, tags text[], data json, data_bytes bytea, metadata json, recorded_at timestamptz not null, size int not null,
@@ -66,7 +66,7 @@ impl Raw {
             Self::Postgres(pool) => {
                 sqlx::query(
                     "insert into raw_events (position, stream, version, id, type, data, metadata, recorded_at, size)
-                     values (nextval('raw_position'), $1, $2, $3, $4, $5::json, $6::json, statement_timestamp(), $7)",
+                     values (nextval('raw_positions'), $1, $2, $3, $4, $5::json, $6::json, statement_timestamp(), $7)",
                 )
                 .bind(stream)
                 .bind(version)
@@ -102,7 +102,7 @@ impl Raw {
                 let many = |text: &'static str| vec![text; ids.len()];
                 sqlx::query(
                     "insert into raw_events (position, stream, version, id, type, data, metadata, recorded_at, size)
-                     select nextval('raw_position'), t.stream, t.version, t.id, t.type, t.data::json, t.metadata::json, statement_timestamp(), t.size
+                     select nextval('raw_positions'), t.stream, t.version, t.id, t.type, t.data::json, t.metadata::json, statement_timestamp(), t.size
                      from unnest($1::text[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::int[]) as t(stream, version, id, type, data, metadata, size)",
                 )
                 .bind(vec![stream; ids.len()])
