@@ -1,4 +1,4 @@
-//! Appends and imports: which form to write in, and what to do when it fails.
+//! Appends: which form to write in, and what to do when it fails.
 
 use std::borrow::Cow;
 
@@ -8,12 +8,12 @@ use uuid::Uuid;
 
 use super::error::{Failure, FailureKind};
 use super::pool::within;
-use super::row::{Bound, NewRow, bind_content, now_micros, number, to_micros};
+use super::row::{Bound, NewRow, bind_content, now_micros, number};
 use super::sql::Sql;
-use super::write::{abandon, begin, known, write_and_commit};
+use super::write::{begin, known, write_and_commit};
 use super::{BUSY_SLICE, Sqlite};
-use crate::backend::{AppendRequest, Appended, ImportRequest, Imported};
-use crate::decision::{Decision, ImportDecision, decide_appends, decide_import};
+use crate::backend::{AppendRequest, Appended};
+use crate::decision::{Decision, decide_appends};
 use crate::error::{Error, Outcome, Result};
 use crate::version::ExpectedVersion;
 
@@ -142,69 +142,9 @@ impl Sqlite {
         }
     }
 
-    /// Writes an import whole or not at all; see the trait.
-    pub(super) async fn import_events(&self, request: &ImportRequest) -> Result<Imported> {
-        let mut doubt = false;
-        loop {
-            let mut sent = false;
-            let failure = match self.attempt_import(request, &mut sent).await {
-                Ok(answer) => return answer,
-                Err(failure) => failure,
-            };
-            doubt |= sent && may_be_applied(&failure);
-            if !self.worth_a_retry(&failure, request.deadline).await {
-                return Err(Error::from(failure).with_outcome(if doubt { Outcome::Unknown } else { Outcome::NotApplied }));
-            }
-        }
-    }
-
-    async fn attempt_import(&self, request: &ImportRequest, sent: &mut bool) -> std::result::Result<Result<Imported>, Failure> {
-        let mut lease = self.writer.lease(request.deadline).await?;
-        let answer = within(request.deadline, self.import_together(&mut lease.connection, request, sent)).await;
-        lease.settle(answer)
-    }
-
-    async fn import_together(
-        &self,
-        connection: &mut SqliteConnection,
-        request: &ImportRequest,
-        sent: &mut bool,
-    ) -> std::result::Result<Result<Imported>, Failure> {
-        let streams = request.events.iter().map(|import| import.stream.as_str()).collect();
-        let ids: Vec<Uuid> = request.events.iter().map(|import| import.event.id).collect();
-        let (drawn, mut facts) = begin(connection, &self.sql, streams).await?;
-        facts.known = known(connection, &self.sql, &ids).await?;
-        let decisions = match decide_import(&request.events, &facts) {
-            Ok(decisions) => decisions,
-            Err(refusal) => {
-                abandon(connection).await?;
-                return Ok(Err(refusal));
-            }
-        };
-        let (now, mut rows) = (now_micros(), Vec::new());
-        let mut answer = Imported { imported: 0, passed_over: 0, position: 0 };
-        for (import, decision) in request.events.iter().zip(decisions) {
-            answer.position = match decision {
-                ImportDecision::Write { version } => {
-                    answer.imported += 1;
-                    let position = drawn + answer.imported;
-                    let recorded_at = import.recorded_at.map_or(now, to_micros);
-                    rows.push(NewRow { position, stream: &import.stream, version, recorded_at, event: &import.event });
-                    position
-                }
-                ImportDecision::PassOver { position } => {
-                    answer.passed_over += 1;
-                    position
-                }
-            };
-        }
-        write_and_commit(connection, &self.sql, &rows, sent).await?;
-        Ok(Ok(answer))
-    }
-
     /// Whether to write again, on a fresh connection, after a pause. Nothing of a first attempt is left by then: who writes holds the lock, so
     /// once it is ours, the first attempt is over, and what it did is there to be seen.
-    async fn worth_a_retry(&self, failure: &Failure, deadline: Instant) -> bool {
+    pub(super) async fn worth_a_retry(&self, failure: &Failure, deadline: Instant) -> bool {
         let again = matches!(failure.kind, FailureKind::Broken | FailureKind::CannotOpen) && Instant::now() + RETRY_AFTER < deadline;
         if again {
             sleep(RETRY_AFTER).await;
@@ -242,7 +182,7 @@ fn first_form(sql: &Sql, group: &[AppendRequest], deadline: Instant) -> Form {
 }
 
 /// Whether a commit that was sent may have been done, though this came back.
-fn may_be_applied(failure: &Failure) -> bool {
+pub(super) fn may_be_applied(failure: &Failure) -> bool {
     matches!(failure.kind, FailureKind::Late | FailureKind::Broken | FailureKind::Corrupt | FailureKind::Bug)
 }
 

@@ -7,6 +7,7 @@
 mod append;
 mod error;
 mod filter;
+mod import;
 mod path;
 mod pool;
 mod read;
