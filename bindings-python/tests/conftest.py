@@ -5,11 +5,16 @@ import signal
 import uuid
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 POSTGRES = "STREAMKEEP_TEST_POSTGRES_URL"
 PATIENCE = 120
+
+# How long one example takes says nothing on a busy machine; the whole test has its end.
+hypothesis.settings.register_profile("streamkeep", deadline=None, database=None)
+hypothesis.settings.load_profile("streamkeep")
 
 
 class LateError(Exception):

@@ -19,9 +19,10 @@ from streamkeep.errors import (
     StreamkeepError,
     UnavailableError,
 )
-from streamkeep.event import Event, ImportEvent, RecordedEvent, Snapshot
+from streamkeep.event import Event, ImportEvent, RecordedEvent
 from streamkeep.query import Query, QueryItem
 from streamkeep.results import AppendResult, ImportResult, Page
+from streamkeep.snapshot import Snapshot
 from streamkeep.store import EventStore, Subscription
 from streamkeep.version import ANY, NO_STREAM, STREAM_EXISTS, ExpectedVersion
 

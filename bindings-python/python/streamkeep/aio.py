@@ -11,11 +11,13 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, final
 
 from streamkeep import _native
+from streamkeep.content import restored
 from streamkeep.errors import ClosedError
-from streamkeep.event import RecordedEvent, Snapshot, recorded, restored
+from streamkeep.event import RecordedEvent, recorded
 from streamkeep.handle import Handle, OpenOptions, crossing, imports_crossing, in_seconds, kind_of, native_options
 from streamkeep.query import EVERYTHING, Query
 from streamkeep.results import AppendResult, ImportResult, Page
+from streamkeep.snapshot import Snapshot
 from streamkeep.version import ANY, ExpectedVersion
 
 if TYPE_CHECKING:

@@ -1,14 +1,14 @@
-"""Events: to append, and as recorded; and snapshots, which carry content in the same way."""
+"""Events: to append, and as recorded."""
 
 from __future__ import annotations
 
 import datetime as dt
 import uuid
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar, final
+from typing import TYPE_CHECKING, Any, Final, Self, final
 
 from streamkeep import _native
+from streamkeep.content import EMPTY_OBJECT, NOTHING, Content, ContentType, restored, utf8, written
 from streamkeep.errors import InvalidArgumentError
 from streamkeep.frozen import Frozen
 from streamkeep.json import decode, encode
@@ -16,44 +16,14 @@ from streamkeep.json import decode, encode
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from streamkeep.fields import EventFields, ImportFields, RecordedFields, SnapshotFields
+    from streamkeep.fields import EventFields, ImportFields, RecordedFields
 
-_F = TypeVar("_F", bound=Frozen)
-ContentType = Literal["application/json", "application/octet-stream"]
 
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND: Final = dt.timedelta(microseconds=1)
-_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
-_EMPTY_OBJECT: Final = b"{}"
 
 
-class _Content(Frozen):
-    """Data as it is stored, decoded when somebody looks, and only once."""
-
-    __slots__ = ("_data",)
-    _data: Any
-
-    @property
-    def data_bytes(self) -> bytes:
-        """The data as it is stored: the exact JSON text in UTF-8, or the bytes."""
-        raise NotImplementedError
-
-    @property
-    def content_type(self) -> ContentType:
-        """What the data is: JSON or bytes."""
-        raise NotImplementedError
-
-    @property
-    def data(self) -> Any:
-        """The data: JSON as Python's own values, or bytes."""
-        try:
-            return self._data
-        except AttributeError:
-            self._set("_data", decode(self.data_bytes) if self.content_type == "application/json" else self.data_bytes)
-            return self._data
-
-
-class _Described(_Content):
+class _Described(Content):
     """Content with metadata beside it."""
 
     __slots__ = ("_metadata",)
@@ -94,14 +64,14 @@ class Event(_Described):
     def __init__(
         self,
         type: str,  # noqa: A002 the vocabulary's word
-        data: Any = _NOTHING,
+        data: Any = NOTHING,
         *,
         metadata: Mapping[str, Any] | str | bytes | None = None,
         tags: Iterable[str] = (),
         id: uuid.UUID | None = None,  # noqa: A002 the vocabulary's word
         schema: str | None = None,
     ) -> None:
-        is_json, content = _content(data)
+        is_json, content = written(data)
         self._set("_fields", (type, is_json, content, _metadata(metadata), _tags(tags), _id(id), schema))
 
     @classmethod
@@ -118,7 +88,7 @@ class Event(_Described):
         """Make an event whose data is JSON text as it is, to be kept byte for byte."""
         event = cls(type, b"", metadata=metadata, tags=tags, id=id, schema=schema)
         fields = event._fields
-        event._set("_fields", (fields[0], True, _text("data", text), *fields[3:]))
+        event._set("_fields", (fields[0], True, utf8("data", text), *fields[3:]))
         return event
 
     @property
@@ -181,7 +151,7 @@ class RecordedEvent(_Described):
         version: int,
         position: int,
         type: str,  # noqa: A002 the vocabulary's word
-        data: Any = _NOTHING,
+        data: Any = NOTHING,
         metadata: Mapping[str, Any] | str | bytes | None = None,
         tags: Iterable[str] = (),
         id: uuid.UUID | None = None,  # noqa: A002 the vocabulary's word
@@ -189,7 +159,7 @@ class RecordedEvent(_Described):
         recorded_at: dt.datetime = _EPOCH,
     ) -> None:
         """Make one by hand, as tests do; a store makes them from what it holds."""
-        is_json, content = _content(data)
+        is_json, content = written(data)
         about = (_id(id), type, is_json, content, _metadata(metadata), _tags(tags), schema, _micros(recorded_at))
         self._set("_fields", (stream, version, position, *about))
 
@@ -298,59 +268,6 @@ class ImportEvent(Frozen):
         return ImportEvent, self._key()
 
 
-@final
-class Snapshot(_Content):
-    """A fold of a stream's events up to a version, made by code that calls itself `schema`. At most 8 MiB."""
-
-    __slots__ = ("_fields",)
-    _fields: SnapshotFields
-
-    def __init__(self, stream: str, version: int, schema: str, data: Any) -> None:
-        is_json, content = _content(data)
-        self._set("_fields", (stream, version, schema, is_json, content))
-
-    @classmethod
-    def json(cls, stream: str, version: int, schema: str, text: str | bytes) -> Self:
-        """Make a snapshot whose data is JSON text as it is, to be kept byte for byte."""
-        return restored(cls, (stream, version, schema, True, _text("data", text)))
-
-    @property
-    def stream(self) -> str:
-        """The stream."""
-        return self._fields[0]
-
-    @property
-    def version(self) -> int:
-        """The version of the last event folded."""
-        return self._fields[1]
-
-    @property
-    def schema(self) -> str:
-        """Which code made it; another schema is another snapshot."""
-        return self._fields[2]
-
-    @property
-    def content_type(self) -> ContentType:  # noqa: D102 inherited
-        return "application/json" if self._fields[3] else "application/octet-stream"
-
-    @property
-    def data_bytes(self) -> bytes:  # noqa: D102 inherited
-        return self._fields[4]
-
-    def __eq__(self, other: object) -> bool:
-        return self._fields == other._fields if isinstance(other, Snapshot) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(self._fields)
-
-    def __repr__(self) -> str:
-        size = f"{len(self.data_bytes)} bytes of {self.content_type}"
-        return f"Snapshot({self.stream!r}, version={self.version}, schema={self.schema!r}, <{size}>)"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return restored, (Snapshot, self._fields)
-
-
 def recorded(fields: RecordedFields) -> RecordedEvent:
     """Make a recorded event of what crossed."""
     event = RecordedEvent.__new__(RecordedEvent)
@@ -358,35 +275,11 @@ def recorded(fields: RecordedFields) -> RecordedEvent:
     return event
 
 
-def restored(cls: type[_F], fields: tuple[Any, ...]) -> _F:
-    """Make an object of its fields."""
-    made: _F = object.__new__(cls)
-    object.__setattr__(made, "_fields", fields)
-    return made
-
-
-def _content(data: Any) -> tuple[bool, bytes]:
-    if data is _NOTHING:
-        return True, _EMPTY_OBJECT
-    if isinstance(data, bytes | bytearray | memoryview):
-        return False, bytes(data)
-    return True, encode("data", data)
-
-
-def _text(argument: str, text: str | bytes) -> bytes:
-    if isinstance(text, bytes):
-        return text
-    try:
-        return text.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidArgumentError(f"{argument} holds a lone surrogate", argument=argument) from error
-
-
 def _metadata(metadata: Mapping[str, Any] | str | bytes | None) -> bytes:
     if metadata is None:
-        return _EMPTY_OBJECT
+        return EMPTY_OBJECT
     if isinstance(metadata, str | bytes):
-        return _text("metadata", metadata)
+        return utf8("metadata", metadata)
     if not isinstance(metadata, Mapping):
         raise TypeError("metadata must be a mapping, or the text of a JSON object")
     return encode("metadata", dict(metadata))

@@ -1,0 +1,72 @@
+"""Content as it is stored: what events and snapshots carry."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+
+from streamkeep.errors import InvalidArgumentError
+from streamkeep.frozen import Frozen
+from streamkeep.json import decode, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_F = TypeVar("_F", bound=Frozen)
+ContentType = Literal["application/json", "application/octet-stream"]
+
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+"""No data given."""
+EMPTY_OBJECT: Final = b"{}"
+
+
+class Content(Frozen):
+    """Data as it is stored, decoded when somebody looks, and only once."""
+
+    __slots__ = ("_data",)
+    _data: Any
+
+    @property
+    def data_bytes(self) -> bytes:
+        """The data as it is stored: the exact JSON text in UTF-8, or the bytes."""
+        raise NotImplementedError
+
+    @property
+    def content_type(self) -> ContentType:
+        """What the data is: JSON or bytes."""
+        raise NotImplementedError
+
+    @property
+    def data(self) -> Any:
+        """The data: JSON as Python's own values, or bytes."""
+        try:
+            return self._data
+        except AttributeError:
+            self._set("_data", decode(self.data_bytes) if self.content_type == "application/json" else self.data_bytes)
+            return self._data
+
+
+def restored(cls: type[_F], fields: tuple[Any, ...]) -> _F:
+    """Make an object of its fields."""
+    made: _F = object.__new__(cls)
+    object.__setattr__(made, "_fields", fields)
+    return made
+
+
+def written(data: Any) -> tuple[bool, bytes]:
+    """Write data down; tell whether it is JSON."""
+    if data is NOTHING:
+        return True, EMPTY_OBJECT
+    if isinstance(data, bytes | bytearray | memoryview):
+        return False, bytes(data)
+    return True, encode("data", data)
+
+
+def utf8(argument: str, text: str | bytes) -> bytes:
+    """Give text as it is stored."""
+    if isinstance(text, bytes):
+        return text
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidArgumentError(f"{argument} holds a lone surrogate", argument=argument) from error

@@ -1,0 +1,63 @@
+"""Snapshots: folds of streams."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self, final
+
+from streamkeep.content import Content, ContentType, restored, utf8, written
+
+if TYPE_CHECKING:
+    from streamkeep.fields import SnapshotFields
+
+
+@final
+class Snapshot(Content):
+    """A fold of a stream's events up to a version, made by code that calls itself `schema`. At most 8 MiB."""
+
+    __slots__ = ("_fields",)
+    _fields: SnapshotFields
+
+    def __init__(self, stream: str, version: int, schema: str, data: Any) -> None:
+        is_json, content = written(data)
+        self._set("_fields", (stream, version, schema, is_json, content))
+
+    @classmethod
+    def json(cls, stream: str, version: int, schema: str, text: str | bytes) -> Self:
+        """Make a snapshot whose data is JSON text as it is, to be kept byte for byte."""
+        return restored(cls, (stream, version, schema, True, utf8("data", text)))
+
+    @property
+    def stream(self) -> str:
+        """The stream."""
+        return self._fields[0]
+
+    @property
+    def version(self) -> int:
+        """The version of the last event folded."""
+        return self._fields[1]
+
+    @property
+    def schema(self) -> str:
+        """Which code made it; another schema is another snapshot."""
+        return self._fields[2]
+
+    @property
+    def content_type(self) -> ContentType:  # noqa: D102 inherited
+        return "application/json" if self._fields[3] else "application/octet-stream"
+
+    @property
+    def data_bytes(self) -> bytes:  # noqa: D102 inherited
+        return self._fields[4]
+
+    def __eq__(self, other: object) -> bool:
+        return self._fields == other._fields if isinstance(other, Snapshot) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._fields)
+
+    def __repr__(self) -> str:
+        size = f"{len(self.data_bytes)} bytes of {self.content_type}"
+        return f"Snapshot({self.stream!r}, version={self.version}, schema={self.schema!r}, <{size}>)"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return restored, (Snapshot, self._fields)
