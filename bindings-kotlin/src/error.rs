@@ -1,0 +1,93 @@
+//! Errors as data: code, facts and all, for the host to make its own class from.
+
+use std::fmt;
+
+use serde_json::Value;
+use streamkeep::Error;
+
+use crate::frame::Writer;
+
+/// Why a call was refused or failed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Core says so.
+    Core(Error),
+    /// A value that core has no type for, a negative version for one.
+    Argument { argument: &'static str, message: String },
+    /// The store was closed and forgotten.
+    Closed,
+    /// A bug of this library.
+    Internal(String),
+}
+
+impl Failure {
+    pub(crate) fn argument(argument: &'static str, message: impl Into<String>) -> Self {
+        Self::Argument { argument, message: message.into() }
+    }
+
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        Self::Internal(message.into())
+    }
+
+    fn to_json(&self) -> Value {
+        let own = |code: &str, message: &str, fields: Value| serde_json::json!({"code": code, "message": message, "outcome": "not applied", "fields": fields});
+        match self {
+            Self::Core(error) => serde_json::from_str(&error.to_json()).unwrap_or(Value::Null),
+            Self::Argument { argument, message } => own("invalid-argument", message, serde_json::json!({"argument": argument})),
+            Self::Closed => own("closed", "the store is closed", Value::Null),
+            Self::Internal(message) => own("internal", message, Value::Null),
+        }
+    }
+
+    /// Writes code, message, retryable, outcome, ids, context and cause, then the facts by name.
+    pub(crate) fn write(&self, frame: &mut Writer) {
+        let error = self.to_json();
+        let text = |name: &str| error.get(name).and_then(Value::as_str);
+        frame.text(text("code").unwrap_or("internal"));
+        frame.text(text("message").unwrap_or_default());
+        frame.flag(error.get("retryable") == Some(&Value::Bool(true)));
+        frame.text(text("outcome").unwrap_or_default());
+        let ids = error.get("ids").and_then(Value::as_array).into_iter().flatten();
+        let ids: Vec<String> = ids.filter_map(Value::as_str).map(str::to_owned).collect();
+        frame.texts(&ids);
+        frame.optional_text(text("context"));
+        frame.optional_text(text("cause"));
+        let facts: Vec<_> = error.get("fields").and_then(Value::as_object).into_iter().flatten().collect();
+        frame.length(facts.len());
+        for (name, fact) in facts {
+            frame.text(name);
+            frame.flag(fact.is_number());
+            match fact {
+                Value::Number(number) => frame.long(number.as_i64().unwrap_or(i64::MAX)),
+                Value::String(text) => frame.optional_text(Some(text)),
+                _ => frame.optional_text(None),
+            }
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Core(error)
+    }
+}
+
+/// Why the library could not start.
+#[derive(Debug, uniffi::Error)]
+pub enum StartError {
+    /// The runtime's threads could not be started.
+    Runtime {
+        /// What the system said.
+        reason: String,
+    },
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Runtime { reason } => write!(f, "the runtime could not be started: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
