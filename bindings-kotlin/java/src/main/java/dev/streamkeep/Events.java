@@ -1,0 +1,83 @@
+package dev.streamkeep;
+
+import java.util.Collections;
+import java.util.Iterator;
+import java.util.NoSuchElementException;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Consumer;
+
+/**
+ * Events being read or followed by a thread, in order, page by page.
+ *
+ * <p>It is iterated once. Close it, best by try-with-resources, unless it is read to its end: a reader that nobody holds any more is closed only when it is collected.
+ */
+public final class Events implements EventReader, Iterable<RecordedEvent> {
+    private final Reading reading;
+    private final Consumer<? super EventReader> onCaughtUp;
+    private final AtomicBoolean iterated = new AtomicBoolean();
+    private volatile boolean closed;
+
+    Events(Reading reading, Consumer<? super EventReader> onCaughtUp) {
+        this.reading = reading;
+        this.onCaughtUp = onCaughtUp;
+        reading.stopWhenCollected(this);
+    }
+
+    /**
+     * The events. Their iterator throws a {@link StreamkeepException} where reading fails, and ends after that.
+     *
+     * @throws IllegalStateException when they are iterated already
+     */
+    @Override
+    public Iterator<RecordedEvent> iterator() {
+        if (iterated.getAndSet(true)) {
+            throw new IllegalStateException("these events are iterated already: read again for another iteration");
+        }
+        return new Batches();
+    }
+
+    @Override
+    public void close() {
+        closed = true;
+        reading.stop();
+    }
+
+    private final class Batches implements Iterator<RecordedEvent> {
+        private Iterator<RecordedEvent> events = Collections.emptyIterator();
+        private boolean caughtUp;
+
+        @Override
+        public boolean hasNext() {
+            while (!closed && !events.hasNext()) {
+                if (caughtUp) {
+                    caughtUp = false;
+                    onCaughtUp.accept(Events.this);
+                }
+                if (reading.isOver()) {
+                    return false;
+                }
+                take();
+            }
+            return !closed;
+        }
+
+        private void take() {
+            try {
+                var batch = reading.took(reading.getChannel().block(reading.next()));
+                events = batch.getEvents().iterator();
+                caughtUp = batch.getCaughtUp() && onCaughtUp != null;
+            } catch (RuntimeException failed) {
+                close();
+                throw failed;
+            }
+        }
+
+        @Override
+        public RecordedEvent next() {
+            if (!hasNext()) {
+                throw new NoSuchElementException();
+            }
+            return events.next();
+        }
+    }
+}

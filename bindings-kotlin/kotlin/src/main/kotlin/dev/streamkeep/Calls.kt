@@ -1,0 +1,181 @@
+package dev.streamkeep
+
+/** A request to the other half, and how to read its answer. The operations' numbers are those of `store.rs`. */
+internal class Request<T>(
+    val frame: RequestWriter,
+    private val read: (FrameReader) -> T,
+    /** What undoes a call that succeeded but whose answer nobody takes. */
+    val abandoned: () -> Unit = {},
+) {
+    /** Reads the answer in the thread of whoever asked: its stack is the error's. */
+    fun answer(reply: Reply): T = if (reply.failed) throw readError(reply.frame) else read(reply.frame)
+}
+
+/** What came back for a call. */
+internal class Reply(val failed: Boolean, val frame: FrameReader)
+
+/** Events of a reader, in order. */
+internal class Batch(val events: List<RecordedEvent>, val ended: Boolean, val caughtUp: Boolean)
+
+/** A store by its number, and the requests that can be made of it. Once nobody holds it any more the other half forgets it too. */
+internal class Calls private constructor(val channel: Channel, private val number: Long) {
+    private fun <T> request(operation: Int, read: (FrameReader) -> T, write: RequestWriter.() -> Unit): Request<T> =
+        Request(RequestWriter(operation).apply { long(number) }.apply(write), read)
+
+    fun append(stream: String, events: List<Event>, options: AppendOptions): Request<AppendResult> =
+        request(APPEND, { AppendResult(it.long(), it.long(), it.flag()) }) {
+            text(stream, "stream")
+            when (val expected = options.expected) {
+                Expected.Any -> byte(0)
+                Expected.NoStream -> byte(1)
+                Expected.StreamExists -> byte(2)
+                is Expected.Exact -> byte(EXACT).also { long(expected.version) }
+            }
+            optionalDuration(options.timeout)
+            int(events.size)
+            events.forEach { it.write(this) }
+        }
+
+    fun importEvents(events: List<ImportEvent>): Request<ImportResult> = request(IMPORT_EVENTS, { ImportResult(it.long(), it.long(), it.long()) }) {
+        int(events.size)
+        events.forEach { it.write(this) }
+    }
+
+    fun read(stream: String, options: ReadOptions): Reading = reading(READ) {
+        text(stream, "stream")
+        long(options.fromVersion)
+        optionalLong(options.toVersion)
+        flag(options.direction == Direction.Backward)
+        optionalLong(options.limit)
+        optionalDuration(options.timeout)
+    }
+
+    fun readAll(options: ReadAllOptions): Reading = reading(READ_ALL) {
+        long(options.after)
+        optionalLong(options.before)
+        query(options.query)
+        flag(options.direction == Direction.Backward)
+        optionalLong(options.limit)
+        optionalDuration(options.timeout)
+    }
+
+    fun readPage(options: ReadPageOptions): Request<Page> = request(READ_PAGE, { Page(events(it), it.long(), it.flag()) }) {
+        long(options.after)
+        query(options.query)
+        optionalLong(options.limit)
+        optionalDuration(options.timeout)
+    }
+
+    fun subscribe(options: SubscribeOptions): Reading = reading(SUBSCRIBE) {
+        query(options.query)
+        optional(options.start) { flag(it == Start.Now) }
+        optionalLong(options.after)
+    }
+
+    fun saveSnapshot(snapshot: Snapshot): Request<Unit> = request(SAVE_SNAPSHOT, {}) {
+        text(snapshot.stream, "stream")
+        long(snapshot.version)
+        text(snapshot.schema, "schema")
+        snapshot.data.write(this)
+    }
+
+    fun loadSnapshot(stream: String, schema: String, atOrBefore: Long?): Request<Snapshot?> =
+        request(LOAD_SNAPSHOT, { it.optional { Snapshot(it.text(), it.long(), it.text(), Payload.read(it)) } }) {
+            text(stream, "stream")
+            text(schema, "schema")
+            optionalLong(atOrBefore)
+        }
+
+    fun head(): Request<Long> = request(HEAD, FrameReader::long) {}
+
+    fun close(): Request<Unit> = request(CLOSE, {}) {}
+
+    private fun reading(operation: Int, write: RequestWriter.() -> Unit): Reading {
+        val reader = channel.newNumber()
+        return Reading(channel, reader) { request(operation, ::batch) { long(reader).also { write() } } }
+    }
+
+    companion object {
+        private const val OPEN = 2
+        private const val APPEND = 3
+        private const val IMPORT_EVENTS = 4
+        private const val READ = 5
+        private const val READ_ALL = 6
+        private const val READ_PAGE = 7
+        private const val SUBSCRIBE = 8
+        private const val NEXT = 9
+        private const val STOP = 10
+        private const val SAVE_SNAPSHOT = 11
+        private const val LOAD_SNAPSHOT = 12
+        private const val HEAD = 13
+        private const val CLOSE = 14
+        private const val FORGET = 15
+
+        private const val EXACT = 3
+        private const val ENDED = 1
+        private const val CAUGHT_UP = 2
+
+        fun open(channel: Channel, url: String, options: OpenOptions): Request<Calls> {
+            val number = channel.newNumber()
+            val forget = { channel.tell(RequestWriter(FORGET).apply { long(number) }) }
+            val frame = RequestWriter(OPEN).apply {
+                long(number)
+                text(url, "url")
+                optional(options.namespace) { text(it, "namespace") }
+                optional(options.create, ::flag)
+                optional(options.durability) { flag(it == Durability.Relaxed) }
+                optionalDuration(options.timeout)
+                optionalDuration(options.pollInterval)
+                optionalLong(options.maxConnections?.toLong())
+                optional(options.insecure, ::flag)
+            }
+            val kept = { _: FrameReader -> Calls(channel, number).also { channel.onCollected(it, forget) } }
+            return Request(frame, kept, abandoned = forget)
+        }
+
+        fun next(reader: Long): Request<Batch> = Request(RequestWriter(NEXT).apply { long(reader) }, ::batch)
+
+        fun stop(reader: Long): RequestWriter = RequestWriter(STOP).apply { long(reader) }
+
+        private fun events(frame: FrameReader): List<RecordedEvent> = frame.list { RecordedEvent.read(frame) }
+
+        private fun batch(frame: FrameReader): Batch {
+            val flags = frame.byte()
+            return Batch(events(frame), ended = flags and ENDED != 0, caughtUp = flags and CAUGHT_UP != 0)
+        }
+    }
+}
+
+private fun RequestWriter.query(query: Query) {
+    int(query.items.size)
+    for (item in query.items) listOf(item.types, item.tags, item.categories, item.streams).forEach { texts(it, "query") }
+}
+
+/** A read or a subscription under way, pulled batch by batch by one at a time. */
+internal class Reading(val channel: Channel, private val number: Long, private val begin: () -> Request<Batch>) {
+    private var begun = false
+
+    /** Whether everything was given, or it was stopped. */
+    @get:Synchronized
+    var isOver: Boolean = false
+        private set
+
+    /** The request for what comes next. */
+    @Synchronized
+    fun next(): Request<Batch> = if (begun) Calls.next(number) else begin().also { begun = true }
+
+    @Synchronized
+    fun took(batch: Batch): Batch = batch.also { isOver = isOver || it.ended }
+
+    /** Stops the work behind it. Whoever waits for what comes next gets the end. Again is fine. */
+    @Synchronized
+    fun stop() {
+        if (begun && !isOver) channel.tell(Calls.stop(number))
+        isOver = true
+    }
+
+    /** Stops once nobody holds [owner], which this does not hold. */
+    fun stopWhenCollected(owner: Any) {
+        channel.onCollected(owner, ::stop)
+    }
+}
