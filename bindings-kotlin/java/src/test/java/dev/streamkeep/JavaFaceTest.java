@@ -1,0 +1,185 @@
+package dev.streamkeep;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/** What is Java's own: futures, iterators, interrupts, options, values by Jackson. */
+@Timeout(30)
+class JavaFaceTest {
+    private static List<Event> events(int count) {
+        var events = new ArrayList<Event>();
+        for (var n = 1; n <= count; n++) {
+            events.add(Event.json("E", Integer.toString(n)));
+        }
+        return events;
+    }
+
+    @Test
+    void futuresAnswerAndCompose() throws Exception {
+        var answer = AsyncEventStore.open("memory:").thenCompose(store -> store.append("order-1", events(2), Expected.noStream())
+            .thenCompose(at -> store.saveSnapshot(new Snapshot("order-1", at.getVersion(), "order/1", Payload.json("{}"))))
+            .thenCompose(saved -> store.loadSnapshot("order-1", "order/1"))
+            .thenCompose(snapshot -> store.read("order-1").next().thenApply(page -> snapshot.orElseThrow().getVersion() + page.size()))
+            .thenCompose(sum -> store.close().thenApply(closed -> sum)));
+        assertEquals(4, answer.get(10, TimeUnit.SECONDS));
+    }
+
+    @Test
+    void futuresFailWithTheTypedException() throws Exception {
+        var store = AsyncEventStore.open("memory:").get();
+        var refused = assertThrows(ExecutionException.class, () -> store.append("order-1", events(1), Expected.exact(5)).get());
+        var conflict = assertInstanceOf(ConflictException.class, refused.getCause());
+        assertEquals(Expected.exact(5), conflict.getExpected());
+        var halfPair = store.append("order-\ud800", events(1));
+        assertInstanceOf(InvalidArgumentException.class, assertThrows(ExecutionException.class, halfPair::get).getCause());
+        store.close().get();
+        assertInstanceOf(ClosedException.class, assertThrows(ExecutionException.class, () -> store.head().get()).getCause());
+        store.close().get();
+    }
+
+    @Test
+    void futuresAreNeverCompletedByTheThreadThatTakesTheAnswers() throws Exception {
+        var store = AsyncEventStore.open("memory:").get();
+        for (var n = 0; n < 50; n++) {
+            assertFalse(store.head().thenApply(head -> Thread.currentThread().getName()).get().contains("streamkeep"));
+        }
+        store.close().get();
+    }
+
+    @Test
+    void aCancelledFutureIsWithdrawn() throws Exception {
+        var store = AsyncEventStore.open("memory:").get();
+        var following = store.subscribe(SubscribeOptions.defaults().withStart(Start.Now));
+        var next = store.append("order-1", events(1)).thenCompose(at -> following.next());
+        following.close();
+        assertEquals(List.of(), next.get());
+        for (var append : List.of(store.append("order-2", events(1)), store.append("order-3", events(1)))) {
+            append.cancel(false);
+        }
+        store.close().get();
+        assertEquals(new kotlin.Pair<>(0, 0), CancellationTestKt.quiet());
+    }
+
+    @Test
+    void asyncEventsHandOnEachEventUntilClosed() throws Exception {
+        var store = AsyncEventStore.open("memory:").get();
+        store.append("order-1", events(2_500)).get();
+        var versions = new ArrayList<Long>();
+        store.read("order-1").forEach(e -> versions.add(e.getVersion())).get();
+        assertEquals(2_500, versions.size());
+        var seen = new ArrayList<String>();
+        var events = store.subscribe(SubscribeOptions.defaults().withAfter(2_498).withOnCaughtUp(EventReader::close));
+        events.forEach(e -> seen.add(e.getData().getText())).get();
+        assertEquals(List.of("2499", "2500"), seen);
+        var failing = store.read("order-1").forEach(e -> {
+            throw new IllegalArgumentException("enough");
+        });
+        assertInstanceOf(IllegalArgumentException.class, assertThrows(ExecutionException.class, failing::get).getCause());
+        store.close().get();
+    }
+
+    @Test
+    void aSubscriptionIsClosedFromAnotherThread() throws Exception {
+        try (var store = BlockingEventStore.open("memory:")) {
+            var live = new CountDownLatch(1);
+            var events = store.subscribe(SubscribeOptions.defaults().withOnCaughtUp(reader -> live.countDown()));
+            var follower = CompletableFuture.supplyAsync(() -> {
+                var count = 0;
+                for (RecordedEvent e : events) {
+                    count++;
+                }
+                return count;
+            });
+            store.append("order-1", events(1));
+            assertTrue(live.await(10, TimeUnit.SECONDS));
+            events.close();
+            assertTrue(follower.get(10, TimeUnit.SECONDS) <= 1);
+        }
+    }
+
+    @Test
+    void eventsAreIteratedOnce() {
+        try (var store = BlockingEventStore.open("memory:"); var events = store.read("order-1")) {
+            assertFalse(events.iterator().hasNext());
+            assertThrows(IllegalStateException.class, events::iterator);
+        }
+    }
+
+    @Test
+    void aThreadThatWaitsCanBeInterrupted() throws Exception {
+        try (var store = BlockingEventStore.open("memory:")) {
+            var live = new CountDownLatch(1);
+            var outcome = new CompletableFuture<Boolean>();
+            var follower = new Thread(() -> {
+                try (var events = store.subscribe(SubscribeOptions.defaults().withOnCaughtUp(reader -> live.countDown()))) {
+                    events.iterator().hasNext();
+                    outcome.complete(false);
+                } catch (CancellationException interrupted) {
+                    outcome.complete(Thread.currentThread().isInterrupted());
+                }
+            });
+            follower.start();
+            assertTrue(live.await(10, TimeUnit.SECONDS));
+            follower.interrupt();
+            assertTrue(outcome.get(10, TimeUnit.SECONDS));
+        }
+    }
+
+    @Test
+    void optionsAreSetByWithers() {
+        var options = OpenOptions.defaults().withNamespace("tenant_a").withTimeout(Duration.ofSeconds(5)).withMaxConnections(1).withCreate(true)
+            .withDurability(Durability.Full).withPollInterval(Duration.ofMillis(50)).withInsecure(false);
+        try (var store = BlockingEventStore.open("memory:", options)) {
+            store.append("order-1", events(5), AppendOptions.defaults().withTimeout(Duration.ofSeconds(1)));
+            var backward = ReadOptions.defaults().withFromVersion(2).withToVersion(4).withDirection(Direction.Backward).withLimit(2);
+            var versions = new ArrayList<Long>();
+            store.read("order-1", backward).forEach(e -> versions.add(e.getVersion()));
+            assertEquals(List.of(4L, 3L), versions);
+            var page = store.readPage(ReadPageOptions.defaults().withQuery(Query.of(new QueryItem().withTypes("E").withStreams("order-1"))).withAfter(3));
+            assertEquals(2, page.getEvents().size());
+            assertEquals("from_version", assertThrows(InvalidArgumentException.class, () -> store.read("order-1", ReadOptions.defaults().withFromVersion(-1)).iterator().hasNext()).getArgument());
+            var late = assertThrows(UnavailableException.class, () -> store.append("order-1", events(1), AppendOptions.defaults().withTimeout(Duration.ZERO)));
+            assertTrue(late.getRetryable());
+            assertEquals(1, late.getIds().size());
+        }
+    }
+
+    @Test
+    void valuesAreWrittenByJackson() {
+        try (var store = BlockingEventStore.open("memory:")) {
+            store.append("order-1", List.of(Event.of("OrderPlaced", Map.of("total", 12.5)), Event.of("Nothing", null)));
+            var texts = new ArrayList<String>();
+            store.read("order-1").forEach(e -> texts.add(e.getData().getText()));
+            assertEquals(List.of("{\"total\":12.5}", "null"), texts);
+            assertEquals(Map.of("total", 12.5), Jackson.decode(Payload.json(texts.get(0)), Map.class));
+            assertThrows(InvalidArgumentException.class, () -> Event.of("Bad", new Object()));
+        }
+    }
+
+    @Test
+    void anEventKeepsItsIdSoThatItsAppendCanBeRepeated() {
+        try (var store = BlockingEventStore.open("memory:")) {
+            var placed = List.of(Event.json("OrderPlaced", "{}").withTags("customer:7").withMetadata("{\"createdBy\":\"amy\"}").withSchema("placed/1"));
+            assertEquals(7, placed.get(0).getId().version());
+            assertFalse(store.append("order-1", placed).getRepeated());
+            assertTrue(store.append("order-1", placed).getRepeated());
+            assertEquals(UUID.fromString("01932000-0000-7000-8000-000000000001"), placed.get(0).withId(UUID.fromString("01932000-0000-7000-8000-000000000001")).getId());
+        }
+    }
+}

@@ -1,0 +1,31 @@
+package dev.streamkeep
+
+import java.nio.file.Files
+import java.nio.file.Path
+import java.util.HexFormat
+import kotlin.random.Random
+
+/** What the tests run on: a name and how to make the URL of an empty store. */
+internal class Backend(val name: String, val freshUrl: () -> String) {
+    override fun toString(): String = name
+}
+
+/** Where the repository is: scenarios, vectors and the surface are shared by all languages. */
+internal val repository: Path = Path.of(System.getProperty("streamkeep.repository"))
+
+internal val memory = Backend("memory") { "memory:" + randomName("m") }
+
+internal val sqlite = Backend("sqlite") { "sqlite:" + Files.createTempDirectory("streamkeep").resolve("test.db") }
+
+/** Postgres when there is one to test on. */
+internal val postgres: Backend? = System.getenv("STREAMKEEP_TEST_POSTGRES_URL")?.let { url -> Backend("postgres") { withParameter(url, "namespace=" + randomName("k")) } }
+
+/** Every backend there is; says so when one is missing. */
+internal val backends: List<Backend> by lazy {
+    if (postgres == null) println("SKIPPED postgres: STREAMKEEP_TEST_POSTGRES_URL is not set")
+    listOfNotNull(memory, sqlite, postgres)
+}
+
+internal fun randomName(prefix: String): String = prefix + "_" + HexFormat.of().formatHex(Random.nextBytes(6))
+
+internal fun withParameter(url: String, parameter: String): String = url + (if ('?' in url) "&" else "?") + parameter

@@ -1,0 +1,51 @@
+package dev.streamkeep
+
+import kotlinx.coroutines.GlobalScope
+import kotlinx.coroutines.DelicateCoroutinesApi
+import kotlinx.coroutines.launch
+import kotlinx.coroutines.runBlocking
+import org.junit.jupiter.api.Test
+import java.util.concurrent.TimeUnit
+import kotlin.test.assertEquals
+import kotlin.test.assertTrue
+
+/** A JVM that ends while calls are in flight just ends. */
+class ExitTest {
+    @Test
+    fun `a JVM with calls in flight exits without a word`() {
+        repeat(TIMES / AT_ONCE) { round ->
+            val processes = List(AT_ONCE) { n -> listOf("return", "exit")[n % 2].let { how -> how to start(how) } }
+            for ((how, process) in processes) {
+                val ended = process.waitFor(SECONDS, TimeUnit.SECONDS)
+                if (!ended) process.destroyForcibly()
+                assertTrue(ended, "the JVM hangs ($how, round $round)")
+                assertEquals("in flight\n" to 0, process.inputStream.readAllBytes().decodeToString() to process.exitValue(), "$how, round $round")
+            }
+        }
+    }
+
+    private fun start(how: String): Process {
+        val command = listOf(java(), "-XX:TieredStopAtLevel=1", "-cp", System.getProperty("java.class.path"), "dev.streamkeep.ExitTestKt", how, sqlite.freshUrl())
+        return ProcessBuilder(command).redirectErrorStream(true).start().apply { outputStream.close() }
+    }
+
+    private fun java() = ProcessHandle.current().info().command().orElseThrow()
+
+    private companion object {
+        const val TIMES = 20
+        const val AT_ONCE = 4
+        const val SECONDS = 30L
+    }
+}
+
+/** Starts appends, reads and a subscription of which none is awaited, and ends. */
+@OptIn(DelicateCoroutinesApi::class)
+fun main(args: Array<String>) {
+    val store = runBlocking { EventStore.open(args[1]) }
+    repeat(500) { n -> GlobalScope.launch { store.append("order-${n % 10}", listOf(Event.json("E", "$n"))) } }
+    repeat(20) { GlobalScope.launch { store.readAll().collect {} } }
+    GlobalScope.launch { store.subscribe().collect {} }
+    runBlocking { store.append("order-1", listOf(Event.json("E", "{}"))) }
+    println("in flight")
+    if (args[0] == "exit") Runtime.getRuntime().exit(0)
+}

@@ -1,0 +1,104 @@
+package dev.streamkeep
+
+import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.cancelAndJoin
+import kotlinx.coroutines.flow.first
+import kotlinx.coroutines.flow.take
+import kotlinx.coroutines.flow.toList
+import kotlinx.coroutines.launch
+import kotlinx.coroutines.runBlocking
+import kotlinx.coroutines.withContext
+import kotlinx.coroutines.withTimeout
+import org.junit.jupiter.api.Test
+import java.util.concurrent.Executor
+import kotlinx.coroutines.asCoroutineDispatcher
+import kotlin.test.assertEquals
+import kotlin.test.assertFailsWith
+import kotlin.test.assertNotEquals
+import kotlin.time.Duration.Companion.seconds
+
+/** Flows are pulled, and whoever ends one ends the work behind it. */
+class FlowTest {
+    private fun withEvents(count: Int, test: suspend (EventStore) -> Unit): Unit = runBlocking {
+        withTimeout(20.seconds) {
+            EventStore.open(memory.freshUrl()).use { store ->
+                for (chunk in (1..count).chunked(1_000)) store.append("order-1", chunk.map { Event.json("E", "$it") })
+                test(store)
+            }
+        }
+    }
+
+    @Test
+    fun `a long stream comes in pages and in order`() = withEvents(3_500) { store ->
+        assertEquals((1L..3_500L).toList(), store.read("order-1").toList().map { it.version })
+        assertEquals((3_500L downTo 1L).toList(), store.readAll(direction = Direction.Backward).toList().map { it.position })
+    }
+
+    @Test
+    fun `a flow can be collected again`() = withEvents(3) { store ->
+        val events = store.read("order-1")
+        assertEquals(events.toList(), events.toList())
+    }
+
+    @Test
+    fun `a read that is left early leaves nothing behind`() = withEvents(3_500) { store ->
+        val before = Channel.shared.nativeHandles
+        assertEquals(1, store.read("order-1").first().version)
+        assertFailsWith<IllegalStateException> { store.readAll().collect { error("no more") } }
+        eventually("readers stay behind") { Channel.shared.nativeHandles == before }
+    }
+
+    @Test
+    fun `a subscription that is left early, cancelled or closed leaves nothing behind`() = withEvents(3) { store ->
+        val before = Channel.shared.nativeHandles
+        assertEquals(2, store.subscribe().take(2).toList().size)
+        val live = CompletableDeferred<Unit>()
+        val follower = kotlinx.coroutines.CoroutineScope(Dispatchers.Default).launch { store.subscribe(onCaughtUp = { live.complete(Unit) }).collect {} }
+        live.await()
+        follower.cancelAndJoin()
+        eventually("readers stay behind") { Channel.shared.nativeHandles == before }
+        assertEquals(0 to 0, quiet())
+        assertFailsWith<ClosedException> { store.subscribe(onCaughtUp = { store.close() }).collect {} }
+        eventually("readers stay behind") { Channel.shared.nativeHandles == before }
+    }
+
+    @Test
+    fun `a live subscription sees what another handle writes`() = withEvents(1) { store ->
+        val url = memory.freshUrl()
+        EventStore.open(url).use { writer ->
+            EventStore.open(url).use { reader ->
+                val seen = mutableListOf<String>()
+                reader.subscribe(Query(categories = listOf("order")), onCaughtUp = {
+                    writer.append("invoice-1", listOf(Event.json("E", "0")))
+                    writer.append("order-1", listOf(Event.json("E", "1"), Event.json("E", "2")))
+                }).take(2).collect { seen += it.data.text }
+                assertEquals(listOf("1", "2"), seen)
+            }
+        }
+        store.head()
+    }
+
+    @Test
+    fun `the thread that takes the answers never runs a caller's code`() = withEvents(1) { store ->
+        val inPlace = Executor(Runnable::run).asCoroutineDispatcher()
+        for (context in listOf(Dispatchers.Unconfined, inPlace, Dispatchers.Default, Dispatchers.IO)) {
+            withContext(context) {
+                repeat(20) {
+                    store.head()
+                    assertNotEquals("streamkeep-answers", Thread.currentThread().name, "$context")
+                }
+            }
+        }
+    }
+
+    @Test
+    fun `a store nobody holds any more is forgotten`() {
+        val before = Channel.shared.nativeHandles
+        runBlocking { repeat(20) { EventStore.open(memory.freshUrl()) } }
+        eventually("stores stay behind") {
+            System.gc()
+            Channel.shared.nativeHandles <= before
+        }
+    }
+}

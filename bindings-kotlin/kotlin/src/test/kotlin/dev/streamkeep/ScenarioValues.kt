@@ -1,0 +1,198 @@
+package dev.streamkeep
+
+import com.fasterxml.jackson.databind.JsonNode
+import com.fasterxml.jackson.databind.ObjectMapper
+import com.fasterxml.jackson.databind.node.ArrayNode
+import com.fasterxml.jackson.databind.node.JsonNodeFactory
+import com.fasterxml.jackson.databind.node.NullNode
+import com.fasterxml.jackson.databind.node.ObjectNode
+import java.time.Duration
+import java.time.Instant
+import java.time.temporal.ChronoUnit
+import java.util.Base64
+import java.util.UUID
+import kotlin.test.assertEquals
+import kotlin.test.fail
+
+/** Scenario values into those of the library and back, and what makes two of them agree. */
+internal class ScenarioValues {
+    private val nodes = JsonNodeFactory.instance
+    val saved = mutableMapOf<String, JsonNode>()
+    val nothing: JsonNode = NullNode.instance
+
+    /** Fails on a key that it does not know: a scenario must not pass by being misunderstood. */
+    fun keys(node: JsonNode, vararg known: String) {
+        val unknown = node.fieldNames().asSequence().toSet() - known.toSet()
+        if (unknown.isNotEmpty()) fail("unknown keys $unknown in $node")
+    }
+
+    /** The value with its placeholders filled in. */
+    fun resolve(node: JsonNode): JsonNode = when {
+        node is ObjectNode -> nodes.objectNode().apply { node.properties().forEach { (name, value) -> set<JsonNode>(name, resolve(value)) } }
+        node is ArrayNode -> nodes.arrayNode().apply { node.forEach { add(resolve(it)) } }
+        !node.isTextual || !node.asText().startsWith("$") -> node
+        node.asText().startsWith("$$") -> nodes.textNode(node.asText().drop(1))
+        else -> lookUp(node.asText())
+    }
+
+    private fun lookUp(placeholder: String): JsonNode {
+        val parts = placeholder.drop(1).split('.')
+        val start = saved[parts.first()] ?: fail("$placeholder names nothing that was saved")
+        return parts.drop(1).fold(start) { node, part ->
+            (if (node is ArrayNode) node[part.toInt()] else node[part]) ?: fail("$placeholder names nothing")
+        }
+    }
+
+    fun perform(store: Face, op: String, args: JsonNode): JsonNode = when (op) {
+        "append" -> {
+            keys(args, "stream", "events", "expected", "timeout_ms")
+            val options = AppendOptions(args["expected"]?.let(::expected) ?: Expected.Any, duration(args["timeout_ms"]))
+            val done = store.append(args["stream"].asText(), args["events"].map(::event), options)
+            nodes.objectNode().put("version", done.version).put("position", done.position).put("repeated", done.repeated)
+        }
+        "import_events" -> {
+            keys(args, "events")
+            val done = store.importEvents(args["events"].map(::importEvent))
+            nodes.objectNode().put("imported", done.imported).put("passed_over", done.passedOver).put("position", done.position)
+        }
+        "read" -> events(store.read(args["stream"].asText(), readOptions(args)))
+        "read_all" -> events(store.readAll(readAllOptions(args)))
+        "read_page" -> {
+            keys(args, "after", "query", "limit", "timeout_ms")
+            val options = ReadPageOptions(args.path("after").asLong(), query(args), args["limit"]?.asLong(), duration(args["timeout_ms"]))
+            val page = store.readPage(options)
+            nodes.objectNode().put("reached", page.reached).put("caught_up", page.caughtUp).set("events", events(page.events))
+        }
+        "save_snapshot" -> {
+            keys(args, "snapshot")
+            nothing.also { store.saveSnapshot(snapshot(args["snapshot"])) }
+        }
+        "load_snapshot" -> {
+            keys(args, "stream", "schema", "at_or_before")
+            store.loadSnapshot(args["stream"].asText(), args["schema"].asText(), args["at_or_before"]?.asLong())?.let(::snapshotAnswer) ?: nothing
+        }
+        "head" -> nodes.numberNode(store.head()).also { keys(args) }
+        "close" -> nothing.also { keys(args) }.also { store.close() }
+        else -> fail("unknown operation $op")
+    }
+
+    fun openOptions(args: JsonNode, namespace: String) = OpenOptions(
+        namespace,
+        args["create"]?.asBoolean(),
+        args["durability"]?.asText()?.let { if (it == "full") Durability.Full else if (it == "relaxed") Durability.Relaxed else fail("unknown durability $it") },
+        duration(args["timeout_ms"]),
+        duration(args["poll_interval_ms"]),
+        args["max_connections"]?.asInt(),
+        args["insecure"]?.asBoolean(),
+    )
+
+    fun subscribeOptions(args: JsonNode): SubscribeOptions {
+        val start = args["start"]?.asText()?.let { if (it == "beginning") Start.Beginning else if (it == "now") Start.Now else fail("unknown start $it") }
+        return SubscribeOptions(query(args), start, args["after"]?.asLong())
+    }
+
+    private fun readOptions(args: JsonNode): ReadOptions {
+        keys(args, "stream", "from_version", "to_version", "direction", "limit", "timeout_ms")
+        return ReadOptions(args.path("from_version").asLong(1), args["to_version"]?.asLong(), direction(args), args["limit"]?.asLong(), duration(args["timeout_ms"]))
+    }
+
+    private fun readAllOptions(args: JsonNode): ReadAllOptions {
+        keys(args, "after", "before", "query", "direction", "limit", "timeout_ms")
+        return ReadAllOptions(args.path("after").asLong(), args["before"]?.asLong(), query(args), direction(args), args["limit"]?.asLong(), duration(args["timeout_ms"]))
+    }
+
+    private fun direction(args: JsonNode) = when (val said = args.path("direction").asText("forward")) {
+        "forward" -> Direction.Forward
+        "backward" -> Direction.Backward
+        else -> fail("unknown direction $said")
+    }
+
+    private fun duration(millis: JsonNode?): Duration? = millis?.let { Duration.ofMillis(it.asLong()) }
+
+    private fun expected(node: JsonNode): Expected = when {
+        node.isNumber -> Expected.exact(node.asLong())
+        node.asText() == "any" -> Expected.Any
+        node.asText() == "no-stream" -> Expected.NoStream
+        node.asText() == "stream-exists" -> Expected.StreamExists
+        else -> fail("unknown expectation $node")
+    }
+
+    private fun texts(node: JsonNode?): List<String> = node?.map(JsonNode::asText).orEmpty()
+
+    private fun query(args: JsonNode): Query = Query(
+        args.path("query").map { item ->
+            keys(item, "types", "tags", "categories", "streams")
+            QueryItem(texts(item["types"]), texts(item["tags"]), texts(item["categories"]), texts(item["streams"]))
+        },
+    )
+
+    private fun payload(node: JsonNode): Payload =
+        if (node.isTextual) Payload.json(node.asText()) else Payload.bytes(Base64.getDecoder().decode(node["base64"].asText())).also { keys(node, "base64") }
+
+    private fun event(node: JsonNode): Event {
+        keys(node, "type", "data", "metadata", "tags", "id", "schema")
+        var event = Event(node["type"].asText(), tags = texts(node["tags"]), schema = node["schema"]?.asText())
+        node["data"]?.let { event = event.copy(data = payload(it)) }
+        node["metadata"]?.let { event = event.withMetadata(it.asText()) }
+        node["id"]?.let { event = event.withId(UUID.fromString(it.asText())) }
+        return event
+    }
+
+    private fun importEvent(node: JsonNode): ImportEvent {
+        keys(node, "stream", "version", "recorded_at", "event")
+        val recordedAt = node["recorded_at"]?.let { Instant.EPOCH.plus(it.asLong(), ChronoUnit.MICROS) }
+        return ImportEvent(node["stream"].asText(), event(node["event"]), node["version"]?.asLong(), recordedAt)
+    }
+
+    private fun snapshot(node: JsonNode): Snapshot {
+        keys(node, "stream", "version", "schema", "data")
+        return Snapshot(node["stream"].asText(), node["version"].asLong(), node["schema"].asText(), payload(node["data"]))
+    }
+
+    private fun data(payload: Payload): JsonNode =
+        if (payload.isJson) nodes.textNode(payload.text) else nodes.objectNode().put("base64", Base64.getEncoder().encodeToString(payload.bytes))
+
+    private fun snapshotAnswer(it: Snapshot): JsonNode =
+        nodes.objectNode().put("stream", it.stream).put("version", it.version).put("schema", it.schema).set("data", data(it.data))
+
+    fun events(events: List<RecordedEvent>): JsonNode = nodes.arrayNode().apply { events.forEach { add(eventAnswer(it)) } }
+
+    private fun eventAnswer(it: RecordedEvent): JsonNode = nodes.objectNode().apply {
+        put("stream", it.stream).put("version", it.version).put("position", it.position).put("id", it.id.toString()).put("type", it.type)
+        put("metadata", it.metadata).put("schema", it.schema).put("content_type", it.contentType)
+        put("recorded_at", ChronoUnit.MICROS.between(Instant.EPOCH, it.recordedAt))
+        set<JsonNode>("data", data(it.data))
+        putArray("tags").apply { it.tags.forEach(::add) }
+    }
+
+    /** An error's attributes, as its class has them. */
+    fun errorAnswer(error: StreamkeepException): JsonNode = nodes.objectNode().apply {
+        for (getter in error.javaClass.methods.filter { it.name.startsWith("get") && it.parameterCount == 0 && it.declaringClass.packageName == "dev.streamkeep" }) {
+            val answer: Any? = when (val value = getter(error)) {
+                is Expected.Exact -> value.version
+                is Expected, is Outcome -> value.toString()
+                else -> value
+            }
+            set<JsonNode>(getter.name.drop(3).replaceFirstChar(Char::lowercase), TREE.valueToTree<JsonNode>(answer))
+        }
+        put("retryable", error.retryable)
+    }
+
+    /** Objects agree in the keys expected; everything else is equal. */
+    fun compare(expected: JsonNode, actual: JsonNode, where: String) {
+        when {
+            expected is ObjectNode -> expected.properties().forEach { (name, value) -> compare(value, actual.path(name), "$where, at $name") }
+            expected is ArrayNode -> {
+                assertEquals(expected.size(), actual.size(), "length of $actual in $where")
+                expected.forEachIndexed { place, value -> compare(value, actual[place], "$where, at $place") }
+            }
+            expected.isNull && (actual.isNull || actual.isMissingNode) -> {}
+            expected.isIntegralNumber && actual.isIntegralNumber -> assertEquals(expected.asLong(), actual.asLong(), where)
+            else -> assertEquals(expected, actual, where)
+        }
+    }
+
+    private companion object {
+        val TREE = ObjectMapper()
+    }
+}

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Builds the jar, installs it, runs the first program from it in empty projects, and the tests of the Kotlin and Java faces.
+# STREAMKEEP_CACHE keeps what is built and fetched; STREAMKEEP_TEST_POSTGRES_URL adds Postgres to the tests.
+set -euo pipefail
+cd "$(dirname "$0")"
+root="$(cd .. && pwd)"
+cache="${STREAMKEEP_CACHE:-$HOME/.cache/streamkeep}"
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$cache/target}"
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+mkdir -p "$cache/jvm"
+
+maven() {
+    # Without the network first: warm, everything is there already.
+    local log="$work/maven.log"
+    if ! mvn --offline -B -q -ntp "-Dmaven.repo.local=$cache/jvm/m2" "$@" >"$log" 2>&1; then
+        if grep -qE 'offline|has not been downloaded|Missing:|No plugin found' "$log"; then
+            mvn -B -q -ntp "-Dmaven.repo.local=$cache/jvm/m2" "$@"
+        else
+            cat "$log" >&2
+            return 1
+        fi
+    fi
+    grep -E 'SKIPPED|STREAMKEEP_TEST_SEED|acknowledged' "$log" || true
+}
+
+part() {
+    local what="$1" start=$SECONDS
+    shift
+    "$@"
+    echo "jvm, $what: $((SECONDS - start)) s"
+}
+
+# A project that has nothing but its sources, outside the clone.
+project() {
+    cp -r "$root/examples/$1" "$work/$1"
+    maven -f "$work/$1/pom.xml" "-Doutput.folder=$cache/jvm/$1" compile org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath "-Dmdep.outputFile=$cache/jvm/$1/classpath"
+}
+
+program() {
+    local language="$1" class="$2"
+    shift 2
+    java -cp "$cache/jvm/$language/classes:$(cat "$cache/jvm/$language/classpath")" "$class" "$@"
+}
+
+same() {
+    diff -u "$1" "$2" || { echo "jvm: $3 printed something else" >&2; exit 1; }
+}
+
+examples() {
+    local language="$1" first="$2" orders="$3" demo="$4"
+    project "$language"
+    (unset STREAMKEEP_URL && program "$language" "$first") >"$work/first"
+    same "$root/examples/first_program.txt" "$work/first" "the first program in $language"
+    STREAMKEEP_URL=memory: program "$language" "$orders" >"$work/orders"
+    same "$root/examples/$language/orders.txt" "$work/orders" "orders in $language"
+    program "$language" "$demo" "sqlite:$work/$language.db" "$root/examples/data/parcels.jsonl" >"$work/demo" 2>"$work/demo.err" || { cat "$work/demo.err" >&2; exit 1; }
+    program "$language" "$demo" "sqlite:$work/$language.db" "$root/examples/data/parcels.jsonl" >"$work/again" 2>"$work/demo.err" || { cat "$work/demo.err" >&2; exit 1; }
+    sed -E 's/^imported ([0-9]+), passed over 0,/imported 0, passed over \1,/' "$work/demo" >"$work/expected"
+    same "$work/expected" "$work/again" "the demo in $language, run again,"
+}
+
+[ -n "${STREAMKEEP_TEST_POSTGRES_URL:-}" ] || echo "jvm: SKIPPED on Postgres: STREAMKEEP_TEST_POSTGRES_URL is not set"
+part "build, tests and installing" maven install "-Doutput.folder=$cache/jvm/streamkeep"
+part "Kotlin's examples from the installed jar" examples kotlin FirstProgramKt orders.OrdersKt demo.DemoKt
+part "Java's examples from the installed jar" examples java FirstProgram Orders Demo
