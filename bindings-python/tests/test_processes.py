@@ -111,8 +111,11 @@ print("leaving", flush=True)
 """
 
 INTERRUPTED = """
-import asyncio, sys
+import asyncio, signal, sys
 import streamkeep as sk
+
+# A shell in the background starts its programs deaf to Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def ready():
     print("waiting", flush=True)
