@@ -1,0 +1,27 @@
+'use strict'
+// Finds and loads the native half for this platform.
+
+const { arch, platform } = process
+
+function libc() {
+  if (platform !== 'linux') return ''
+  return process.report.getReport().header.glibcVersionRuntime ? '-gnu' : '-musl'
+}
+
+const target = `${platform}-${arch}${libc()}`
+
+function load() {
+  try {
+    return require(`./native/streamkeep.${target}.node`)
+  } catch (cause) {
+    const missing = cause.code === 'MODULE_NOT_FOUND'
+    const why = missing ? `this package has no native half for ${target}` : `the native half for ${target} could not be loaded`
+    throw new Error(`streamkeep: ${why}. Bundlers must leave the package external; a copied node_modules must come from the same platform.`, { cause })
+  }
+}
+
+const native = load()
+const { version } = require('./package.json')
+if (native.version() !== version) throw new Error(`streamkeep: the native half is version ${native.version()}, the package ${version}: install it anew`)
+
+module.exports = native

@@ -1,0 +1,102 @@
+//! What is pulled page by page: reads and subscriptions.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use napi::Env;
+use napi::bindgen_prelude::Object;
+use napi_derive::napi;
+use streamkeep::{Events, Subscription};
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::page::{Page, PageOut};
+use crate::runtime::{promise, runtime};
+
+/// Events being pulled. Closing it, or leaving it to the garbage collector, ends the work behind it.
+#[napi]
+pub struct NativeIteration {
+    source: Arc<Mutex<Option<Source>>>,
+    ended: CancellationToken,
+}
+
+/// Where the events come from, counted among its store's as long as it lives.
+pub(crate) struct Source {
+    of: Of,
+    _counted: Counted,
+}
+
+pub(crate) enum Of {
+    Read(Events),
+    Subscription(Subscription),
+}
+
+/// One of a number of things that are alive.
+pub(crate) struct Counted(Arc<AtomicU32>);
+
+impl Counted {
+    pub(crate) fn one_of(count: &Arc<AtomicU32>) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Source {
+    async fn next(&mut self) -> streamkeep::Result<Option<Page>> {
+        Ok(match &mut self.of {
+            Of::Read(events) => events.next_page().await?.map(|events| Page::new(events, false, 0)),
+            Of::Subscription(subscription) => subscription.next_batch().await?.map(|batch| Page::new(batch.events, batch.caught_up, 0)),
+        })
+    }
+}
+
+#[napi]
+impl NativeIteration {
+    pub(crate) fn new(of: Of, counted: Counted) -> Self {
+        Self { source: Arc::new(Mutex::new(Some(Source { of, _counted: counted }))), ended: CancellationToken::new() }
+    }
+
+    /// The next page; nothing at the end, and once closed.
+    #[napi(catch_unwind)]
+    pub fn next<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let (source, ended) = (Arc::clone(&self.source), self.ended.clone());
+        promise(env, |page: Option<Page>| page.map(PageOut::from), async move {
+            let mut source = source.lock().await;
+            let page = match source.as_mut() {
+                None => Ok(None),
+                Some(source) => ended.run_until_cancelled(source.next()).await.unwrap_or(Ok(None)),
+            };
+            if !matches!(page, Ok(Some(_))) {
+                *source = None;
+            }
+            page
+        })
+    }
+
+    /// Ends it: whoever waits for a page gets the end.
+    #[napi(catch_unwind)]
+    pub fn close(&self) {
+        self.end();
+    }
+
+    fn end(&self) {
+        self.ended.cancel();
+        let source = Arc::clone(&self.source);
+        if let Ok(runtime) = runtime() {
+            // Behind a pull under way, which ends now, and on the runtime, because a source may have to tell a task.
+            runtime.spawn(async move { source.lock().await.take() });
+        }
+    }
+}
+
+impl Drop for NativeIteration {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

@@ -1,0 +1,121 @@
+import { invalidArgument } from './errors.js'
+import { encode, encodeMetadata, JsonText, wellFormed } from './json.js'
+import { native, type NativeEvent } from './native.js'
+import { RecordedEvent } from './recorded.js'
+
+/** The types of events of an application: a union discriminated by `type`. */
+export interface AnyEvent {
+  type: string
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- what an application does not declare it may use as it likes
+  data?: any
+}
+
+/** What is known of an event beside its content: an object, or the text of a JSON object to be kept byte for byte. */
+export type Metadata = Readonly<Record<string, unknown>> | string
+
+/** What an event may have beside type and data. */
+export interface EventOptions {
+  /** A JSON object beside the content; `{}` unless given. */
+  metadata?: Metadata | undefined
+  /** A set of labels, in the order given. */
+  tags?: readonly string[] | undefined
+  /** The occurrence's identity, a UUID; made by `event(…)`, or by the call, unless given. */
+  id?: string | undefined
+  /** The shape of `data`, as its author names it. */
+  schema?: string | undefined
+}
+
+/** What can be given as an event's data: the value, or its JSON text as it is. */
+type WithData<E extends AnyEvent> = E extends AnyEvent
+  ? 'data' extends keyof E
+    ? undefined extends E['data']
+      ? { readonly type: E['type']; readonly data?: E['data'] | JsonText }
+      : { readonly type: E['type']; readonly data: E['data'] | JsonText }
+    : { readonly type: E['type']; readonly data?: JsonText }
+  : never
+
+/** One occurrence, to be appended. A `Uint8Array` as data is bytes, anything else JSON; no data is `{}`. */
+export type Event<E extends AnyEvent = AnyEvent> = WithData<E> & Readonly<EventOptions>
+
+/** An event made by `event(…)`: it has its id, so the same object can be sent again after a failure. */
+export interface IdentifiedEvent<T extends string = string, D = unknown> extends Readonly<EventOptions> {
+  readonly type: T
+  readonly data: D
+  readonly id: string
+}
+
+/** An event recorded elsewhere, to be imported with its place, id and time. */
+export interface ImportEvent<E extends AnyEvent = AnyEvent> {
+  /** The stream it belongs to. */
+  stream: string
+  /** Its version there; the stream's next one unless given. */
+  version?: number | undefined
+  /** When it was recorded; now unless given. */
+  recordedAt?: Date | undefined
+  /** When it was recorded, to the microsecond, in place of `recordedAt`. */
+  recordedAtMicros?: number | undefined
+  /** The event; types of the store's own (`$…`) are taken too. */
+  event: Event<E>
+}
+
+function make<T extends string, D>(type: T, data: D, options: EventOptions): IdentifiedEvent<T, D> {
+  encode('data', data)
+  return Object.freeze({ ...options, type, data, id: options.id ?? native.newId() })
+}
+
+/**
+ * Makes an event with an id of its own; make a new one for each occurrence.
+ *
+ * @param data a `Uint8Array` is bytes, anything else JSON; `{}` unless given
+ */
+export function event<T extends string>(type: T): IdentifiedEvent<T, Record<string, never>>
+export function event<T extends string, D>(type: T, data: D, options?: EventOptions): IdentifiedEvent<T, D>
+export function event(...given: [type: string, data?: unknown, options?: EventOptions]): IdentifiedEvent {
+  return make(given[0], given.length === 1 ? {} : given[1], given[2] ?? {})
+}
+
+/** Makes an event whose data is JSON text as it is, kept byte for byte. */
+event.json = <T extends string>(type: T, text: string, options: EventOptions = {}): IdentifiedEvent<T, JsonText> => make(type, new JsonText(text), options)
+
+/** @internal */
+export function toNative(given: Event): NativeEvent {
+  if (typeof given !== 'object' || (given as object | null) === null) throw invalidArgument('events', 'an event is an object with type and data')
+  const out: NativeEvent = { type: wellFormed('type', given.type), data: dataOf(given) }
+  if (given instanceof RecordedEvent) out.metadata = given.metadataText
+  else if (given.metadata !== undefined) out.metadata = encodeMetadata(given.metadata)
+  if (given.tags !== undefined) out.tags = texts('tags', given.tags)
+  if (given.id !== undefined) out.id = wellFormed('id', given.id)
+  if (given.schema !== undefined) out.schema = wellFormed('schema', given.schema)
+  return out
+}
+
+/** What was recorded elsewhere goes on as it was, to the byte. */
+function dataOf(given: Event): string | Uint8Array {
+  if (given instanceof RecordedEvent) return given.text ?? given.bytes
+  return 'data' in given ? encode('data', given.data) : '{}'
+}
+
+/** @internal */
+export function importToNative(given: ImportEvent): NativeEvent {
+  if (typeof given !== 'object' || typeof given.event !== 'object') throw invalidArgument('events', 'an event to import is an object with stream and event')
+  const out = toNative(given.event)
+  out.stream = wellFormed('stream', given.stream)
+  if (given.version !== undefined) out.version = count('version', given.version)
+  const micros = given.recordedAtMicros ?? (given.recordedAt === undefined ? undefined : given.recordedAt.getTime() * 1000)
+  if (micros === undefined) return out
+  if (!Number.isSafeInteger(micros)) throw invalidArgument('recordedAt', 'recordedAt must be a valid time')
+  out.recordedAtMicros = micros
+  return out
+}
+
+/** @internal A whole number that a JavaScript number holds exactly. */
+export function count(argument: string, value: number): number {
+  if (Number.isSafeInteger(value) && value >= 0) return value
+  throw invalidArgument(argument, `${argument} must be a whole number from 0 to 2^53 - 1`)
+}
+
+/** @internal */
+export function texts(argument: string, values: readonly string[]): string[] {
+  if (!Array.isArray(values)) throw invalidArgument(argument, `${argument} must be an array of strings`)
+  return values.map((value) => wellFormed(argument, value))
+}

@@ -1,0 +1,42 @@
+/**
+ * An event store as a library: append, read, snapshot and subscribe, with one contract on memory, SQLite and Postgres. Start at {@link EventStore}.
+ *
+ * @packageDocumentation
+ */
+
+export {
+  CheckpointAheadError,
+  ClosedError,
+  ConfigError,
+  ConflictError,
+  CorruptError,
+  DuplicateEventError,
+  InternalError,
+  InvalidArgumentError,
+  LimitExceededError,
+  NotFoundError,
+  StreamkeepError,
+  UnavailableError,
+} from './errors.js'
+export type { ErrorCode, Outcome } from './errors.js'
+export { event } from './events.js'
+export type { AnyEvent, Event, EventOptions, IdentifiedEvent, ImportEvent, Metadata } from './events.js'
+export { EventIterator } from './iteration.js'
+export { JsonText } from './json.js'
+export type {
+  AppendOptions,
+  Direction,
+  Expected,
+  LoadSnapshotOptions,
+  OpenOptions,
+  Query,
+  QueryItem,
+  ReadAllOptions,
+  ReadOptions,
+  ReadPageOptions,
+  SubscribeOptions,
+} from './options.js'
+export { RecordedEvent, Snapshot } from './recorded.js'
+export type { Recorded } from './recorded.js'
+export { EventStore } from './store.js'
+export type { AppendResult, ImportResult, NewSnapshot, Page } from './store.js'

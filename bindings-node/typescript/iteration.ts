@@ -1,0 +1,144 @@
+import { CallSite } from './errors.js'
+import type { AnyEvent } from './events.js'
+import type { NativeIteration, NativePage } from './native.js'
+import { decode, type Recorded } from './recorded.js'
+
+/** @internal What an iteration needs of its store and options. */
+export interface Source {
+  /** Opens the native half of it, at the first pull; an argument that is none is told then. */
+  open: () => NativeIteration
+  /** Whether the store was closed. */
+  closed: () => boolean
+  /** A call that the native half refuses once the store is closed, with its own error. */
+  refused: () => Promise<unknown>
+  signal?: AbortSignal | undefined
+  onCaughtUp?: (() => void | Promise<void>) | undefined
+  site: CallSite
+}
+
+/**
+ * Events being pulled, page by page; `for await` reads them. Leaving the loop ends the work behind it, as do `return()`, the signal and the garbage collector.
+ *
+ * Not an async generator, because the `return()` of one waits for a `next()` under way, which here may wait for an event that never comes.
+ */
+export class EventIterator<E extends AnyEvent = AnyEvent> implements AsyncIterableIterator<Recorded<E>> {
+  readonly #source: Source
+  #native: NativeIteration | undefined
+  #page: Recorded<E>[] = []
+  #next = 0
+  #tellCaughtUp = false
+  #ended = false
+  /** The last `next()` that could not be answered at once: they are answered one after the other. */
+  #turn: Promise<unknown> | undefined
+
+  /** @internal */
+  constructor(source: Source) {
+    this.#source = source
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  /** The next event, as soon as there is one. */
+  next(): Promise<IteratorResult<Recorded<E>, undefined>> {
+    if (this.#turn === undefined && this.#next < this.#page.length && this.#mayGoOn()) {
+      return Promise.resolve({ value: this.#take(), done: false })
+    }
+    const turn = this.#turn === undefined ? this.#pull() : this.#turn.then(() => this.#pull())
+    const quiet = turn.then(ignore, ignore)
+    this.#turn = quiet
+    void quiet.then(() => {
+      if (this.#turn === quiet) this.#turn = undefined
+    })
+    return turn
+  }
+
+  /** Ends the iteration; a `next()` under way gets the end. */
+  return(): Promise<IteratorResult<Recorded<E>, undefined>> {
+    this.#end()
+    return Promise.resolve({ value: undefined, done: true })
+  }
+
+  /** Ends the iteration, for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return()
+  }
+
+  async #pull(): Promise<IteratorResult<Recorded<E>, undefined>> {
+    try {
+      while (!this.#ended) {
+        if (this.#source.signal?.aborted === true) this.#end()
+        else if (this.#next < this.#page.length) {
+          if (this.#source.closed()) await this.#refuse()
+          else return { value: this.#take(), done: false }
+        } else if (this.#tellCaughtUp) await this.#caughtUp()
+        else this.#turnTo(await this.#fetch())
+      }
+      return { value: undefined, done: true }
+    } catch (error) {
+      this.#end()
+      throw error
+    }
+  }
+
+  #mayGoOn(): boolean {
+    return !this.#ended && !this.#source.closed() && this.#source.signal?.aborted !== true
+  }
+
+  #take(): Recorded<E> {
+    return this.#page[this.#next++] as Recorded<E>
+  }
+
+  /** Events of a page that was handed over before the store was closed are not given any more. */
+  async #refuse(): Promise<void> {
+    this.#page = []
+    await this.#source.refused().catch((error: unknown) => {
+      throw this.#source.site.errorFrom(error)
+    })
+  }
+
+  async #caughtUp(): Promise<void> {
+    this.#tellCaughtUp = false
+    await this.#source.onCaughtUp?.()
+  }
+
+  #turnTo(page: NativePage | null): void {
+    if (page === null) {
+      this.#end()
+      return
+    }
+    this.#page = decode<E>(page)
+    this.#next = 0
+    this.#tellCaughtUp = page.caughtUp
+  }
+
+  /** Listens to the signal only while it waits, so that a signal that lives long keeps no iteration that nobody reads on. */
+  async #fetch(): Promise<NativePage | null> {
+    const { signal, open, site } = this.#source
+    const stop = (): void => {
+      this.#end()
+    }
+    signal?.addEventListener('abort', stop, { once: true })
+    try {
+      this.#native ??= open()
+      return await this.#native.next()
+    } catch (error) {
+      throw site.errorFrom(error)
+    } finally {
+      signal?.removeEventListener('abort', stop)
+    }
+  }
+
+  #end(): void {
+    this.#ended = true
+    this.#page = []
+    this.#next = 0
+    this.#native?.close()
+    this.#native = undefined
+  }
+}
+
+function ignore(): undefined {
+  return undefined
+}
