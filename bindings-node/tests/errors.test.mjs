@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict'
+import { createRequire } from 'node:module'
+import { test } from 'node:test'
+import { inspect } from 'node:util'
+import * as streamkeep from 'streamkeep'
+import { onEach, shared } from './backends.mjs'
+
+const { ClosedError, ConfigError, ConflictError, DuplicateEventError, event, EventStore, InvalidArgumentError, LimitExceededError, StreamkeepError, UnavailableError } = streamkeep
+
+test('both module systems give the same objects', () => {
+  const common = createRequire(import.meta.url)('streamkeep')
+  assert.deepEqual(Object.keys(streamkeep).filter((name) => name !== 'default' && name !== 'module.exports').sort(), Object.keys(common).sort())
+  for (const name of Object.keys(common)) assert.equal(streamkeep[name], common[name], name)
+})
+
+onEach('a conflict says what it is', async ({ open }) => {
+  const store = await open()
+  await store.append('order-42', [{ type: 'E' }])
+  const sent = event('E')
+  const error = await store.append('order-42', [sent], { expected: 'no-stream' }).catch((thrown) => thrown)
+  assert.ok(error instanceof ConflictError && error instanceof StreamkeepError && error instanceof Error)
+  const { name, code, retryable, outcome, ids, context, stream, expected, actual } = error
+  assert.deepEqual(
+    { name, code, retryable, outcome, ids, context, stream, expected, actual },
+    { name: 'ConflictError', code: 'conflict', retryable: false, outcome: 'not applied', ids: [sent.id], context: 'append', stream: 'order-42', expected: 'no-stream', actual: 1 },
+  )
+  assert.match(inspect(error), /ConflictError: append: /)
+})
+
+onEach('the stack is that of the call, not of the answer', async ({ open }) => {
+  const store = await open()
+  const theCaller = () => store.append('', [{ type: 'E' }])
+  const theReader = () => store.read('')
+  const answers = [theCaller(), theReader().next()]
+  const errors = await Promise.all(answers.map((answer) => answer.then(() => assert.fail(), (thrown) => thrown)))
+  assert.match(errors[0].stack, /^InvalidArgumentError: .*\n( +at .*\n)? +at .*theCaller/)
+  assert.match(errors[1].stack, /^InvalidArgumentError: .*\n( +at .*\n)? +at .*theReader/)
+}, ['memory'])
+
+onEach('errors reject, and are never thrown at the call', async ({ open }) => {
+  const store = await open()
+  const calls = [
+    () => EventStore.open(42),
+    () => EventStore.open('memory:', { nmaespace: 'a' }),
+    () => store.append(undefined, undefined),
+    () => store.append('s', [{ type: 'E' }], { expectd: 1 }),
+    () => store.append('s', [{ type: 'E' }], { expected: 1.5 }),
+    () => store.append('s', [{ type: 'E' }], { expected: 'never' }),
+    () => store.append('s', [{ type: 'E' }], { expected: -1 }),
+    () => store.append('s', [{ type: 'E' }], { timeoutMs: '1' }),
+    () => store.importEvents([{ event: { type: 'E' } }]),
+    () => store.importEvents([{ stream: 's', recordedAt: new Date(NaN), event: { type: 'E' } }]),
+    () => store.read(null).next(),
+    () => store.read('s', { fromVersion: 0 }).next(),
+    () => store.read('s', { limit: 2 ** 53 }).next(),
+    () => store.read('s', { direction: 'up' }).next(),
+    () => store.readAll({ query: { type: ['E'] } }).next(),
+    () => store.readAll({ query: { types: 'E' } }).next(),
+    () => store.readPage({ limit: 0 }),
+    () => store.subscribe({ start: 'end' }).next(),
+    () => store.subscribe({ start: 'now', after: 1 }).next(),
+    () => store.saveSnapshot({ stream: 's', version: '1', schema: 's', data: 1 }),
+    () => store.saveSnapshot(undefined),
+    () => store.loadSnapshot('s'),
+  ]
+  for (const call of calls) await assert.rejects(call(), InvalidArgumentError, String(call))
+  await assert.rejects(store.readPage({ limit: 1001 }), LimitExceededError)
+  await assert.rejects(EventStore.open('nowhere:'), ConfigError)
+  await assert.rejects(EventStore.open('memory:?pass=secret'), (error) => error instanceof ConfigError && !inspect(error).includes('secret'))
+}, ['memory'])
+
+onEach('an event known with other content is a duplicate', async ({ open }) => {
+  const store = await open()
+  const first = event('E', { a: 1 })
+  await store.append('s', [first])
+  assert.ok((await store.append('s', [first])).repeated)
+  await assert.rejects(store.append('s', [{ ...first, data: { a: 2 } }]), (error) => error instanceof DuplicateEventError && error.id === first.id && error.version === 1)
+})
+
+onEach('a server that is not there is unavailable, without its password', async () => {
+  const opening = EventStore.open('postgres://amy:hunter2@127.0.0.1:1/none?timeout_ms=300')
+  await assert.rejects(opening, (error) => error instanceof UnavailableError && error.retryable && !inspect(error, { depth: null }).includes('hunter2'))
+}, ['memory'])
+
+onEach('a closed store says so, and closing twice is fine', async ({ open }) => {
+  const store = await open()
+  await store.append('s', [{ type: 'E' }, { type: 'E' }])
+  const reader = store.read('s')
+  assert.equal((await reader.next()).value.version, 1)
+  await Promise.all([store.close(), store.close()])
+  await store.close()
+  await assert.rejects(reader.next(), ClosedError)
+  for (const call of [() => store.append('s', [{ type: 'E' }]), () => store.head(), () => store.read('s').next(), () => store.subscribe().next(), () => store.readPage()]) {
+    await assert.rejects(call(), ClosedError)
+  }
+})
+
+test('every code has its class', () => {
+  const classes = Object.values(streamkeep).filter((value) => value?.prototype instanceof StreamkeepError)
+  assert.equal(classes.length, Object.keys(JSON.parse(shared('tests/surface.json')).error.codes).length)
+  assert.ok(classes.every((type) => type.prototype.name === type.name))
+})
+
+test('a panic of the native half rejects, and the process lives on', async () => {
+  const probe = createRequire(import.meta.url)(process.env.STREAMKEEP_PANIC_PROBE)
+  assert.throws(() => probe.panicNow(), /a probe/)
+  await assert.rejects(probe.panicLater(), /"code":"internal"/)
+  assert.deepEqual(Object.keys(createRequire(import.meta.url)(rootPackage('binding.cjs'))).filter((name) => /panic/i.test(name)), [])
+})
+
+function rootPackage(file) {
+  return createRequire(import.meta.url).resolve('streamkeep').replace(/dist.index\.js$/, file)
+}

@@ -1,0 +1,192 @@
+// Runs a scenario of tests/scenarios; its README is the format.
+import assert from 'node:assert/strict'
+import { EventStore, JsonText } from 'streamkeep'
+import { all, hex } from './backends.mjs'
+
+const camel = (name) => name.replace(/_[a-z]/g, (found) => found.slice(1).toUpperCase())
+const STEP_KEYS = ['op', 'args', 'on', 'expect', 'error', 'save', 'as', 'take', 'when_caught_up']
+const DEADLINE_MS = 30_000
+
+const KEYS = {
+  open: ['namespace', 'create', 'durability', 'timeout_ms', 'poll_interval_ms', 'max_connections', 'insecure', 'url'],
+  append: ['stream', 'events', 'expected', 'timeout_ms'],
+  import_events: ['events'],
+  read: ['stream', 'from_version', 'to_version', 'direction', 'limit', 'timeout_ms'],
+  read_all: ['after', 'before', 'query', 'direction', 'limit', 'timeout_ms'],
+  read_page: ['after', 'query', 'limit', 'timeout_ms'],
+  subscribe: ['query', 'start', 'after'],
+  save_snapshot: ['snapshot'],
+  load_snapshot: ['stream', 'schema', 'at_or_before'],
+  head: [],
+  close: [],
+}
+
+/** Refuses keys that are not known, so that a scenario cannot pass by being misunderstood. */
+function known(object, keys, where) {
+  for (const key of Object.keys(object)) if (!keys.includes(key)) throw new Error(`${where}: unknown key '${key}'`)
+  return object
+}
+
+function renamed(object, renames = {}) {
+  return Object.fromEntries(Object.entries(object).map(([key, value]) => [renames[key] ?? camel(key), value]))
+}
+
+const dataIn = (data) => (typeof data === 'string' ? new JsonText(data) : Buffer.from(known(data, ['base64'], 'data').base64, 'base64'))
+
+function eventIn(given) {
+  known(given, ['type', 'data', 'metadata', 'tags', 'id', 'schema'], 'event')
+  return 'data' in given ? { ...given, data: dataIn(given.data) } : given
+}
+
+function importIn(given) {
+  known(given, ['stream', 'version', 'recorded_at', 'event'], 'event to import')
+  return { ...renamed(given, { recorded_at: 'recordedAtMicros' }), event: eventIn(given.event) }
+}
+
+const dataOut = (content) => content.text ?? { base64: Buffer.from(content.data).toString('base64') }
+
+function eventOut(e) {
+  const { stream, version, position, id, type, tags, schema } = e
+  return { stream, version, position, id, type, tags: [...tags], schema, data: dataOut(e), metadata: e.metadataText, content_type: e.contentType, recorded_at: e.recordedAtMicros }
+}
+
+const snake = (object) => Object.fromEntries(Object.entries(object).map(([key, value]) => [key.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`), value]))
+
+export class Run {
+  handles = new Map()
+  saved = new Map()
+
+  constructor(base) {
+    this.base = base
+    this.namespace = `s_${hex()}`
+  }
+
+  async all(scenario) {
+    known(scenario, ['name', 'steps', 'open'], 'scenario')
+    let timer
+    const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error('the scenario took more than 30 s')), DEADLINE_MS)))
+    try {
+      await Promise.race([this.steps([{ op: 'open', args: scenario.open ?? {}, as: 'store' }, ...scenario.steps]), late])
+    } finally {
+      clearTimeout(timer)
+      await Promise.all([...this.handles.values()].map((store) => store.close()))
+    }
+  }
+
+  async steps(steps) {
+    for (const [place, step] of steps.entries()) {
+      try {
+        await this.step(step)
+      } catch (error) {
+        error.message = `step ${place} (${step.op}): ${error.message}`
+        throw error
+      }
+    }
+  }
+
+  async step(step) {
+    known(step, STEP_KEYS, 'step')
+    const args = this.filled(known(step.args ?? {}, KEYS[step.op] ?? assert.fail(`unknown operation '${step.op}'`), step.op))
+    if ('error' in step) {
+      const error = await this.call(step, args).then(() => assert.fail('it did not fail'), (thrown) => thrown)
+      if (error instanceof assert.AssertionError) throw error
+      this.agree({ ...snake(error), message: error.message }, this.errorExpected(step.error), 'error')
+      return
+    }
+    const answer = await this.call(step, args)
+    if (step.save !== undefined) this.saved.set(step.save, answer)
+    if ('expect' in step) this.agree(answer, this.filled(step.expect), 'answer')
+  }
+
+  /** The name of an argument is in the language's own case. */
+  errorExpected(error) {
+    const filled = this.filled(error)
+    return typeof filled.argument === 'string' ? { ...filled, argument: camel(filled.argument) } : filled
+  }
+
+  async call(step, args) {
+    if (step.op === 'open') return this.open(step, args)
+    const store = this.handles.get(step.on ?? 'store') ?? assert.fail(`no handle '${step.on}'`)
+    const { stream, schema, events, ...options } = renamed(args)
+    switch (step.op) {
+      case 'append':
+        return store.append(stream, events.map(eventIn), options)
+      case 'import_events':
+        return snake(await store.importEvents(events.map(importIn)))
+      case 'read':
+        return (await all(store.read(stream, options))).map(eventOut)
+      case 'read_all':
+        return (await all(store.readAll(options))).map(eventOut)
+      case 'read_page': {
+        const page = await store.readPage(options)
+        return { events: page.events.map(eventOut), reached: page.reached, caught_up: page.caughtUp }
+      }
+      case 'subscribe':
+        return this.subscribe(step, store, options)
+      case 'save_snapshot': {
+        known(args.snapshot, ['stream', 'version', 'schema', 'data'], 'snapshot')
+        return (await store.saveSnapshot({ ...args.snapshot, data: dataIn(args.snapshot.data) })) ?? null
+      }
+      case 'load_snapshot': {
+        const found = await store.loadSnapshot(stream, schema, options)
+        return found === undefined ? null : { stream: found.stream, version: found.version, schema: found.schema, data: dataOut(found) }
+      }
+      case 'head':
+        return store.head()
+      default:
+        return (await store.close()) ?? null
+    }
+  }
+
+  async open(step, { url = '', namespace, ...options }) {
+    const own = namespace === undefined ? this.namespace : `${this.namespace}_${namespace}`
+    const added = this.base.includes('?') ? url.replace('?', '&') : url
+    this.handles.set(step.as, await EventStore.open(this.base + added, { ...renamed(options), namespace: own }))
+    return null
+  }
+
+  async subscribe(step, store, options) {
+    const stop = new AbortController()
+    const events = []
+    let told = false
+    const onCaughtUp = async () => {
+      if (!told && step.when_caught_up !== undefined) await this.steps(step.when_caught_up)
+      told = true
+      if (step.take === undefined) stop.abort()
+    }
+    for await (const e of store.subscribe({ ...options, signal: stop.signal, onCaughtUp })) {
+      events.push(eventOut(e))
+      if (events.length === step.take) break
+    }
+    return events
+  }
+
+  /** Puts saved answers in the place of their names. */
+  filled(value) {
+    if (Array.isArray(value)) return value.map((one) => this.filled(one))
+    if (typeof value === 'object' && value !== null) return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, this.filled(one)]))
+    if (typeof value !== 'string' || !value.startsWith('$')) return value
+    if (value.startsWith('$$')) return value.slice(1)
+    const [name, ...path] = value.slice(1).split('.')
+    if (!this.saved.has(name)) throw new Error(`nothing was saved as '${name}'`)
+    return path.reduce((answer, key) => {
+      if (typeof answer !== 'object' || answer === null || !(key in answer)) throw new Error(`'${value}' is not in the saved answer`)
+      return answer[key]
+    }, this.saved.get(name))
+  }
+
+  agree(actual, expected, where) {
+    if (expected === null) {
+      assert.ok(actual === null || actual === undefined, `${where}: ${JSON.stringify(actual)} instead of nothing`)
+    } else if (Array.isArray(expected)) {
+      assert.ok(Array.isArray(actual), `${where}: no list`)
+      assert.equal(actual.length, expected.length, `${where}: length ${actual.length} instead of ${expected.length}`)
+      expected.forEach((one, place) => this.agree(actual[place], one, `${where}[${place}]`))
+    } else if (typeof expected === 'object') {
+      assert.ok(typeof actual === 'object' && actual !== null, `${where}: no object`)
+      for (const [key, one] of Object.entries(expected)) this.agree(actual[key], one, `${where}.${key}`)
+    } else {
+      assert.equal(actual, expected, `${where}: ${JSON.stringify(actual)} instead of ${JSON.stringify(expected)}`)
+    }
+  }
+}

@@ -1,0 +1,84 @@
+// The declarations of the package against tests/surface.json, through the TypeScript compiler.
+import assert from 'node:assert/strict'
+import { createRequire } from 'node:module'
+import { test } from 'node:test'
+import ts from 'typescript'
+import { shared } from './backends.mjs'
+
+const surface = JSON.parse(shared('tests/surface.json'))
+const require = createRequire(import.meta.url)
+const file = require.resolve('streamkeep').replace(/\.js$/, '.d.ts')
+const program = ts.createProgram([file], { strict: true, target: ts.ScriptTarget.ES2022, lib: ['lib.es2023.d.ts', 'lib.esnext.disposable.d.ts'], types: [], moduleResolution: ts.ModuleResolutionKind.Node16, module: ts.ModuleKind.Node16 })
+const checker = program.getTypeChecker()
+const exported = new Map(checker.getExportsOfModule(checker.getSymbolAtLocation(program.getSourceFile(file))).map((symbol) => [symbol.name, symbol]))
+
+const camel = (name) => name.replace(/_[a-z]/g, (found) => found.slice(1).toUpperCase())
+const own = (entry) => entry.only === undefined || entry.only.includes('node')
+/** Durations are numbers here, and say their unit. */
+const UNITS = { timeout: 'timeoutMs', poll_interval: 'pollIntervalMs' }
+/** What this language has beside the shared fields; api.md says why. */
+const BESIDE = { recordedEvent: ['recordedAtMicros', 'text', 'bytes', 'metadataText'], snapshot: ['text', 'bytes', 'contentType'], importEvent: ['recordedAtMicros'] }
+const TYPES = { event: 'Event', recorded_event: 'RecordedEvent', import_event: 'ImportEvent', append_result: 'AppendResult', import_result: 'ImportResult', page: 'Page', query_item: 'QueryItem', snapshot: 'Snapshot' }
+
+function symbolOf(name) {
+  const symbol = exported.get(name) ?? assert.fail(`${name} is not exported`)
+  return symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol
+}
+
+/** Not a symbol (`Symbol.asyncDispose`), and not private. */
+const isPublic = (name) => !name.startsWith('__') && !name.startsWith('#')
+
+function fields(type) {
+  return checker.getPropertiesOfType(checker.getNonNullableType(type)).map((property) => property.name).filter(isPublic).sort()
+}
+
+function methods(name) {
+  const symbol = symbolOf(name)
+  const instance = checker.getPropertiesOfType(checker.getDeclaredTypeOfSymbol(symbol))
+  const fixed = checker.getPropertiesOfType(checker.getTypeOfSymbol(symbol)).filter((property) => property.name !== 'prototype')
+  return new Map([...instance, ...fixed].filter((property) => isPublic(property.name)).map((property) => [property.name, property]))
+}
+
+test('the store has the methods of the surface, with their arguments and options, and no other', () => {
+  const found = methods('EventStore')
+  const expected = Object.entries(surface.store).filter(([, entry]) => own(entry))
+  assert.deepEqual([...found.keys()].sort(), expected.map(([name]) => camel(name)).sort())
+  for (const [name, entry] of expected) {
+    const symbol = found.get(camel(name))
+    const [signature] = checker.getSignaturesOfType(checker.getTypeOfSymbol(symbol), ts.SignatureKind.Call)
+    const parameters = signature.getParameters()
+    const options = entry.options.filter(own)
+    const names = [...entry.arguments.filter(own).map((argument) => camel(argument.name)), ...(options.length > 0 ? ['options'] : [])]
+    assert.deepEqual(parameters.map((parameter) => parameter.name), names, name)
+    if (options.length === 0) continue
+    const type = checker.getTypeOfSymbol(parameters.at(-1))
+    assert.deepEqual(fields(type), options.map((option) => UNITS[option.name] ?? camel(option.name)).sort(), `options of ${name}`)
+  }
+})
+
+test('the types have the fields of the surface', () => {
+  for (const [name, list] of Object.entries(surface.types)) {
+    const type = checker.getDeclaredTypeOfSymbol(symbolOf(TYPES[name] ?? assert.fail(`unknown type ${name}`)))
+    assert.deepEqual(fields(checker.getApparentType(type)), [...list.map(camel), ...(BESIDE[camel(name)] ?? [])].sort(), name)
+  }
+})
+
+test('the errors have the attributes of the surface', () => {
+  const base = fields(checker.getDeclaredTypeOfSymbol(symbolOf('StreamkeepError')))
+  for (const name of surface.error.attributes) assert.ok(base.includes(camel(name)), name)
+  for (const [code, list] of Object.entries(surface.error.codes)) {
+    const name = `${code.replace(/(^|-)[a-z]/g, (found) => found.at(-1).toUpperCase())}Error`
+    const all = fields(checker.getDeclaredTypeOfSymbol(symbolOf(name)))
+    assert.deepEqual(all.filter((field) => !base.includes(field)), list.map(camel).sort(), name)
+  }
+})
+
+test('the words of the surface are the words of the types', () => {
+  const words = (type) => (type.isUnion() ? type.types : [type]).filter((one) => one.isStringLiteral()).map((one) => one.value).sort()
+  const option = (options, name) => checker.getTypeOfSymbol(checker.getPropertyOfType(checker.getDeclaredTypeOfSymbol(symbolOf(options)), name))
+  assert.deepEqual(words(option('AppendOptions', 'expected')), [...surface.values.expected].sort())
+  assert.deepEqual(words(option('ReadOptions', 'direction')), [...surface.values.direction].sort())
+  assert.deepEqual(words(option('SubscribeOptions', 'start')), [...surface.values.start].sort())
+  assert.deepEqual(words(option('OpenOptions', 'durability')), [...surface.values.durability].sort())
+  assert.deepEqual(words(checker.getDeclaredTypeOfSymbol(symbolOf('ErrorCode'))), Object.keys(surface.error.codes).sort())
+})

@@ -1,0 +1,39 @@
+// The first program, in a project of CommonJS.
+const { mkdtemp, rm } = require('node:fs/promises')
+const { tmpdir } = require('node:os')
+const { join } = require('node:path')
+const { ConflictError, event, EventStore } = require('streamkeep')
+
+async function main() {
+  const folder = await mkdtemp(join(tmpdir(), 'streamkeep-'))
+  const store = await EventStore.open(process.env.STREAMKEEP_URL ?? `sqlite:${join(folder, 'orders.db')}`)
+
+  const placed = event('OrderPlaced', { total: 12.5 })
+  const paid = event('OrderPaid', { amount: 12.5 })
+  const at = await store.append('order-42', [placed, paid], { expected: 'no-stream' })
+  console.log(`appended order-42 up to version ${at.version}`)
+
+  try {
+    await store.append('order-42', [{ type: 'OrderPlaced' }], { expected: 'no-stream' })
+    throw new Error('a conflict was due')
+  } catch (error) {
+    if (!(error instanceof ConflictError)) throw error
+    console.log(`conflict on ${error.stream}: expected ${error.expected}, actual ${error.actual}`)
+  }
+
+  for await (const e of store.read('order-42')) console.log(`${e.version} ${e.type} ${e.text}`)
+
+  await store.saveSnapshot({ stream: 'order-42', version: at.version, schema: 'order/1', data: { paid: true } })
+  const snapshot = await store.loadSnapshot('order-42', 'order/1')
+  console.log(`snapshot ${snapshot.schema} at version ${snapshot.version}: ${JSON.stringify(snapshot.data)}`)
+
+  const stop = new AbortController()
+  for await (const e of store.subscribe({ signal: stop.signal, onCaughtUp: () => stop.abort() })) console.log(`event ${e.version} of ${e.stream}`)
+  console.log('caught up')
+
+  await store.close()
+  await rm(folder, { recursive: true })
+  console.log('closed')
+}
+
+main()
