@@ -10,3 +10,5 @@ pub mod servers;
 pub mod suite;
 pub mod surface;
 pub mod vectors;
+#[cfg(feature = "postgres")]
+pub mod two_sessions;

@@ -130,7 +130,7 @@ impl EventStore {
     }
 }
 
-fn check_append(stream: &str, events: &[Event]) -> Result<()> {
+pub(super) fn check_append(stream: &str, events: &[Event]) -> Result<()> {
     check_stream(stream)?;
     if events.is_empty() {
         return Err(Error::invalid_argument("events", "an append takes at least one event"));

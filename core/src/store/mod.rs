@@ -6,6 +6,8 @@ mod read;
 mod snapshot;
 mod subscribe;
 pub(crate) mod timer;
+#[cfg(feature = "postgres")]
+mod transaction;
 
 use std::fmt;
 use std::future::Future;

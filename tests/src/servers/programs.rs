@@ -21,11 +21,18 @@ pub(super) fn postgres_folder() -> Result<PathBuf, String> {
     folders
         .into_iter()
         .find(|folder| complete(folder))
+        .map(real_folder)
         .ok_or_else(|| format!("no Postgres server here: {} are neither on the PATH, nor where pg_config says, nor in /usr/lib/postgresql", NEEDED.join(", ")))
 }
 
 fn complete(folder: &Path) -> bool {
     NEEDED.iter().all(|program| folder.join(program).is_file())
+}
+
+/// Where the server itself stands: its other programs are there too, which links from elsewhere may lack.
+fn real_folder(folder: PathBuf) -> PathBuf {
+    let real = folder.join("postgres").canonicalize().ok();
+    real.as_deref().and_then(Path::parent).filter(|real| complete(real)).map_or(folder, Path::to_path_buf)
 }
 
 fn debian_folders() -> Vec<PathBuf> {

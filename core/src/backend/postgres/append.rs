@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use sqlx::SqlStr;
 use tokio::time::Instant;
 
 use super::Postgres;
@@ -16,12 +15,12 @@ use crate::error::{Error, Result};
 use crate::faults::point;
 use crate::version::ExpectedVersion;
 
-/// How long a statement of several appends waits for a lock before each goes by itself.
-const SHARED_WAIT: Duration = Duration::from_millis(150);
-/// How long one append waits at a time: its connection is free in between, for whoever else needs one.
-const LONE_WAIT: Duration = Duration::from_secs(1);
+/// How long a statement waits for a lock at first: several appends before each goes by itself, one before it lets go of the gate.
+pub(super) const SHARED_WAIT: Duration = Duration::from_millis(150);
+/// How long one append that is held up waits at a time: its connection is free in between, for whoever else needs one.
+pub(super) const PATIENT_WAIT: Duration = Duration::from_secs(1);
 /// Kept back for the answer, so that a wait in vain ends with a clear one before the deadline.
-const ANSWER_TIME: Duration = Duration::from_millis(50);
+const ANSWER_TIME: Duration = Duration::from_millis(100);
 
 /// What became of a group's appends, each in the group's order; nothing for those that were not taken.
 pub(super) type Taken = Vec<Option<Appended>>;
@@ -45,7 +44,7 @@ impl Trouble {
 
 impl Postgres {
     pub(super) async fn append_group(&self, group: &[AppendRequest]) -> Vec<Result<Appended>> {
-        match self.plain(group, if group.len() > 1 { SHARED_WAIT } else { LONE_WAIT }).await {
+        match self.plain(group, SHARED_WAIT).await {
             Ok(taken) => self.finish(group, taken).await,
             Err(trouble) => self.after(group, trouble).await,
         }
@@ -64,15 +63,20 @@ impl Postgres {
     }
 
     /// Sends a batch; answers what was taken of it, in the order of the appends it was made of.
+    ///
+    /// Who waits for longer stands outside the gate: others must be able to have it for themselves meanwhile.
     pub(super) async fn insert(&self, lease: &mut Lease, batch: &Batch<'_>, wait: Duration, deadline: Instant) -> std::result::Result<Taken, Failure> {
-        let wait = wait.min(deadline.saturating_duration_since(Instant::now()).saturating_sub(ANSWER_TIME));
-        let query = batch.rows.bind(self.statement(&batch.rows), wait.as_millis().max(1).to_string());
+        let statements = &self.statements;
+        let statement = match (wait > SHARED_WAIT, batch.rows.has_tags()) {
+            (false, false) => &statements.append,
+            (false, true) => &statements.append_tagged,
+            (true, false) => &statements.append_patient,
+            (true, true) => &statements.append_patient_tagged,
+        };
+        let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(ANSWER_TIME);
+        let query = batch.rows.bind(statement, wait.min(left).as_millis().max(1).to_string());
         let rows = lease.fetch(query, deadline).await?;
         batch.taken(&written(&rows)?)
-    }
-
-    pub(super) fn statement(&self, rows: &Rows<'_>) -> &SqlStr {
-        if rows.has_tags() { &self.statements.append_tagged } else { &self.statements.append }
     }
 
     /// What the plain form left is decided with care: ids come before any refusal.
@@ -116,7 +120,7 @@ impl Postgres {
     async fn alone(&self, request: &AppendRequest) -> Vec<Result<Appended>> {
         let lone = std::slice::from_ref(request);
         loop {
-            match self.plain(lone, LONE_WAIT).await {
+            match self.plain(lone, PATIENT_WAIT).await {
                 Ok(taken) => return self.finish(lone, taken).await,
                 Err(trouble) if trouble.failure.class() != Class::HeldUp => return Box::pin(self.after(lone, trouble)).await,
                 Err(trouble) if request.deadline.saturating_duration_since(Instant::now()) <= 2 * ANSWER_TIME => return vec![Err(trouble.failure.into())],
@@ -188,5 +192,49 @@ impl<'a> Batch<'a> {
             rest = rest.get(*events..).unwrap_or_default();
         }
         if rest.is_empty() { Ok(taken) } else { Err(Failure::Bug("rows were written that nobody sent".to_owned())) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(stream: &str, events: usize) -> AppendRequest {
+        let events = (0..events).map(|_| crate::event::Event::json_text("T", "{}")).collect();
+        AppendRequest { stream: stream.to_owned(), expected: ExpectedVersion::Any, events, deadline: Instant::now() }
+    }
+
+    fn rows(rows: &[(&str, u64, u64)]) -> Vec<Written> {
+        rows.iter().map(|(stream, version, position)| Written { stream: (*stream).to_owned(), version: *version, position: *position, floor: 0 }).collect()
+    }
+
+    fn batch(group: &[AppendRequest]) -> Batch<'_> {
+        Batch::new(group.iter().map(|request| (request, EXPECT_ANY)))
+    }
+
+    const fn done(version: u64, position: u64) -> Option<Appended> {
+        Some(Appended { version, position, repeated: false })
+    }
+
+    #[test]
+    fn rows_find_their_appends_though_they_are_sent_by_stream() {
+        let group = [request("b", 2), request("a", 1), request("b", 1)];
+        let taken = batch(&group).taken(&rows(&[("a", 1, 10), ("b", 4, 11), ("b", 5, 13), ("b", 6, 14)]));
+        assert_eq!(taken.ok(), Some(vec![done(5, 13), done(1, 10), done(6, 14)]));
+    }
+
+    #[test]
+    fn an_append_without_rows_was_not_taken() {
+        let group = [request("a", 1), request("b", 2), request("c", 1)];
+        assert_eq!(batch(&group).taken(&rows(&[("a", 1, 10), ("c", 1, 11)])).ok(), Some(vec![done(1, 10), None, done(1, 11)]));
+        assert_eq!(batch(&group).taken(&[]).ok(), Some(vec![None, None, None]));
+    }
+
+    #[test]
+    fn an_append_written_in_part_is_a_bug_that_is_told() {
+        let group = [request("a", 2), request("b", 1)];
+        for wrong in [rows(&[("a", 1, 10)]), rows(&[("a", 1, 10), ("b", 1, 11)]), rows(&[("a", 1, 10), ("a", 2, 11), ("x", 1, 12)])] {
+            assert!(matches!(batch(&group).taken(&wrong), Err(Failure::Bug(_))), "{wrong:?}");
+        }
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::Postgres;
-use super::append::{Batch, Taken, Trouble, last_deadline};
+use super::append::{Batch, PATIENT_WAIT, SHARED_WAIT, Taken, Trouble, last_deadline};
 use super::connect::Backend;
 use super::error::{Class, Failure, unknown};
 use super::pool::Lease;
@@ -22,14 +22,22 @@ use crate::decision::{Decision, Facts, KnownEvent, decide_appends, may_turn};
 use crate::error::{Error, Result};
 use crate::faults::{planted, point};
 
-/// How long a careful statement waits for a lock at a time.
-const WAIT: Duration = Duration::from_millis(500);
 /// How long one that has the gate for itself waits: everybody waits with it.
 const GATED_WAIT: Duration = Duration::from_millis(100);
 /// How many races are run again before the gate is taken: repeating alone starves.
 const FREE_REPEATS: u32 = 2;
 /// Between two looks whether an earlier attempt is over.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// How the next round goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Sharing,
+    /// With the gate for itself: nobody else writes meanwhile.
+    Gated,
+    /// Behind somebody's open transaction, outside the gate.
+    Patient,
+}
 
 /// How a round left one append.
 enum Step {
@@ -38,6 +46,8 @@ enum Step {
     Turning,
     /// Others came in between.
     Raced,
+    /// Something else is in the way: again, after a pause.
+    Paused,
     /// It follows another of its group.
     Again,
 }
@@ -46,7 +56,7 @@ impl Postgres {
     /// Decides and writes appends until each is answered. `pending` are sessions that may still be running an earlier attempt at them.
     pub(super) async fn careful(&self, group: &[AppendRequest], mut pending: Vec<Backend>) -> Vec<Result<Appended>> {
         let mut answers: Vec<Option<Result<Appended>>> = group.iter().map(|_| None).collect();
-        let (mut repeats, mut pauses) = (0, pauses());
+        let (mut mode, mut races, mut pauses) = (Mode::Sharing, 0, pauses());
         loop {
             answer_late(group, &mut answers, &pending);
             let open: Vec<usize> = (0..group.len()).filter(|n| answers[*n].is_none()).collect();
@@ -54,7 +64,9 @@ impl Postgres {
             if requests.is_empty() {
                 return answers.into_iter().flatten().collect();
             }
-            let steps = match self.round(&requests, repeats >= FREE_REPEATS, &mut pending).await {
+            let round = self.round(&requests, mode, &mut pending).await;
+            mode = if matches!(&round, Err(trouble) if trouble.failure.class() == Class::HeldUp) { Mode::Patient } else { Mode::Sharing };
+            let steps = match round {
                 Ok(steps) => steps,
                 Err(trouble) if apart(&trouble.failure, &requests, &pending) => {
                     Box::pin(self.one_by_one(&requests)).await.into_iter().map(Step::Answer).collect()
@@ -62,14 +74,18 @@ impl Postgres {
                 Err(trouble) => self.troubled(&requests, trouble, &mut pending),
             };
             let raced = steps.iter().any(|step| matches!(step, Step::Raced));
+            let paused = steps.iter().any(|step| matches!(step, Step::Paused));
             for (n, step) in open.into_iter().zip(steps) {
                 if let Step::Answer(answer) = step {
                     answers[n] = Some(answer);
                 }
             }
             if raced {
-                repeats += 1;
-                sleep(pauses.next().unwrap_or(WAIT)).await;
+                races += 1;
+                mode = if races >= FREE_REPEATS { Mode::Gated } else { mode };
+            }
+            if raced || paused {
+                sleep(pauses.next().unwrap_or(GATED_WAIT)).await;
             }
         }
     }
@@ -87,16 +103,22 @@ impl Postgres {
             Class::HeldUp if request.deadline.saturating_duration_since(Instant::now()) <= GATED_WAIT && pending.is_empty() => {
                 Step::Answer(Err(trouble.failure.clone().into()))
             }
-            Class::Race | Class::HeldUp | Class::Again | Class::Unknown | Class::Unreached => Step::Raced,
+            Class::Race => Step::Raced,
+            Class::HeldUp | Class::Again | Class::Unknown | Class::Unreached => Step::Paused,
         };
         requests.iter().map(step).collect()
     }
 
-    /// One round: facts, decision, and what was decided written. With the gate nobody else writes meanwhile.
-    async fn round(&self, requests: &[AppendRequest], gated: bool, pending: &mut Vec<Backend>) -> std::result::Result<Vec<Step>, Trouble> {
+    /// One round: facts, decision, and what was decided written.
+    async fn round(&self, requests: &[AppendRequest], mode: Mode, pending: &mut Vec<Backend>) -> std::result::Result<Vec<Step>, Trouble> {
         let deadline = last_deadline(requests);
         let mut lease = self.pool.lease(deadline).await.map_err(Trouble::unreached)?;
-        let (wait, begun) = if gated { (GATED_WAIT, lease.begin(&self.statements.lock_gate, deadline).await) } else { (WAIT, Ok(())) };
+        let gated = mode == Mode::Gated;
+        let (wait, begun) = match mode {
+            Mode::Gated => (GATED_WAIT, lease.begin(&self.statements.lock_gate, deadline).await),
+            Mode::Sharing => (SHARED_WAIT, Ok(())),
+            Mode::Patient => (PATIENT_WAIT, Ok(())),
+        };
         let steps = match begun {
             Ok(()) => self.decide(&mut lease, requests, wait, deadline, !pending.is_empty()).await,
             Err(failure) => Err(Trouble::unreached(failure)),

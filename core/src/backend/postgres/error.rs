@@ -150,3 +150,73 @@ impl From<Failure> for Error {
 pub(super) fn unknown(failure: Failure) -> Error {
     Error::from(failure).with_outcome(Outcome::Unknown)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_has_its_class_and_its_code_by_state_and_constraint() {
+        let table = [
+            ("23505", Some(VERSION_KEY), Class::Race, "internal"),
+            ("23505", Some(ID_KEY), Class::Race, "internal"),
+            ("23505", Some(POSITION_KEY), Class::Final, "config"),
+            ("23505", Some("somebody_elses"), Class::Final, "internal"),
+            ("55P03", None, Class::HeldUp, "unavailable"),
+            ("40001", None, Class::Again, "unavailable"),
+            ("40P01", None, Class::Again, "unavailable"),
+            ("0A000", None, Class::Again, "unavailable"),
+            ("57014", None, Class::Again, "unavailable"),
+            ("25006", None, Class::Again, "unavailable"),
+            ("53100", None, Class::Final, "unavailable"),
+            ("53300", None, Class::Final, "unavailable"),
+            ("57P03", None, Class::Final, "unavailable"),
+            ("58030", None, Class::Final, "unavailable"),
+            ("22P02", None, Class::Final, "invalid-argument"),
+            ("22001", None, Class::Final, "invalid-argument"),
+            ("42501", None, Class::Final, "config"),
+            ("42P01", None, Class::Final, "config"),
+            ("3F000", None, Class::Final, "config"),
+            ("28P01", None, Class::Final, "config"),
+            ("3D000", None, Class::Final, "config"),
+            ("23001", None, Class::Final, "internal"),
+            ("XX000", None, Class::Final, "internal"),
+        ];
+        for (code, constraint, class, answered) in table {
+            let failure = Failure::Refused { code: code.to_owned(), constraint: constraint.map(str::to_owned), message: "no".to_owned() };
+            assert_eq!(failure.class(), class, "{code} {constraint:?}");
+            let error = Error::from(failure);
+            assert_eq!((error.code(), error.outcome()), (answered, Outcome::NotApplied), "{code} {constraint:?}");
+        }
+    }
+
+    #[test]
+    fn what_may_have_been_done_is_told_from_what_was_never_sent() {
+        let table = [
+            (Failure::Late, Class::Unknown, "unavailable"),
+            (Failure::Lost("reset".to_owned()), Class::Unknown, "unavailable"),
+            (Failure::Unreadable("?".to_owned()), Class::Unknown, "corrupt"),
+            (Failure::Unreached("refused".to_owned()), Class::Unreached, "unavailable"),
+            (Failure::Setup("TLS".to_owned()), Class::Final, "config"),
+            (Failure::Closed, Class::Final, "closed"),
+            (Failure::Bug("!".to_owned()), Class::Final, "internal"),
+        ];
+        for (failure, class, code) in table {
+            assert_eq!((failure.class(), failure.spoils()), (class, true), "{failure}");
+            assert_eq!(Error::from(failure).code(), code);
+        }
+        assert_eq!(unknown(Failure::Late).outcome(), Outcome::Unknown);
+        assert_eq!(Failure::Lost("reset".to_owned()).before_sending().class(), Class::Unreached);
+    }
+
+    #[test]
+    fn a_server_that_is_full_or_starting_is_tried_again_and_one_that_refuses_is_not() {
+        let refused = |code: &str| Failure::Refused { code: code.to_owned(), constraint: None, message: "no".to_owned() }.before_sending().class();
+        for later in ["53300", "57P03", "08006"] {
+            assert_eq!(refused(later), Class::Unreached, "{later}");
+        }
+        for never in ["28P01", "28000", "3D000", "42501"] {
+            assert_eq!(refused(never), Class::Final, "{never}");
+        }
+    }
+}

@@ -76,8 +76,9 @@ impl Postgres {
     /// Writes the rows in a transaction, because a statement that misses some of them must not stand. Answers the last one's position.
     async fn import_rows(&self, lease: &mut Lease, rows: &Rows<'_>, deadline: Instant) -> std::result::Result<u64, Trouble> {
         let begin = safe("begin isolation level read committed".to_owned());
+        let statement = if rows.has_tags() { &self.statements.append_patient_tagged } else { &self.statements.append_patient };
         let inserted = match lease.begin(&begin, deadline).await {
-            Ok(()) => lease.fetch(rows.bind(self.statement(rows), WAIT_MS.to_string()), deadline).await.and_then(|answer| written(&answer)),
+            Ok(()) => lease.fetch(rows.bind(statement, WAIT_MS.to_string()), deadline).await.and_then(|answer| written(&answer)),
             Err(failure) => Err(failure),
         };
         match inserted {

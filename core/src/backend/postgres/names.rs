@@ -85,6 +85,8 @@ impl Names {
 pub(super) struct Statements {
     pub(super) append: SqlStr,
     pub(super) append_tagged: SqlStr,
+    pub(super) append_patient: SqlStr,
+    pub(super) append_patient_tagged: SqlStr,
     pub(super) append_within: SqlStr,
     pub(super) append_within_tagged: SqlStr,
     pub(super) facts: SqlStr,
@@ -103,10 +105,13 @@ pub(super) struct Statements {
 impl Statements {
     pub(super) fn new(names: &Names, identity: &Identity, durability: Durability) -> Self {
         let (snapshots, class) = (names.snapshots(), identity.class);
-        let (own, within) = (announced(names, class), "select $1::bigint as floor".to_owned());
+        let gate = format!(", pg_advisory_xact_lock_shared({}, 0)", class.gate());
+        let (own, patient, within) = (announced(names, class, &gate), announced(names, class, ""), "select $1::bigint as floor".to_owned());
         Self {
             append: safe(append(names, class, &own, false)),
             append_tagged: safe(append(names, class, &own, true)),
+            append_patient: safe(append(names, class, &patient, false)),
+            append_patient_tagged: safe(append(names, class, &patient, true)),
             append_within: safe(append(names, class, &within, false)),
             append_within_tagged: safe(append(names, class, &within, true)),
             facts: safe(facts(names)),
@@ -148,14 +153,13 @@ fn announcement(class: LockClass, floor: &str) -> String {
 
 /// The announcement of a statement that is its own transaction. Each subquery feeds the next, so that the time limit stands before the first wait, and the
 /// floor is read before it is announced.
-fn announced(names: &Names, class: LockClass) -> String {
+fn announced(names: &Names, class: LockClass, gate: &str) -> String {
     let late = planted("postgres-unannounced") || planted("postgres-announce-after-draw");
     let announcement = if late { "null".to_owned() } else { announcement(class, "l.floor") };
     format!(
         "select l.floor, {announcement} as announced from (select {last_value} as floor from \
-         (select set_config('lock_timeout', $1, true), pg_advisory_xact_lock_shared({gate}, 0) offset 0) as gate offset 0) as l",
+         (select set_config('lock_timeout', $1, true){gate} offset 0) as gate offset 0) as l",
         last_value = names.last_value(),
-        gate = class.gate(),
     )
 }
 

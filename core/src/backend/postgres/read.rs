@@ -46,30 +46,57 @@ impl Postgres {
 
     pub(super) async fn page_of_log(&self, request: &LogPageRequest) -> Result<LogPage> {
         let mut lease = self.pool.lease(request.deadline).await?;
-        let backward = request.direction == Direction::Backward;
         let top = request.before.map_or(u64::MAX, |before| before.saturating_sub(1));
         let known = self.known.reached();
         // What lies at or below a committed event that was once safe to read stays as it is: nobody need be asked.
+        let unasked = top <= known || (request.direction == Direction::Forward && request.after < known);
+        if !unasked {
+            return Ok(self.asked_page(&mut lease, request).await?);
+        }
+        let page = self.ask_page(&mut lease, request, top.min(known), None).await?;
+        if request.direction == Direction::Backward || page.caught_up || page.reached < known {
+            return Ok(page);
+        }
+        // All that was known is in the page: is there more?
+        let left = request.max_bytes.saturating_sub(page.events.iter().map(weight).sum());
+        let rest = LogPageRequest { after: page.reached, max_events: request.max_events - page.events.len(), max_bytes: left, ..request.clone() };
+        if rest.max_events == 0 || left == 0 {
+            return Ok(page);
+        }
+        let more = self.asked_page(&mut lease, &rest).await?;
+        Ok(join(page, more, left))
+    }
+
+    /// A page up to the horizon: whatever writers under way may still add lies above it.
+    async fn asked_page(&self, lease: &mut Lease, request: &LogPageRequest) -> std::result::Result<LogPage, Failure> {
         if planted("postgres-one-snapshot-reader") {
             lease.run(safe("begin isolation level repeatable read; select count(*) from pg_class".to_owned()), request.deadline).await?;
         }
-        let asked = if top <= known || (!backward && request.after < known) { None } else { Some(self.horizon(&mut lease, request.deadline).await?) };
-        let until = asked.map_or(known, |horizon| horizon.until);
+        let horizon = self.horizon(lease, request.deadline).await?;
         point("postgres-between-horizon-and-page").await;
-        let high = top.min(until);
-        let (look, query) = look(&request.query);
-        let statement = log_page(&self.names, backward, &look);
-        let bytes = i64::try_from(request.max_bytes).unwrap_or(i64::MAX);
-        let mut page = sqlx::query(statement).bind(bigint(request.after)).bind(bigint(high)).bind(one_more(request.max_events)).bind(bytes);
-        for values in query {
-            page = page.bind(values);
-        }
-        let rows = lease.fetch(page, request.deadline).await?;
+        let high = request.before.map_or(horizon.until, |before| before.saturating_sub(1).min(horizon.until));
+        let page = if request.direction == Direction::Forward && high <= request.after && !planted("postgres-horizon-as-cursor") {
+            LogPage { events: Vec::new(), reached: request.after, caught_up: true, drawn: Some(horizon.drawn) }
+        } else {
+            self.ask_page(lease, request, high, Some(horizon)).await?
+        };
         if planted("postgres-one-snapshot-reader") {
             lease.run(safe("commit".to_owned()), request.deadline).await?;
         }
-        drop(lease);
-        Ok(self.log_page(request, &rows, high, asked)?)
+        Ok(page)
+    }
+
+    /// A page up to `high`: one statement, one snapshot, later than whatever gave `high`.
+    async fn ask_page(&self, lease: &mut Lease, request: &LogPageRequest, high: u64, asked: Option<Horizon>) -> std::result::Result<LogPage, Failure> {
+        let (look, values) = look(&request.query);
+        let statement = log_page(&self.names, request.direction == Direction::Backward, &look);
+        let bytes = i64::try_from(request.max_bytes).unwrap_or(i64::MAX);
+        let mut page = sqlx::query(statement).bind(bigint(request.after)).bind(bigint(high)).bind(one_more(request.max_events)).bind(bytes);
+        for value in values {
+            page = page.bind(value);
+        }
+        let rows = lease.fetch(page, request.deadline).await?;
+        self.log_page(request, &rows, high, asked)
     }
 
     fn log_page(&self, request: &LogPageRequest, rows: &[PgRow], high: u64, asked: Option<Horizon>) -> std::result::Result<LogPage, Failure> {
@@ -118,6 +145,20 @@ impl Postgres {
         self.known.looked(horizon);
         Ok(horizon)
     }
+}
+
+/// Joins what follows to a page, unless its first event, which a page always holds, would make it too large.
+fn join(mut page: LogPage, more: LogPage, left: usize) -> LogPage {
+    if more.events.first().is_some_and(|event| weight(event) > left) {
+        return page;
+    }
+    page.events.extend(more.events);
+    LogPage { events: page.events, ..more }
+}
+
+/// What an event counts against a page, a little less than it does in the database.
+fn weight(event: &RecordedEvent) -> usize {
+    event.data.len() + event.metadata.len()
 }
 
 /// One more than wanted, by which a page knows whether anything follows.

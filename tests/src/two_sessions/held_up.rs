@@ -1,0 +1,71 @@
+//! Somebody's open transaction holds up its own stream, and nobody else.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use streamkeep::{AppendOptions, ExpectedVersion, Outcome};
+
+use super::{append, block, event, run, session, until_one_waits};
+use crate::cases;
+use crate::harness::Room;
+use crate::suite::Case;
+
+pub(super) fn cases() -> Vec<Case> {
+    cases![
+        an_open_transaction_holds_up_its_own_stream_alone,
+        an_append_held_up_past_its_deadline_says_that_nothing_was_written,
+        a_connection_alone_serves_others_while_one_stream_is_held_up,
+    ]
+}
+
+async fn an_open_transaction_holds_up_its_own_stream_alone(room: Room) {
+    let store = room.store().await;
+    let (mut blocker, mut watcher) = (session(&room).await, session(&room).await);
+    block(&mut blocker, &room, "held", 1).await;
+    let held = tokio::spawn({
+        let store = store.clone();
+        async move { append(&store, "held").await }
+    });
+    until_one_waits(&mut watcher, &room).await;
+    // More at once than there are lanes, so that some share a group with another append to the held stream.
+    let also_held = tokio::spawn({
+        let store = store.clone();
+        async move { append(&store, "held").await }
+    });
+    let others = join_all((0..200).map(|n| {
+        let store = store.clone();
+        async move { append(&store, &format!("free-{n}")).await }
+    }));
+    others.await;
+    assert!(!held.is_finished() && !also_held.is_finished(), "the others did not wait for the blocker");
+    run(&mut blocker, "rollback".to_owned()).await;
+    held.await.expect("the held append");
+    also_held.await.expect("the other held append");
+}
+
+async fn an_append_held_up_past_its_deadline_says_that_nothing_was_written(room: Room) {
+    let store = room.store().await;
+    let mut blocker = session(&room).await;
+    block(&mut blocker, &room, "held", 1).await;
+    let options = AppendOptions { expected: ExpectedVersion::Any, timeout: Some(Duration::from_millis(900)) };
+    let late = store.append("held", [event()], options).await.expect_err("the blocker outlasts it");
+    assert_eq!((late.code(), late.outcome()), ("unavailable", Outcome::NotApplied), "{late}");
+    run(&mut blocker, "rollback".to_owned()).await;
+    assert_eq!(store.head().await.expect("a head"), 0);
+}
+
+async fn a_connection_alone_serves_others_while_one_stream_is_held_up(room: Room) {
+    let store = room.options().max_connections(1).open().await.expect("opens");
+    let mut blocker = session(&room).await;
+    block(&mut blocker, &room, "held", 1).await;
+    let held = tokio::spawn({
+        let store = store.clone();
+        async move { append(&store, "held").await }
+    });
+    for n in 0..5 {
+        append(&store, &format!("free-{n}")).await;
+    }
+    assert!(!held.is_finished());
+    run(&mut blocker, "rollback".to_owned()).await;
+    held.await.expect("the held append");
+}

@@ -1,0 +1,85 @@
+//! Appends inside a transaction of the caller's own.
+
+use sqlx::Connection;
+use streamkeep::{ErrorKind, Event, ExpectedVersion, ReadOptions};
+
+use super::{Reader, append, event, run, session};
+use crate::cases;
+use crate::harness::Room;
+use crate::suite::Case;
+
+pub(super) fn cases() -> Vec<Case> {
+    cases![
+        an_announcement_ends_with_its_savepoint_and_is_made_again,
+        a_conflict_leaves_the_transaction_usable,
+        a_repetition_within_a_transaction_answers_the_first_versions,
+        a_transaction_that_is_not_read_committed_is_refused,
+        a_transaction_rolled_back_leaves_nothing,
+    ]
+}
+
+async fn an_announcement_ends_with_its_savepoint_and_is_made_again(room: Room) {
+    let store = room.store().await;
+    let mut reader = Reader::new(&store);
+    let mut own = session(&room).await;
+    let mut transaction = own.begin().await.expect("a transaction");
+    run(&mut transaction, "savepoint a".to_owned()).await;
+    store.append_in(&mut transaction, "undone", [event()], ExpectedVersion::Any).await.expect("an append within");
+    run(&mut transaction, "rollback to savepoint a".to_owned()).await;
+    store.append_in(&mut transaction, "slow", [event()], ExpectedVersion::Any).await.expect("an append within");
+    append(&store, "fast").await;
+    reader.read().await;
+    assert_eq!(reader.seen, [], "the second append announced itself anew");
+    transaction.commit().await.expect("a commit");
+    reader.read().await;
+    reader.saw_everything().await;
+    assert_eq!(reader.seen.iter().map(|(_, stream)| stream.as_str()).collect::<Vec<_>>(), ["slow", "fast"]);
+}
+
+async fn a_conflict_leaves_the_transaction_usable(room: Room) {
+    let store = room.store().await;
+    append(&store, "taken").await;
+    let mut own = session(&room).await;
+    let mut transaction = own.begin().await.expect("a transaction");
+    assert_eq!(store.append_in(&mut transaction, "s", [event(), event()], ExpectedVersion::NoStream).await.expect("an append within"), [1, 2]);
+    let refused = store.append_in(&mut transaction, "taken", [event()], ExpectedVersion::NoStream).await.expect_err("the stream is there");
+    assert!(matches!(refused.kind(), ErrorKind::Conflict { actual: 1, .. }), "{refused}");
+    assert_eq!(store.append_in(&mut transaction, "s", [event()], 2).await.expect("an append within"), [3]);
+    transaction.commit().await.expect("a commit");
+    let events = store.read("s", ReadOptions::default()).next_page().await.expect("a page").expect("events");
+    assert_eq!(events.len(), 3);
+}
+
+async fn a_repetition_within_a_transaction_answers_the_first_versions(room: Room) {
+    let store = room.store().await;
+    let events: Vec<Event> = vec![event(), event().with_tags(["kept"])];
+    store.append("s", events.clone(), ExpectedVersion::NoStream).await.expect("an append");
+    let mut own = session(&room).await;
+    let mut transaction = own.begin().await.expect("a transaction");
+    let versions = store.append_in(&mut transaction, "s", events, ExpectedVersion::NoStream).await.expect("a repetition");
+    assert_eq!(versions, [1, 2]);
+    transaction.commit().await.expect("a commit");
+    assert_eq!(store.head().await.expect("a head"), 2);
+}
+
+async fn a_transaction_that_is_not_read_committed_is_refused(room: Room) {
+    let store = room.store().await;
+    let mut own = session(&room).await;
+    for isolation in ["repeatable read", "serializable"] {
+        let mut transaction = own.begin().await.expect("a transaction");
+        run(&mut transaction, format!("set transaction isolation level {isolation}")).await;
+        let refused = store.append_in(&mut transaction, "s", [event()], ExpectedVersion::Any).await.expect_err("one snapshot for all");
+        assert_eq!(refused.code(), "invalid-argument", "{refused}");
+    }
+}
+
+async fn a_transaction_rolled_back_leaves_nothing(room: Room) {
+    let store = room.store().await;
+    let mut own = session(&room).await;
+    let mut transaction = own.begin().await.expect("a transaction");
+    let lost = event();
+    store.append_in(&mut transaction, "s", [lost.clone()], ExpectedVersion::NoStream).await.expect("an append within");
+    transaction.rollback().await.expect("a roll-back");
+    let again = store.append("s", [lost], ExpectedVersion::NoStream).await.expect("an append");
+    assert_eq!((again.version, again.repeated), (1, false));
+}

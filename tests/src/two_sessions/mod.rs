@@ -1,0 +1,109 @@
+//! Races on Postgres played by hand, one session waiting for the other: each is a way in which an event store lost events or turned a stream around.
+//!
+//! A storm alone does not prove an order. Every case here is red with the planted bugs beside its name in [`REDDENED_BY`].
+
+mod announcing;
+mod held_up;
+mod joined;
+
+use libtest_mimic::Trial;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+use streamkeep::{Event, EventStore, ReadPageOptions};
+
+use crate::harness::{Backend, Room};
+use crate::suite::Case;
+
+/// Planted bugs, and a case that each of them turns red.
+pub const REDDENED_BY: &[(&str, &str)] = &[
+    ("postgres-unannounced", "a_reader_waits_for_a_plain_append_that_drew_before_it"),
+    ("postgres-announce-after-draw", "a_reader_waits_for_a_plain_append_that_drew_before_it"),
+    ("postgres-naive-reader", "a_reader_waits_for_an_append_in_an_open_transaction"),
+    ("postgres-unsigned-distance", "a_reader_waits_for_an_append_in_an_open_transaction"),
+    ("postgres-last-value", "the_first_position_is_above_the_first_floor"),
+    ("postgres-horizon-as-cursor", "reached_is_the_position_of_a_committed_event"),
+    ("postgres-savepoint-forgets", "an_announcement_ends_with_its_savepoint_and_is_made_again"),
+    ("postgres-reads-standby", "a_standby_is_refused"),
+];
+
+/// The cases, on Postgres alone.
+#[must_use]
+pub fn trials() -> Vec<Trial> {
+    const ALONE: &[(Backend, &str)] = &[(Backend::Memory, "has no sessions"), (Backend::Sqlite, "has one writer")];
+    let cases: Vec<Case> = [announcing::cases(), joined::cases(), held_up::cases()].concat();
+    cases.into_iter().flat_map(|case| case.lacking(ALONE).trials()).collect()
+}
+
+/// A session of one's own.
+async fn session(room: &Room) -> PgConnection {
+    PgConnection::connect(room.base()).await.expect("a session")
+}
+
+async fn run(session: &mut PgConnection, sql: String) {
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(session).await.expect("a statement");
+}
+
+/// Inserts into the events themselves, as nobody should, so that whoever appends the same version waits for this session.
+async fn block(session: &mut PgConnection, room: &Room, stream: &str, version: u64) {
+    let schema = format!("streamkeep_{}", room.namespace());
+    let columns = "position, stream, version, id, type, data, recorded_at, size";
+    let values = format!("nextval('{schema}.positions'), '{stream}', {version}, gen_random_uuid(), 'Foreign', '{{}}', now(), 1");
+    run(session, format!("begin; insert into {schema}.events ({columns}) values ({values})")).await;
+}
+
+/// Ends when an append of the case's namespace waits for a lock.
+async fn until_one_waits(session: &mut PgConnection, room: &Room) {
+    let ask = format!(
+        "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%insert into streamkeep_{}.events%' and pid <> pg_backend_pid()",
+        room.namespace()
+    );
+    loop {
+        let row = sqlx::raw_sql(AssertSqlSafe(ask.clone())).fetch_one(&mut *session).await.expect("who waits");
+        if row.get::<i64, _>(0) > 0 {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+fn event() -> Event {
+    Event::json_text("Happened", "{}")
+}
+
+/// Appends one event, which has to succeed; its position.
+async fn append(store: &EventStore, stream: &str) -> u64 {
+    store.append(stream, [event()], streamkeep::ExpectedVersion::Any).await.expect("an append").position
+}
+
+/// A reader that remembers how far it got, and what it saw.
+struct Reader<'a> {
+    store: &'a EventStore,
+    after: u64,
+    seen: Vec<(u64, String)>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(store: &'a EventStore) -> Self {
+        Self { store, after: 0, seen: Vec::new() }
+    }
+
+    /// Reads until it is told that there is nothing more to read.
+    async fn read(&mut self) {
+        loop {
+            let page = self.store.read_page(ReadPageOptions { after: self.after, ..ReadPageOptions::default() }).await.expect("a page");
+            self.seen.extend(page.events.iter().map(|event| (event.position, event.stream.clone())));
+            assert!(page.reached >= self.after, "a reader never goes back");
+            self.after = page.reached;
+            if page.caught_up {
+                return;
+            }
+        }
+    }
+
+    /// Whether it saw everything that is in the log now, each event once and in order.
+    async fn saw_everything(&self) {
+        let mut whole = Reader::new(self.store);
+        whole.read().await;
+        assert_eq!(self.seen, whole.seen, "what a reader saw along the way is what the log holds");
+        assert!(self.seen.is_sorted_by_key(|(position, _)| *position));
+    }
+}
