@@ -9,6 +9,6 @@ pub mod scenario;
 pub mod servers;
 pub mod suite;
 pub mod surface;
-pub mod vectors;
 #[cfg(feature = "postgres")]
 pub mod two_sessions;
+pub mod vectors;

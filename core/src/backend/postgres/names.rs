@@ -165,8 +165,8 @@ fn announced(names: &Names, class: LockClass, gate: &str) -> String {
 
 /// The append as one statement: announce, then draw and insert what holds its expectation.
 ///
-/// Its snapshot is older than its announcement, which is sound: a head that has moved meanwhile meets the unique index. Positions are drawn after the sort, in
-/// the order of the rows.
+/// Its snapshot is older than its announcement, which is sound: a head that has moved meanwhile meets the unique index. Each stream's head is looked up once,
+/// before anything is inserted: a look-up behind rows of the same statement would step over each of them. Positions are drawn after the sort, in the order of the rows.
 fn append(names: &Names, class: LockClass, announced: &str, tagged: bool) -> String {
     let (events, sequence, last_value) = (names.events(), names.sequence(), names.last_value());
     let late = if planted("postgres-announce-after-draw") { format!(", {}", self::announcement(class, &last_value)) } else { String::new() };
@@ -181,13 +181,16 @@ fn append(names: &Names, class: LockClass, announced: &str, tagged: bool) -> Str
     let returned_tags = if tagged { ", w.tags" } else { "" };
     format!(
         "with a as materialized ({announced}), \
+         h as materialized (select array_agg(case when s.expected = {EXPECT_ANY} or (s.expected = {EXPECT_EXISTS} and v.version is not null) \
+         or s.expected = coalesce(v.version, 0) then coalesce(v.version, 0) else -1 end order by s.o) as heads \
+         from unnest($2::text[], $3::bigint[]) with ordinality as s(stream, expected, o) \
+         left join lateral (select e.version from {events} as e where e.stream = s.stream order by e.version desc limit 1) as v on true), \
          w as (insert into {events} as w (position, stream, version, id, type, schema, tags, data, data_bytes, metadata, recorded_at, size) \
-         select nextval({sequence}), t.stream, coalesce(h.version, 0) + t.n, t.id, t.type, t.schema, string_to_array(t.tags, chr(31)), \
+         select nextval({sequence}), t.stream, h.heads[t.head] + t.n, t.id, t.type, t.schema, string_to_array(t.tags, chr(31)), \
          t.data::json, t.data_bytes, t.metadata::json, coalesce(t.recorded_at, statement_timestamp()), t.size \
-         from a, unnest($2::text[], $3::bigint[], $4::bigint[], $5::uuid[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bytea[], $11::text[], \
-         $12::timestamptz[], $13::int[]) with ordinality as t(stream, n, expected, id, type, schema, tags, data, data_bytes, metadata, recorded_at, size, o) \
-         left join lateral (select e.version from {events} as e where e.stream = t.stream order by e.version desc limit 1) as h on true \
-         where t.expected = {EXPECT_ANY} or (t.expected = {EXPECT_EXISTS} and h.version is not null) or t.expected = coalesce(h.version, 0) \
+         from a, h, unnest($4::text[], $5::int[], $6::bigint[], $7::uuid[], $8::text[], $9::text[], $10::text[], $11::text[], $12::bytea[], $13::text[], \
+         $14::timestamptz[], $15::int[]) with ordinality as t(stream, head, n, id, type, schema, tags, data, data_bytes, metadata, recorded_at, size, o) \
+         where h.heads[t.head] >= 0 \
          order by t.o returning w.stream, w.version, w.position{returned_tags}){tags} \
          select w.stream, w.version, w.position, a.floor{late} from w, a"
     )

@@ -1,5 +1,7 @@
 //! Events, to and from rows.
 
+use std::collections::HashMap;
+
 use sqlx::Row;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
@@ -50,9 +52,14 @@ pub(super) fn bigint(number: u64) -> i64 {
 /// Columns of rows to insert, in the order in which they are to be inserted.
 #[derive(Debug, Default)]
 pub(super) struct Rows<'a> {
-    streams: Vec<&'a str>,
-    places: Vec<i64>,
+    /// Each stream once, with what its version must be.
+    heads: Vec<&'a str>,
     expected: Vec<i64>,
+    places_of_heads: HashMap<&'a str, i32>,
+    streams: Vec<&'a str>,
+    /// Where each row's stream stands among `heads`, from 1.
+    head: Vec<i32>,
+    places: Vec<i64>,
     ids: Vec<Uuid>,
     types: Vec<&'a str>,
     schemas: Vec<Option<&'a str>>,
@@ -73,11 +80,16 @@ impl<'a> Rows<'a> {
         self.tags.iter().any(Option::is_some)
     }
 
-    /// Adds an event as the `place`-th behind its stream's head, which must be as `expected`.
+    /// Adds an event as the `place`-th behind its stream's head, which must be as `expected`: the same for all events of a stream.
     pub(super) fn push(&mut self, stream: &'a str, place: u64, expected: i64, event: &'a Event, recorded_at: Option<OffsetDateTime>) {
+        if self.heads.last().is_none_or(|last| *last != stream) && !self.places_of_heads.contains_key(stream) {
+            self.heads.push(stream);
+            self.expected.push(expected);
+            self.places_of_heads.insert(stream, i32::try_from(self.heads.len()).unwrap_or(i32::MAX));
+        }
         self.streams.push(stream);
+        self.head.push(self.places_of_heads.get(stream).copied().unwrap_or_default());
         self.places.push(bigint(place));
-        self.expected.push(expected);
         self.ids.push(event.id);
         self.types.push(&event.event_type);
         self.schemas.push(event.schema.as_deref());
@@ -96,9 +108,11 @@ impl<'a> Rows<'a> {
     pub(super) fn bind(&self, statement: &SqlStr, first: String) -> Query<'static, Postgres, PgArguments> {
         sqlx::query(statement.clone())
             .bind(first)
-            .bind(&self.streams)
-            .bind(&self.places)
+            .bind(&self.heads)
             .bind(&self.expected)
+            .bind(&self.streams)
+            .bind(&self.head)
+            .bind(&self.places)
             .bind(&self.ids)
             .bind(&self.types)
             .bind(&self.schemas)
