@@ -106,8 +106,7 @@ impl Event {
     /// # Errors
     /// `invalid-argument` when `value` cannot be written as JSON.
     pub fn json<T: Serialize + ?Sized>(event_type: impl Into<String>, value: &T) -> Result<Self> {
-        let text = serde_json::to_string(value)
-            .map_err(|cause| Error::invalid_argument("data", format!("data cannot be written as JSON: {cause}")))?;
+        let text = serde_json::to_string(value).map_err(|cause| Error::invalid_argument("data", format!("data cannot be written as JSON: {cause}")))?;
         Ok(Self::json_text(event_type, text))
     }
 

@@ -38,3 +38,5 @@ pub const IMPORT_CHUNK_EVENTS: usize = 1_000;
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a subscription waits before it looks again without a notification.
 pub const DEFAULT_POLL_INTERVAL: Duration = Duration::from_millis(250);
+/// The longest an operation can be given; a longer time is this one.
+pub(crate) const MAX_TIMEOUT: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);

@@ -4,12 +4,14 @@ use url::form_urlencoded;
 
 use crate::backend::{Opened, memory};
 use crate::error::{Error, Result};
+use crate::limits::MAX_TIMEOUT;
 use crate::store::OpenOptions;
 
 /// Opens what a URL names, with the options it carries.
 pub(crate) async fn open(mut options: OpenOptions) -> Result<(Opened, OpenOptions)> {
     let (location, parameters) = take_parameters(&mut options)?;
     options.check()?;
+    options.timeout = options.timeout.min(MAX_TIMEOUT);
     let (scheme, rest) = location.split_once(':').ok_or_else(|| Error::config("a store's URL begins with memory:, sqlite: or postgres:"))?;
     if !matches!(scheme, "postgres" | "postgresql") {
         refuse_unknown(parameters.first())?;

@@ -30,6 +30,7 @@ use crate::append_queue::AppendQueue;
 use crate::backend::Opened;
 use crate::error::{Error, Result};
 use crate::hints::Hints;
+use crate::limits::MAX_TIMEOUT;
 
 /// A store: one open handle on one namespace of one database.
 ///
@@ -119,7 +120,7 @@ impl OpenOptions {
     /// As [`EventStore::open`].
     pub async fn open(self) -> Result<EventStore> {
         let runtime = Handle::try_current().map_err(|_| Error::config("a store is opened on a tokio runtime, and none runs here"))?;
-        let deadline = Instant::now() + self.timeout;
+        let deadline = deadline_in(self.timeout);
         let opening = until(&runtime, deadline, runtime.spawn(crate::url::open(self))).await;
         let opened = opening.ok_or_else(|| Error::unavailable("the deadline passed while the store was being opened"))?;
         let (backend, options) = opened.map_err(|panic| Error::internal("opening the store panicked").with_cause(panic))??;
@@ -148,7 +149,7 @@ impl Shared {
     }
 
     pub(crate) fn deadline(&self, timeout: Option<Duration>) -> Instant {
-        Instant::now() + timeout.unwrap_or(self.options.timeout)
+        deadline_in(timeout.unwrap_or(self.options.timeout))
     }
 
     /// Runs work on the database in a task of its own and waits for it until the deadline.
@@ -174,6 +175,11 @@ impl Shared {
             None => Err(Error::unavailable("the deadline passed")),
         }
     }
+}
+
+/// The end of a time that begins now; a century is enough for everybody.
+fn deadline_in(timeout: Duration) -> Instant {
+    Instant::now() + timeout.min(MAX_TIMEOUT)
 }
 
 /// How attempts at an unreachable database are spaced: from 20 ms up to 1 s, with jitter, for as long as the caller allows.

@@ -8,6 +8,7 @@ mod append;
 mod error;
 mod filter;
 mod import;
+mod inherited;
 mod path;
 mod pool;
 mod read;
@@ -19,7 +20,7 @@ mod sql;
 mod tests;
 mod write;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -28,6 +29,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use tokio::time::{Instant, timeout_at};
 
 use self::error::{Failure, FailureKind};
+use self::inherited::OpenFile;
 use self::pool::Pool;
 use self::sql::Sql;
 use super::{
@@ -52,15 +54,18 @@ pub(crate) async fn open(location: &str, options: &OpenOptions) -> Result<Opened
     if !options.create && !file.exists() {
         return Err(Error::config("there is no such SQLite file, and create is false"));
     }
+    // Before SQLite looks at the file: in a forked child even that is too much. A file that does not exist yet nobody has open.
+    let held = file.exists().then(|| OpenFile::new(&file)).transpose()?;
     let connect = connect_options().filename(&file).create_if_missing(options.create);
     let mut connection = pool::connect(&connect, deadline).await.map_err(not_opened)?;
     let prepared = timeout_at(deadline, schema::prepare(&mut connection, &options.namespace, options.create)).await;
     prepared.map_err(|_| Error::from(Failure::late()))??;
+    let held = held.map_or_else(|| OpenFile::new(&file), Ok)?;
     let connect = connect.create_if_missing(false);
     let writer = Pool::new(connect.clone(), 1);
     writer.adopt(connection);
     let readers = usize::try_from(options.max_connections).map_or(1, |connections| connections.saturating_sub(1).max(1));
-    let sqlite = Arc::new(Sqlite { sql: Sql::new(&options.namespace), writer, readers: Pool::new(connect, readers) });
+    let sqlite = Arc::new(Sqlite { sql: Sql::new(&options.namespace), writer, readers: Pool::new(connect, readers), held: Mutex::new(Some(held)) });
     Ok(Opened {
         events: Arc::<Sqlite>::clone(&sqlite),
         snapshots: sqlite,
@@ -99,6 +104,8 @@ pub(crate) struct Sqlite {
     sql: Sql,
     writer: Pool,
     readers: Pool,
+    /// Given back when no connection is left.
+    held: Mutex<Option<OpenFile>>,
 }
 
 #[async_trait]
@@ -144,6 +151,7 @@ impl EventBackend for Sqlite {
             lease.give_back();
         }
         self.writer.close().await;
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 
