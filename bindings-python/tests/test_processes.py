@@ -136,6 +136,42 @@ except KeyboardInterrupt:
 """
 
 
+SAME_FILE = """
+import os, sys
+import streamkeep as sk
+
+url = sys.argv[1]
+store = sk.EventStore.open(url)
+store.append("s-1", [sk.Event("Parent")])
+
+def in_a_child(work):
+    child = os.fork()
+    if child == 0:
+        work()
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0, status
+
+def refused():
+    try:
+        sk.EventStore.open(url)
+    except sk.ConfigError as error:
+        assert "fork" in str(error)
+    else:
+        raise AssertionError("the parent's file was opened in its child")
+
+def taken():
+    with sk.EventStore.open(url) as own:
+        own.append("s-1", [sk.Event("Child")])
+
+in_a_child(refused)
+store.close()
+in_a_child(taken)
+with sk.EventStore.open(url) as store:
+    assert [event.type for event in store.read("s-1")] == ["Parent", "Child"]
+"""
+
+
 def run(script, *arguments, timeout=60):
     done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=timeout)  # noqa: PLW1510
     assert (done.returncode, done.stderr) == (0, ""), done
@@ -146,6 +182,10 @@ def run(script, *arguments, timeout=60):
 def test_a_forked_child_finds_the_parents_handle_closed_and_can_open_its_own(backend, tmp_path):
     urls = ("memory:", "memory:") if backend == "memory" else (f"sqlite:{tmp_path}/parent.db", f"sqlite:{tmp_path}/child.db")
     run(FORKED, *urls)
+
+
+def test_a_file_open_at_the_fork_is_refused_in_the_child_and_taken_once_the_parent_has_closed_it(tmp_path):
+    run(SAME_FILE, f"sqlite:{tmp_path}/events.db")
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
