@@ -2,6 +2,7 @@
 
 mod compare;
 mod convert;
+mod proof;
 mod run;
 
 use std::collections::BTreeMap;
@@ -145,9 +146,16 @@ pub(crate) fn nothing_left(rest: &Map<String, Value>) -> Result<(), String> {
     rest.keys().next().map_or(Ok(()), |key| Err(format!("unknown key '{key}'")))
 }
 
-/// Every scenario on every backend.
+/// Every scenario on every backend, and that the runner fails where it should.
 pub fn trials() -> Vec<Trial> {
     let scenarios = all();
     let each = scenarios.into_iter().flat_map(|(file, scenario)| BACKENDS.map(|backend| (backend, file.clone(), scenario.clone())));
-    each.map(|(backend, file, scenario)| trial(backend, &format!("scenario {file}"), None, move |room: Room| in_time(run::run(scenario, room)))).collect()
+    let run = |scenario: Scenario, room: Room| async move { assert_eq!(run::run(&scenario, room).await, Ok(()), "'{}'", scenario.name) };
+    let mut trials: Vec<Trial> =
+        each.map(|(backend, file, scenario)| trial(backend, &format!("scenario {file}"), None, move |room| in_time(run(scenario, room)))).collect();
+    trials.push(Trial::test("the scenario runner fails on what it does not know or did not expect", || {
+        proof::fails_where_it_should();
+        Ok(())
+    }));
+    trials
 }
