@@ -149,6 +149,9 @@ impl PostgresServer {
     /// # Errors
     /// As [`PostgresServer::start`].
     pub fn standby(&self) -> Result<Self, StartError> {
+        if !self.programs.join("pg_basebackup").is_file() {
+            return Err(StartError::NotHere("no pg_basebackup here to make a standby with".to_owned()));
+        }
         let mut standby = Self::in_new_folder(self.programs.clone(), self.account.clone()).map_err(StartError::Failed)?;
         let copied = run(self
             .tool("pg_basebackup")
