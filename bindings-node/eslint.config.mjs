@@ -6,7 +6,7 @@ export default tseslint.config(
   { files: ['typescript/**/*.ts', 'typescript/**/*.mts'], extends: [tseslint.configs.strictTypeChecked], languageOptions: { parserOptions: { projectService: true } } },
   {
     files: ['tests/**/*.mjs'],
-    languageOptions: { globals: { AbortController: 'readonly', AbortSignal: 'readonly', Buffer: 'readonly', URL: 'readonly', clearTimeout: 'readonly', console: 'readonly', performance: 'readonly', process: 'readonly', setImmediate: 'readonly', setTimeout: 'readonly' } },
+    languageOptions: { globals: { AbortController: 'readonly', AbortSignal: 'readonly', Buffer: 'readonly', URL: 'readonly', clearTimeout: 'readonly', console: 'readonly', performance: 'readonly', process: 'readonly', queueMicrotask: 'readonly', setImmediate: 'readonly', setTimeout: 'readonly' } },
   },
   { ignores: ['tests/types/**'] },
 )

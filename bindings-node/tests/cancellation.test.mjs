@@ -8,6 +8,9 @@ const ROUNDS = 200
 const EVENTS = 3
 const MAX_DELAY_MS = 6
 
+/** When an append is aborted: at once, in the same turn, in the next one, a little later, or not at all. */
+const MOMENTS = [(abort) => abort(), (abort) => queueMicrotask(abort), (abort) => setImmediate(abort), (abort, delay) => void setTimeout(abort, delay), () => undefined]
+
 onEach('an aborted append is whole or absent, and leaves the store well', async ({ t, open }) => {
   const seed = Number(process.env.STREAMKEEP_TEST_SEED ?? Math.trunc(Math.random() * 2 ** 31))
   t.diagnostic(`STREAMKEEP_TEST_SEED=${seed}`)
@@ -20,17 +23,15 @@ onEach('an aborted append is whole or absent, and leaves the store well', async 
     Array.from({ length: ROUNDS }, async (_, round) => {
       const events = Array.from({ length: EVENTS }, (_, i) => event('E', { round, i }))
       const stop = new AbortController()
-      const [start, delay] = [next() * 200, next() * MAX_DELAY_MS]
+      const [start, moment, delay] = [next() * 200, MOMENTS[Math.trunc(next() * MOMENTS.length)], next() * MAX_DELAY_MS]
       await after(start)
       const appending = store.append(`s-${round % 7}`, events, { signal: stop.signal })
-      const timer = setTimeout(() => stop.abort(reason), delay)
+      moment(() => stop.abort(reason), delay)
       try {
         acknowledged.set(round, { events, ...(await appending) })
       } catch (error) {
         assert.equal(error, reason)
         aborted.set(round, events)
-      } finally {
-        clearTimeout(timer)
       }
     }),
   )
