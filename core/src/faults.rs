@@ -63,7 +63,8 @@ mod built {
             point.hits += 1;
             point.waiting += 1;
         });
-        if let Some(delay) = state.borrow().delay {
+        let delay = state.borrow().delay;
+        if let Some(delay) = delay {
             tokio::time::sleep(delay).await;
         }
         // An error says that the table is gone, and with it whoever could have paused.
