@@ -58,6 +58,14 @@ examples() {
     program "$language" "$demo" "sqlite:$work/$language.db" "$root/examples/data/parcels.jsonl" >"$work/again" 2>"$work/demo.err" || { cat "$work/demo.err" >&2; exit 1; }
     sed -E 's/^imported ([0-9]+), passed over 0,/imported 0, passed over \1,/' "$work/demo" >"$work/expected"
     same "$work/expected" "$work/again" "the demo in $language, run again,"
+    launcher "$language" "$demo"
+}
+
+# Leaves the demo where the comparison of all faces finds it.
+launcher() {
+    mkdir -p "$cache/demos"
+    printf '#!/bin/sh\nexec java -cp "%s" %s "$@"\n' "$cache/jvm/$1/classes:$(cat "$cache/jvm/$1/classpath")" "$2" >"$cache/demos/$1"
+    chmod +x "$cache/demos/$1"
 }
 
 [ -n "${STREAMKEEP_TEST_POSTGRES_URL:-}" ] || echo "jvm: SKIPPED on Postgres: STREAMKEEP_TEST_POSTGRES_URL is not set"

@@ -10,7 +10,7 @@ mod frame;
 mod runtime;
 mod store;
 
-pub use crate::channel::NativeChannel;
+pub use crate::channel::{NativeChannel, streamkeep_drain, streamkeep_submit};
 pub use crate::error::StartError;
 
 uniffi::setup_scaffolding!();

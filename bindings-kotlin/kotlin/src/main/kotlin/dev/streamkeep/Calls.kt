@@ -8,11 +8,15 @@ internal class Request<T>(
     val abandoned: () -> Unit = {},
 ) {
     /** Reads the answer in the thread of whoever asked: its stack is the error's. */
-    fun answer(reply: Reply): T = if (reply.failed) throw readError(reply.frame) else read(reply.frame)
+    fun answer(reply: Reply): T = when {
+        reply.frame == null -> throw InternalException("the native half broke: its outcome is not known", Circumstances(outcome = Outcome.Unknown))
+        reply.failed -> throw readError(reply.frame)
+        else -> read(reply.frame)
+    }
 }
 
-/** What came back for a call. */
-internal class Reply(val failed: Boolean, val frame: FrameReader)
+/** What came back for a call; no frame when nothing ever will. */
+internal class Reply(val failed: Boolean, val frame: FrameReader?)
 
 /** Events of a reader, in order. */
 internal class Batch(val events: List<RecordedEvent>, val ended: Boolean, val caughtUp: Boolean)

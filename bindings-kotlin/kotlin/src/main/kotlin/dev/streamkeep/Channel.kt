@@ -1,5 +1,6 @@
 package dev.streamkeep
 
+import com.sun.jna.Native
 import dev.streamkeep.internal.ffi.NativeChannel
 import kotlinx.coroutines.CancellableContinuation
 import kotlinx.coroutines.Dispatchers
@@ -23,17 +24,21 @@ import kotlin.coroutines.resume
 /**
  * The channel: requests across, answers back, in frames of many.
  *
- * A call to the other half costs tens of microseconds however little it carries. So requests queue, and whoever finds nobody crossing takes all that wait across; one
+ * A call to the other half has its price however little it carries. So requests queue, and whoever finds nobody crossing takes all that wait across; one
  * daemon thread takes the answers and hands them on. That thread never runs code of a user: a coroutine goes on in its dispatcher, a future is completed by another thread.
  * Its twin is `channel.rs`.
  */
 internal class Channel private constructor(private val native: NativeChannel) {
+    private val number = native.number()
     private val waiting = ConcurrentLinkedQueue<ByteArray>()
     private val crossing = AtomicBoolean()
     private val pending = ConcurrentHashMap<Long, (Reply) -> Unit>()
     private val numbers = AtomicLong()
     private val cleaner = Cleaner.create()
     private val ids = Ids(native)
+
+    @Volatile
+    private var lost = false
 
     /** Calls whose answers are awaited, here and on the other side; for tests. */
     val callsUnderWay: Pair<Int, Int> get() = pending.size to native.calls()
@@ -97,6 +102,7 @@ internal class Channel private constructor(private val native: NativeChannel) {
         val bytes = request.frame.toBytes(call)
         pending[call] = answered
         send(bytes)
+        if (lost) lose()
         return call
     }
 
@@ -121,23 +127,42 @@ internal class Channel private constructor(private val native: NativeChannel) {
 
     private fun takeAcross() {
         val first = waiting.poll() ?: return
-        if (waiting.isEmpty()) return native.submit(first)
+        if (waiting.isEmpty()) return submit(first)
         val frame = ByteArrayOutputStream(first.size * 2)
         frame.writeBytes(first)
         while (frame.size() < FRAME_BYTES) frame.writeBytes(waiting.poll() ?: break)
-        native.submit(frame.toByteArray())
+        submit(frame.toByteArray())
+    }
+
+    private fun submit(frame: ByteArray) {
+        if (Crossing.streamkeep_submit(number, frame, frame.size) < 0) lose()
     }
 
     private fun drain() {
+        var buffer = ByteBuffer.allocateDirect(DRAIN_BYTES)
         while (true) {
-            val frame = FrameReader(native.drain(DRAIN_MS))
-            while (frame.hasMore) {
-                val call = frame.long()
-                val failed = frame.flag()
-                val body = frame.part()
-                pending.remove(call)?.invoke(Reply(failed, body))
+            val size = Crossing.streamkeep_drain(number, buffer, buffer.capacity(), DRAIN_MS)
+            when {
+                size == LOST -> return lose()
+                size < 0 -> buffer = ByteBuffer.allocateDirect(-size)
+                else -> handOn(FrameReader(ByteArray(size).also { buffer.get(0, it) }))
             }
         }
+    }
+
+    private fun handOn(frame: FrameReader) {
+        while (frame.hasMore) {
+            val call = frame.long()
+            val failed = frame.flag()
+            val body = frame.part()
+            pending.remove(call)?.invoke(Reply(failed, body))
+        }
+    }
+
+    /** The other half broke: whoever waits, and whoever comes, is told so instead of waiting for ever. */
+    private fun lose() {
+        lost = true
+        for (call in pending.keys) pending.remove(call)?.invoke(Reply(failed = true, frame = null))
     }
 
     internal companion object {
@@ -149,6 +174,8 @@ internal class Channel private constructor(private val native: NativeChannel) {
         private const val CANCEL = 1
         private const val NO_ANSWER = 0L
         private const val DRAIN_MS = 60_000
+        private const val DRAIN_BYTES = 1024 * 1024
+        private const val LOST = Int.MIN_VALUE
         private const val FRAME_BYTES = 8 * 1024 * 1024
 
         private fun start(): Channel {
@@ -160,6 +187,20 @@ internal class Channel private constructor(private val native: NativeChannel) {
             return channel
         }
     }
+}
+
+/** The two C functions of the other half, bound without what JNA otherwise does for each call. */
+@Suppress("FunctionName")
+internal object Crossing {
+    init {
+        Native.register(Crossing::class.java, System.getProperty("uniffi.component.streamkeep_kotlin.libraryOverride") ?: "streamkeep_kotlin")
+    }
+
+    @JvmStatic
+    external fun streamkeep_submit(channel: Long, frame: ByteArray, length: Int): Int
+
+    @JvmStatic
+    external fun streamkeep_drain(channel: Long, buffer: ByteBuffer, capacity: Int, timeoutMs: Int): Int
 }
 
 /** Goes on in the coroutine's dispatcher. One that may run in place, or none, is entered from a thread where that harms nobody. */
