@@ -50,7 +50,7 @@ impl Folder {
     async fn backend(&self) -> Sqlite {
         EventStore::open(self.url()).await.unwrap().close().await.unwrap();
         let options = connect_options().filename(self.file());
-        Sqlite { sql: Sql::new("default"), writer: Pool::new(options.clone(), 1), readers: Pool::new(options, 1) }
+        Sqlite { sql: Sql::new("default"), writer: Pool::new(options.clone(), 1), readers: Pool::new(options, 1), held: std::sync::Mutex::new(None) }
     }
 }
 
