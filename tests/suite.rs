@@ -18,8 +18,7 @@ fn main() -> ExitCode {
     trials.extend(vectors::trials());
     trials.extend(behaviour::cases().into_iter().flat_map(|case| case.trials()));
     trials.extend(model::trials());
-    #[cfg(feature = "postgres")]
-    trials.extend(streamkeep_tests::two_sessions::trials());
+    trials.extend(streamkeep_tests::two_sessions::cases().into_iter().flat_map(|case| case.trials()));
     if !arguments.list {
         // Before the first case, and on this thread: a server ends with the thread that started it.
         for backend in harness::BACKENDS {

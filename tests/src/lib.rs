@@ -9,6 +9,5 @@ pub mod scenario;
 pub mod servers;
 pub mod suite;
 pub mod surface;
-#[cfg(feature = "postgres")]
 pub mod two_sessions;
 pub mod vectors;

@@ -6,7 +6,7 @@ use libtest_mimic::Trial;
 
 use crate::harness::TESTS;
 use crate::suite::alone;
-use crate::{behaviour, model, scenario, vectors};
+use crate::{behaviour, model, scenario, two_sessions, vectors};
 
 /// The contract's numbered rules.
 const RULES: std::ops::RangeInclusive<u32> = 1..=28;
@@ -45,12 +45,16 @@ fn table() -> Result<BTreeMap<String, Row>, String> {
     Ok(table)
 }
 
+/// The cases that need a rule.
+fn cases() -> BTreeSet<String> {
+    behaviour::cases().into_iter().chain(two_sessions::cases()).map(|case| case.name().to_owned()).collect()
+}
+
 /// Every name a row may give.
 fn known() -> BTreeSet<String> {
-    let own = behaviour::cases().into_iter().map(|case| case.name().to_owned());
     let trials = [scenario::trials(), vectors::trials(), model::trials()].into_iter().flatten();
     let without_backend = trials.map(|trial| trial.name().rsplit_once(" [").map_or_else(|| trial.name().to_owned(), |(name, _)| name.to_owned()));
-    own.chain(without_backend).collect()
+    cases().into_iter().chain(without_backend).collect()
 }
 
 fn each_rule_has_cases() -> Result<(), String> {
@@ -71,7 +75,7 @@ fn each_rule_has_cases() -> Result<(), String> {
 
 fn every_case_has_a_rule() -> Result<(), String> {
     let named: BTreeSet<String> = table()?.into_values().flat_map(|row| row.cases).collect();
-    let own: BTreeSet<String> = behaviour::cases().into_iter().map(|case| case.name().to_owned()).collect();
-    let stray: Vec<&String> = own.difference(&named).collect();
+    let cases = cases();
+    let stray: Vec<&String> = cases.difference(&named).collect();
     if stray.is_empty() { Ok(()) } else { Err(format!("cases without a rule in rules.md: {stray:?}")) }
 }

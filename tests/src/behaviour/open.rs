@@ -4,7 +4,6 @@ use streamkeep::{ErrorKind, OpenOptions};
 
 use super::{all_at_once, append, event, log, refused};
 use crate::harness::{Backend, Room};
-use crate::servers::PostgresServer;
 use crate::suite::Case;
 
 pub(super) fn cases() -> Vec<Case> {
@@ -17,13 +16,10 @@ pub(super) fn cases() -> Vec<Case> {
         a_wrong_value_of_an_option_is_config,
         a_namespace_has_a_narrow_name,
         a_newer_format_is_refused_with_both_numbers: lacking UNREACHABLE,
-        a_standby_is_refused: lacking NO_SERVER,
     ]
 }
 
 const UNREACHABLE: &[(Backend, &str)] = &[(Backend::Memory, "it has no format: nothing of it is kept")];
-
-const NO_SERVER: &[(Backend, &str)] = &[(Backend::Memory, "it has no server"), (Backend::Sqlite, "it has no server")];
 
 async fn eight_openers_at_once_open_one_log(room: Room) {
     let options: Vec<OpenOptions> = (0..8).map(|_| room.options()).collect();
@@ -112,20 +108,4 @@ async fn a_newer_format_is_refused_with_both_numbers(room: Room) {
     let error = refused(room.open().await);
     assert_eq!(error.code(), "config");
     assert!(error.to_string().contains("9001"), "{error}");
-}
-
-async fn a_standby_is_refused(room: Room) {
-    let servers = tokio::task::spawn_blocking(|| {
-        let server = PostgresServer::start()?;
-        let standby = server.standby()?;
-        Ok::<_, crate::servers::StartError>((server, standby))
-    });
-    let (server, standby) = servers.await.expect("the task").expect("a server and its standby");
-    let store = OpenOptions::new(server.url()).namespace(room.namespace()).open().await.expect("the server itself is fine");
-    append(&store, "s", [event(1)]).await;
-    for create in [true, false] {
-        let error = refused(OpenOptions::new(standby.url()).namespace(room.namespace()).create(create).open().await);
-        assert_eq!(error.code(), "config", "{error}");
-    }
-    store.close().await.expect("it closes");
 }

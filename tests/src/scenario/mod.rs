@@ -6,7 +6,7 @@ mod proof;
 mod run;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 
 use libtest_mimic::Trial;
 use serde_json::{Map, Value};
@@ -68,11 +68,11 @@ pub fn all() -> BTreeMap<String, Scenario> {
     paths.map(|path| (file_name(&path), read(&path))).collect()
 }
 
-fn file_name(path: &PathBuf) -> String {
+fn file_name(path: &Path) -> String {
     path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-fn read(path: &PathBuf) -> Scenario {
+fn read(path: &Path) -> Scenario {
     let text = std::fs::read_to_string(path).expect("a readable file");
     let value: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     parse(value).unwrap_or_else(|error| panic!("{}: {error}", path.display()))

@@ -20,14 +20,8 @@ pub(super) fn postgres_folder() -> Result<PathBuf, String> {
     folders.extend(debian_folders());
     let found = folders.into_iter().find(|folder| complete(folder));
     found
-        .map(|folder| real(&folder))
+        .map(real_folder)
         .ok_or_else(|| format!("no Postgres server here: {} are neither on the PATH, nor where pg_config says, nor in /usr/lib/postgresql", NEEDED.join(", ")))
-}
-
-/// Where the programs really are: a link to one of them may stand without the others it needs.
-fn real(folder: &Path) -> PathBuf {
-    let postgres = folder.join("postgres").canonicalize().ok();
-    postgres.as_deref().and_then(Path::parent).filter(|real| complete(real)).map_or_else(|| folder.to_owned(), Path::to_owned)
 }
 
 fn complete(folder: &Path) -> bool {

@@ -6,7 +6,6 @@ mod announcing;
 mod held_up;
 mod joined;
 
-use libtest_mimic::Trial;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use streamkeep::{Event, EventStore, ReadPageOptions};
 
@@ -27,10 +26,10 @@ pub const REDDENED_BY: &[(&str, &str)] = &[
 
 /// The cases, on Postgres alone.
 #[must_use]
-pub fn trials() -> Vec<Trial> {
+pub fn cases() -> Vec<Case> {
     const ALONE: &[(Backend, &str)] = &[(Backend::Memory, "has no sessions"), (Backend::Sqlite, "has one writer")];
-    let cases: Vec<Case> = [announcing::cases(), joined::cases(), held_up::cases()].concat();
-    cases.into_iter().flat_map(|case| case.lacking(ALONE).trials()).collect()
+    let cases = [announcing::cases(), joined::cases(), held_up::cases()].into_iter().flatten();
+    cases.map(|case| case.lacking(ALONE)).collect()
 }
 
 /// A session of one's own.
