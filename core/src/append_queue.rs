@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::backend::{AppendRequest, Appended, EventBackend};
@@ -31,6 +32,7 @@ struct Shared {
     hints: Arc<Hints>,
     runtime: Handle,
     tasks: TaskTracker,
+    closed: CancellationToken,
     room: Arc<Semaphore>,
     state: Mutex<State>,
 }
@@ -54,9 +56,9 @@ struct Waiting {
 }
 
 impl AppendQueue {
-    pub(crate) fn new(backend: Arc<dyn EventBackend>, hints: Arc<Hints>, runtime: Handle, tasks: TaskTracker) -> Self {
+    pub(crate) fn new(backend: Arc<dyn EventBackend>, hints: Arc<Hints>, runtime: Handle, tasks: TaskTracker, closed: CancellationToken) -> Self {
         let room = Arc::new(Semaphore::new(WAITING_BYTES / ROOM_UNIT_BYTES));
-        Self(Arc::new(Shared { backend, hints, runtime, tasks, room, state: Mutex::default() }))
+        Self(Arc::new(Shared { backend, hints, runtime, tasks, closed, room, state: Mutex::default() }))
     }
 
     /// Appends, alone or with others, and waits for this append's own answer until its deadline.
@@ -69,7 +71,14 @@ impl AppendQueue {
         let room = until(&self.0.runtime, deadline, Arc::clone(&self.0.room).acquire_many_owned(units)).await;
         let Some(Ok(room)) = room else { return Err(late_in_queue()) };
         let (answer, answered) = oneshot::channel();
-        let ticket = self.0.enter(|ticket| Waiting { ticket, request, bytes, answer, _room: room });
+        let ticket = {
+            // Held over the look, so that a close that comes between waits for the lane.
+            let _before_close = self.0.tasks.token();
+            if self.0.closed.is_cancelled() {
+                return Err(Error::closed());
+            }
+            self.0.enter(|ticket| Waiting { ticket, request, bytes, answer, _room: room })
+        };
         let place = Place { shared: &self.0, ticket };
         match until(&self.0.runtime, deadline, answered).await {
             Some(Ok(answer)) => answer,

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::EventStore;
 use crate::backend::{AppendRequest, ImportRequest};
-use crate::error::{Error, Result};
+use crate::error::{Error, Outcome, Result};
 use crate::event::{Event, ImportEvent};
 use crate::limits::{GROUP_BYTES, IMPORT_CHUNK_EVENTS, MAX_APPEND_BYTES, MAX_APPEND_EVENTS};
 use crate::options::AppendOptions;
@@ -120,7 +120,7 @@ impl EventStore {
                 let request = request.clone();
                 async move { shared.backend.events.import(&request).await }
             });
-            let done = answer.await.map_err(|error| error.with_ids(ids).with_context("import_events"))?;
+            let done = answer.await.map_err(|error| import_error(error).with_ids(ids).with_context("import_events"))?;
             self.shared.hints.wake();
             result.imported += done.imported;
             result.passed_over += done.passed_over;
@@ -128,6 +128,11 @@ impl EventStore {
         }
         Ok(result)
     }
+}
+
+/// A chunk that was not answered in time may be on its way still, whatever its last attempt met.
+fn import_error(error: Error) -> Error {
+    if error.retryable() { error.with_outcome(Outcome::Unknown) } else { error }
 }
 
 pub(super) fn check_append(stream: &str, events: &[Event]) -> Result<()> {

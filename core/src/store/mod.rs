@@ -126,9 +126,9 @@ impl OpenOptions {
         let (backend, options) = opened.map_err(|panic| Error::internal("opening the store panicked").with_cause(panic))??;
         let hints = Arc::new(Hints::new());
         let tasks = TaskTracker::new();
-        let queue = AppendQueue::new(Arc::clone(&backend.events), Arc::clone(&hints), runtime.clone(), tasks.clone());
-        let shared =
-            Shared { backend, queue, hints, runtime, closed: CancellationToken::new(), options, tasks, freed: OnceCell::new(), process_id: std::process::id() };
+        let closed = CancellationToken::new();
+        let queue = AppendQueue::new(Arc::clone(&backend.events), Arc::clone(&hints), runtime.clone(), tasks.clone(), closed.clone());
+        let shared = Shared { backend, queue, hints, runtime, closed, options, tasks, freed: OnceCell::new(), process_id: std::process::id() };
         Ok(EventStore { shared: Arc::new(shared) })
     }
 }
@@ -162,14 +162,19 @@ impl Shared {
         F: Future<Output = Result<T>> + Send + 'static,
         W: Fn(Arc<Self>) -> F + Send + Sync + 'static,
     {
-        self.check_open()?;
         let shared = Arc::clone(self);
         let task = async move {
             let attempt = || work(Arc::clone(&shared));
             let again = |error: &Error| error.retryable() && Instant::now() < deadline && !shared.closed.is_cancelled();
             attempt.retry(back_off()).when(again).await
         };
-        match until(&self.runtime, deadline, self.tasks.spawn_on(task, &self.runtime)).await {
+        let running = {
+            // Held over the look, so that a close that comes between waits for the task.
+            let _before_close = self.tasks.token();
+            self.check_open()?;
+            self.tasks.spawn_on(task, &self.runtime)
+        };
+        match until(&self.runtime, deadline, running).await {
             Some(Ok(answer)) => answer,
             Some(Err(panic)) => Err(Error::internal("a task of the store panicked").with_cause(panic)),
             None => Err(Error::unavailable("the deadline passed")),
