@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::backend::{AppendRequest, Appended, EventBackend};
 use crate::error::{Error, Outcome, Result};
+use crate::faults::{planted, point};
 use crate::hints::Hints;
 use crate::limits::{GROUP_BYTES, GROUP_EVENTS, WAITING_BYTES};
 use crate::store::timer::until;
@@ -66,6 +67,9 @@ impl AppendQueue {
     /// Dropping the future withdraws what still waits; what was sent runs on.
     pub(crate) async fn append(&self, request: AppendRequest) -> Result<Appended> {
         let deadline = request.deadline;
+        if planted("queue-drops-sent") {
+            return self.0.send_here(request).await;
+        }
         let bytes = request.events.iter().map(crate::event::Event::size_bytes).sum::<usize>() + request.stream.len();
         let units = u32::try_from(bytes.div_ceil(ROOM_UNIT_BYTES).max(1)).unwrap_or(u32::MAX);
         let room = until(&self.0.runtime, deadline, Arc::clone(&self.0.room).acquire_many_owned(units)).await;
@@ -83,7 +87,7 @@ impl AppendQueue {
         match until(&self.0.runtime, deadline, answered).await {
             Some(Ok(answer)) => answer,
             Some(Err(_)) => Err(Error::internal("the task of an append ended without an answer").with_outcome(Outcome::Unknown)),
-            None if place.withdraw() => Err(late_in_queue()),
+            None if place.withdraw() || planted("queue-denies-sent") => Err(late_in_queue()),
             None => Err(Error::unavailable("the deadline passed while the append was under way").with_outcome(Outcome::Unknown)),
         }
     }
@@ -158,10 +162,22 @@ impl Shared {
         }
     }
 
+    /// The planted bug of a queue that works in its caller's own future.
+    async fn send_here(&self, request: AppendRequest) -> Result<Appended> {
+        point("queue-before-send").await;
+        let answer = self.backend.append(&[request]).await.pop();
+        answer.unwrap_or_else(|| Err(late_in_queue()))
+    }
+
     async fn send(self: &Arc<Self>, group: Vec<Waiting>) {
         let mut streams = Streams { shared: self, names: group.iter().map(|waiting| waiting.request.stream.clone()).collect() };
         let requests: Vec<AppendRequest> = group.iter().map(|waiting| waiting.request.clone()).collect();
-        let answers = self.backend.append(&requests).await;
+        point("queue-before-send").await;
+        let mut answers = self.backend.append(&requests).await;
+        point("queue-before-answer").await;
+        if planted("queue-mixes-answers") {
+            answers.reverse();
+        }
         if answers.iter().flatten().any(|appended| !appended.repeated) {
             self.hints.wake();
         }
@@ -175,6 +191,9 @@ impl Shared {
             let _ = waiting.answer.send(answer);
         }
         streams.keep(&held_up);
+        if planted("queue-keeps-streams") {
+            streams.names.clear();
+        }
         drop(streams);
         self.send_apart(held_up);
     }

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use crate::backend::{LogPage, LogPageRequest, StreamPage, StreamPageRequest};
 use crate::error::{Error, Result};
 use crate::event::RecordedEvent;
+use crate::faults::planted;
 use crate::limits::{PAGE_BYTES, PAGE_EVENTS};
 use crate::options::{ReadAllOptions, ReadOptions};
 use crate::position::Direction;
@@ -204,7 +205,7 @@ impl Source {
                 let request = LogPageRequest { after: *after, before: *before, query, direction, max_events, max_bytes, deadline };
                 let page = shared.read_log(request).await?;
                 match direction {
-                    Direction::Forward => *after = page.reached,
+                    Direction::Forward => *after = page.reached + u64::from(planted("reader-skips-page-end")),
                     Direction::Backward => *before = Some(page.reached),
                 }
                 (page.events, page.caught_up)

@@ -18,6 +18,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::backend::{LogPage, LogPageRequest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::RecordedEvent;
+use crate::faults::{planted, point};
 use crate::limits::{PAGE_BYTES, PAGE_EVENTS};
 use crate::options::{Start, SubscribeOptions};
 use crate::position::Direction;
@@ -198,7 +199,12 @@ impl Follower {
         loop {
             // Before reading, so that whatever is written from here on ends the wait below.
             self.woken.mark_unchanged();
-            match self.read(&shared).await {
+            let page = self.read(&shared).await;
+            point("subscription-after-page").await;
+            if planted("subscription-listens-late") {
+                self.woken.mark_unchanged();
+            }
+            match page {
                 Ok(batch) => {
                     self.well_again();
                     if batch.caught_up || !batch.events.is_empty() {
@@ -234,7 +240,7 @@ impl Follower {
         if let Some(drawn) = page.drawn.filter(|drawn| after > *drawn) {
             return Err(Error::checkpoint_ahead(after, drawn));
         }
-        self.after = Some(page.reached);
+        self.after = Some(page.reached + u64::from(!page.caught_up && planted("subscription-skips-page-end")));
         let caught_up = page.caught_up && !self.live;
         // Still live while pages are short: a full page means that the reader fell behind.
         self.live = page.caught_up;
@@ -242,7 +248,9 @@ impl Follower {
     }
 
     async fn wait(&mut self, shared: &Arc<Shared>) -> Result<()> {
-        shared.hints.watch(&shared.backend.events, shared.options.poll_interval, &shared.closed, &shared.runtime);
+        if !planted("subscription-trusts-hints") {
+            shared.hints.watch(&shared.backend.events, shared.options.poll_interval, &shared.closed, &shared.runtime);
+        }
         tokio::select! {
             () = self.stopped.cancelled() => Err(Error::closed()),
             () = shared.closed.cancelled() => Err(Error::closed()),

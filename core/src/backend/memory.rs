@@ -16,6 +16,7 @@ use super::{
 use crate::decision::{Decision, Facts, ImportDecision, KnownEvent, decide_appends, decide_import};
 use crate::error::{Error, Result};
 use crate::event::{Event, RecordedEvent};
+use crate::faults::planted;
 use crate::limits::PAGE_SCAN_EVENTS;
 use crate::position::Direction;
 use crate::store::OpenOptions;
@@ -119,7 +120,9 @@ impl Log {
             recorded_at,
         });
         self.streams.entry(stream.to_owned()).or_default().push(position);
-        self.ids.insert(event.id, position);
+        if !planted("memory-forgets-ids") {
+            self.ids.insert(event.id, position);
+        }
         position
     }
 

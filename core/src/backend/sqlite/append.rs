@@ -15,6 +15,7 @@ use super::{BUSY_SLICE, Sqlite};
 use crate::backend::{AppendRequest, Appended};
 use crate::decision::{Decision, decide_appends};
 use crate::error::{Error, Outcome, Result};
+use crate::faults::point;
 use crate::version::ExpectedVersion;
 
 /// How long to wait before writing again after the file could not be read or written.
@@ -125,6 +126,7 @@ impl Sqlite {
     ) -> std::result::Result<Option<Answers>, Failure> {
         let streams = requests.iter().map(|request| request.stream.as_str()).collect();
         let (drawn, mut facts) = begin(connection, &self.sql, streams).await?;
+        point("sqlite-in-transaction").await;
         if careful {
             facts.known = known(connection, &self.sql, &ids_of(requests)).await?;
         }

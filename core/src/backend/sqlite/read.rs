@@ -51,6 +51,7 @@ impl Sqlite {
         let everything = request.query.is_everything();
         let read = self.read(request.deadline, |mut lease| async move {
             let connection = &mut lease.connection;
+            crate::faults::point("sqlite-before-page").await;
             let page = if everything { self.whole_page(connection, request).await } else { self.matching_page(connection, request).await };
             lease.settle(page)
         });
