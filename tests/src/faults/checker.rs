@@ -1,0 +1,187 @@
+//! Judges a storm: what everybody was told against the log as it stands at the end.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+
+use uuid::Uuid;
+
+use super::history::{Answer, Attempt, History, Row, Sighting};
+
+/// How many of each kind of wrong are told in words.
+const TOLD: usize = 3;
+/// How many characters of each.
+const LINE: usize = 400;
+
+/// What is wrong. All of it must be nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// Committed events that a subscriber was not given.
+    pub missed: u64,
+    /// Events given twice, or twice in the log.
+    pub duplicated: u64,
+    /// Events given, or standing, before one they follow.
+    pub reordered: u64,
+    /// Acknowledged events that are not in the log.
+    pub lost: u64,
+    /// Everything else: answers that are not true, half appends, gaps.
+    pub untrue: u64,
+    words: BTreeMap<&'static str, Vec<String>>,
+}
+
+impl Verdict {
+    pub fn is_clean(&self) -> bool {
+        self.missed + self.duplicated + self.reordered + self.lost + self.untrue == 0
+    }
+
+    /// Tells what is wrong, the first few times for each kind of it.
+    fn say(&mut self, kind: &'static str, words: &str) {
+        let told = self.words.entry(kind).or_default();
+        if told.len() < TOLD {
+            told.push(words.chars().take(LINE).collect());
+        }
+    }
+
+    fn untrue(&mut self, kind: &'static str, words: &str) {
+        self.untrue += 1;
+        self.say(kind, words);
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} missed, {} duplicated, {} reordered, {} lost, {} untrue", self.missed, self.duplicated, self.reordered, self.lost, self.untrue)?;
+        self.words.iter().flat_map(|(kind, told)| told.iter().map(move |words| (kind, words))).try_for_each(|(kind, words)| write!(f, "\n  {kind}: {words}"))
+    }
+}
+
+/// The log, to be looked into.
+struct Log<'a> {
+    rows: &'a [Row],
+    by_id: HashMap<Uuid, &'a Row>,
+    heads: HashMap<&'a str, u64>,
+}
+
+/// Judges a history by the log it left, which is given in the order of positions as the database holds it.
+pub fn judge(history: &History, log: &[Row]) -> Verdict {
+    let mut verdict = Verdict::default();
+    let log = look_through(log, &mut verdict);
+    let mut named = HashSet::new();
+    for attempt in &history.attempts {
+        named.extend(attempt.ids.iter().copied());
+        judge_attempt(attempt, &log, &mut verdict);
+    }
+    for row in log.rows.iter().filter(|row| !named.contains(&row.id)) {
+        verdict.untrue("alien", &format!("nobody appended {row:?}"));
+    }
+    for sighting in &history.sightings {
+        judge_sighting(sighting, &log, &mut verdict);
+    }
+    for heads in &history.heads {
+        judge_heads(heads, &log, &mut verdict);
+    }
+    for words in &history.wrong {
+        verdict.untrue("on the way", words);
+    }
+    verdict
+}
+
+/// Versions without gaps that grow with positions, and no id twice.
+fn look_through<'a>(rows: &'a [Row], verdict: &mut Verdict) -> Log<'a> {
+    let mut log = Log { rows, by_id: HashMap::new(), heads: HashMap::new() };
+    let mut last = 0;
+    for row in rows {
+        if row.position <= last {
+            verdict.reordered += 1;
+            verdict.say("log", &format!("it has position {} after {last}", row.position));
+        }
+        last = row.position;
+        if log.by_id.insert(row.id, row).is_some() {
+            verdict.duplicated += 1;
+            verdict.say("id", &format!("the log has it twice: {row:?}"));
+        }
+        let head = log.heads.entry(&row.stream).or_default();
+        if row.version <= *head {
+            verdict.reordered += 1;
+            verdict.say("order", &format!("{} has version {} after {head}", row.stream, row.version));
+        } else if row.version != *head + 1 {
+            verdict.untrue("gap", &format!("{} has version {} after {head}", row.stream, row.version));
+        }
+        *head = row.version.max(*head);
+    }
+    log
+}
+
+fn judge_attempt(attempt: &Attempt, log: &Log<'_>, verdict: &mut Verdict) {
+    let rows: Vec<&Row> = attempt.ids.iter().filter_map(|id| log.by_id.get(id).copied()).collect();
+    match attempt.answer {
+        Answer::Done { version, position } => {
+            verdict.lost += (attempt.ids.len() - rows.len()) as u64;
+            let last = rows.last().map_or((0, 0), |row| (row.version, row.position));
+            if last.0 != version || position.is_some_and(|position| position != last.1) {
+                verdict.untrue("answer", &format!("{attempt:?} stands at version {}, position {}", last.0, last.1));
+            }
+        }
+        Answer::Refused { actual } => {
+            if !rows.is_empty() {
+                verdict.untrue("refused", &format!("{attempt:?} is in the log: {:?}", rows[0]));
+            }
+            let head = log.heads.get(attempt.stream.as_str()).copied().unwrap_or_default();
+            if actual.is_some_and(|actual| attempt.demand.holds(actual) || actual > head) {
+                verdict.untrue("conflict", &format!("{attempt:?} was none: the stream got to {head}"));
+            }
+        }
+        Answer::Unknown => {}
+    }
+    judge_shape(attempt, &rows, verdict);
+}
+
+/// Whole or absent, in its stream, with consecutive versions from where the demand held.
+fn judge_shape(attempt: &Attempt, rows: &[&Row], verdict: &mut Verdict) {
+    let Some(first) = rows.first() else { return };
+    let in_line = rows.iter().zip(first.version..).all(|(row, version)| row.stream == attempt.stream && row.version == version);
+    if rows.len() != attempt.ids.len() || !in_line {
+        verdict.untrue("half", &format!("{attempt:?} is not whole: {rows:?}"));
+    } else if !attempt.demand.holds(first.version - 1) {
+        verdict.untrue("demand", &format!("{attempt:?} was written at version {}", first.version));
+    }
+}
+
+/// A subscriber's list is the log from its start to its end, which is the log's: by position, and by what stands there.
+fn judge_sighting(sighting: &Sighting, log: &Log<'_>, verdict: &mut Verdict) {
+    let name = &sighting.name;
+    let (earliest, latest) = sighting.start;
+    let start = sighting.rows.first().map_or(latest, |row| latest.min(row.position - 1));
+    let mut wanted: HashMap<u64, &Row> = log.rows.iter().filter(|row| row.position > start).map(|row| (row.position, row)).collect();
+    let (mut last, mut seen) = (0, HashSet::new());
+    for row in &sighting.rows {
+        let truth = wanted.remove(&row.position);
+        if !seen.insert(row.position) {
+            verdict.duplicated += 1;
+            verdict.say("twice", &format!("{name} was given {row:?} twice"));
+        } else if row.position <= last {
+            verdict.reordered += 1;
+            verdict.say("turned", &format!("{name} was given {row:?} after position {last}"));
+        } else if truth.is_none_or(|truth| truth != row) || row.position <= earliest {
+            verdict.untrue("given", &format!("{name} was given {row:?}, the log has {truth:?}"));
+        }
+        last = last.max(row.position);
+    }
+    verdict.missed += wanted.len() as u64;
+    let mut missed: Vec<_> = wanted.into_values().collect();
+    missed.sort_unstable_by_key(|row| row.position);
+    for row in missed.into_iter().take(TOLD) {
+        verdict.say("missed", &format!("{name} was not given {row:?}"));
+    }
+}
+
+/// A head only grows, and is the position of an event that is in the log.
+fn judge_heads(heads: &[u64], log: &Log<'_>, verdict: &mut Verdict) {
+    let positions: HashSet<u64> = log.rows.iter().map(|row| row.position).collect();
+    for pair in heads.windows(2).filter(|pair| pair[0] > pair[1]) {
+        verdict.reordered += 1;
+        verdict.say("head", &format!("it went from {} back to {}", pair[0], pair[1]));
+    }
+    for head in heads.iter().filter(|head| **head != 0 && !positions.contains(head)) {
+        verdict.untrue("head", &format!("it gave {head}, where no event stands"));
+    }
+}

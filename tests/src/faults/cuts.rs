@@ -1,0 +1,261 @@
+//! Connections to Postgres cut around the commit, and servers that fall silent: what an append is answered is true, and nothing is written twice.
+
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use libtest_mimic::{Failed, Trial};
+use streamkeep::{AppendOptions, ErrorKind, Event, EventStore, ExpectedVersion, ImportEvent, OpenOptions, Outcome, ReadPageOptions};
+use streamkeep_tests::harness::Backend;
+
+use super::cancel::{conclude, in_time};
+use super::checker::judge;
+use super::ground::{self, Ground, case};
+use super::history::{Answer, Attempt, Demand, History};
+use super::proxy::{Cut, Proxy};
+use super::storm::read_log;
+use super::writers::{Draft, events, refusal};
+
+const CUTS: u64 = 100;
+/// What an append may take while no new connection is to be had.
+const SHORT: Duration = Duration::from_millis(400);
+/// Long enough to open a store on a busy machine, and short enough to wait for.
+const LONGER: Duration = Duration::from_secs(3);
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        case("cuts::connections_cut_around_the_commit", Backend::Postgres, cuts),
+        case("cuts::a_silent_server_is_left_at_the_deadline", Backend::Postgres, silence),
+        case("cuts::reads_come_back_after_a_cut", Backend::Postgres, reads),
+        case("cuts::a_refusal_waits_for_what_may_still_arrive", Backend::Postgres, late_arrival),
+    ]
+}
+
+/// What became of the appends that were cut.
+#[derive(Debug, Default)]
+struct Tally {
+    by_store: u64,
+    refused: u64,
+    by_repeating: u64,
+    not_applied: u64,
+}
+
+struct Case {
+    rng: Rng,
+    proxy: Proxy,
+    /// Through the proxy, with one connection.
+    store: EventStore,
+    /// Straight to the server.
+    direct: EventStore,
+    history: History,
+    tally: Tally,
+}
+
+async fn cuts(ground: Ground) -> Result<(), Failed> {
+    let (seed, began) = (ground::seed(), Instant::now());
+    let (proxy, url) = Proxy::before(&ground.url).await?;
+    let store = OpenOptions::new(url).max_connections(1).open().await?;
+    let mut case = Case { rng: Rng::with_seed(seed), proxy, store, direct: ground.open().await?, history: History::default(), tally: Tally::default() };
+    for number in 0..CUTS {
+        case.one(number).await.map_err(|wrong| format!("cut {number}, seed {seed}: {}", wrong.message().unwrap_or_default()))?;
+        if case.proxy.cuts() != number + 1 {
+            return Err(format!("cut {number} was not made: no append or commit was seen, seed {seed}").into());
+        }
+    }
+    case.store.close().await?;
+    case.direct.close().await?;
+    let verdict = judge(&case.history, &read_log(&ground).await?);
+    let Tally { by_store, refused, by_repeating, not_applied } = case.tally;
+    let words = format!(
+        "cuts postgres: {CUTS} cuts at 5 places: {verdict}; {by_store} done and {refused} refused by the store itself, {not_applied} said to be not applied, {by_repeating} unknown and resolved by repeating; seed {seed}, {:.1} s",
+        began.elapsed().as_secs_f64()
+    );
+    if !verdict.is_clean() {
+        return Err(words.into());
+    }
+    println!("{words}");
+    Ok(())
+}
+
+impl Case {
+    async fn one(&mut self, number: u64) -> Result<(), Failed> {
+        let cut = match number % 5 {
+            0 => Cut::BeforeStatement,
+            1 => Cut::BeforeCommit,
+            2 => Cut::AfterStatement,
+            3 => Cut::BeforeReply,
+            _ => Cut::InsideReply(self.rng.usize(..1_000)),
+        };
+        // One in five finds no way back to the server in time; one in five meets somebody else who wants the same version.
+        let (alone, rival) = (self.rng.u8(..5) == 0, self.rng.u8(..5) == 0);
+        // There is a connection to be cut.
+        self.store.head().await?;
+        self.proxy.arm(cut);
+        self.proxy.refuse(alone);
+        let attempt = if self.rng.u8(..6) == 0 { self.import(number, alone).await? } else { self.append(number, alone, rival).await? };
+        self.proxy.refuse(false);
+        match attempt.answer {
+            Answer::Done { .. } => self.tally.by_store += 1,
+            Answer::Refused { actual: Some(_) } => self.tally.refused += 1,
+            Answer::Refused { actual: None } => self.tally.not_applied += 1,
+            Answer::Unknown => {}
+        }
+        self.history.attempts.push(attempt);
+        Ok(())
+    }
+
+    async fn append(&mut self, number: u64, alone: bool, rival: bool) -> Result<Attempt, Failed> {
+        let stream = format!("s-{}", self.rng.u8(..6));
+        let version = self.version(&stream);
+        let demand = [Demand::Any, Demand::Exact(version), Demand::Exact(version), Demand::NoStream][self.rng.usize(..4)];
+        let stream = if demand == Demand::NoStream { format!("new-{number}") } else { stream };
+        let draft = Draft { stream: stream.clone(), demand, events: events(&mut self.rng, 3) };
+        let options = AppendOptions { expected: ExpectedVersion::from(demand), timeout: alone.then_some(SHORT) };
+        let other = Draft { stream, demand, events: events(&mut self.rng, 2) };
+        let (told, other) = tokio::join!(in_time("an append that was cut", self.store.append(&draft.stream, draft.events.clone(), options)), async {
+            if rival { Some(other.append(&self.direct).await) } else { None }
+        });
+        if let Some((attempt, _, wrong)) = other {
+            self.history.attempts.push(attempt);
+            self.history.wrong.extend(wrong);
+        }
+        let attempt = match told? {
+            Ok(done) => draft.attempt(Answer::Done { version: done.version, position: Some(done.position) }),
+            Err(error) => {
+                let (answer, wrong) = refusal(&error, demand);
+                self.history.wrong.extend(wrong);
+                draft.attempt(answer)
+            }
+        };
+        if attempt.answer == Answer::Unknown {
+            let (again, _, wrong) = in_time("the same append again", draft.append(&self.direct)).await?;
+            self.history.wrong.extend(wrong);
+            self.tally.by_repeating += 1;
+            self.history.attempts.push(again);
+        }
+        Ok(attempt)
+    }
+
+    async fn import(&mut self, number: u64, alone: bool) -> Result<Attempt, Failed> {
+        let draft = Draft { stream: format!("import-{number}"), demand: Demand::NoStream, events: events(&mut self.rng, 10) };
+        let import = |event: &Event| ImportEvent { stream: draft.stream.clone(), version: None, recorded_at: None, event: event.clone() };
+        let imports: Vec<ImportEvent> = draft.events.iter().map(import).collect();
+        let version = draft.events.len() as u64;
+        let call = tokio::spawn({
+            let (store, imports) = (self.store.clone(), imports.clone());
+            async move { store.import_events(imports).await }
+        });
+        if alone {
+            // An import has the store's own deadline, so the way back opens before that.
+            tokio::time::sleep(SHORT).await;
+            self.proxy.refuse(false);
+        }
+        match in_time("an import that was cut", call).await?? {
+            Ok(told) if told.imported + told.passed_over == version => Ok(draft.attempt(Answer::Done { version, position: Some(told.position) })),
+            told => Err(format!("an import of {version} events that was cut was answered {told:?}").into()),
+        }
+    }
+
+    fn version(&self, stream: &str) -> u64 {
+        let versions = self.history.attempts.iter().filter(|attempt| attempt.stream == stream).filter_map(|attempt| match attempt.answer {
+            Answer::Done { version, .. } => Some(version),
+            _ => None,
+        });
+        versions.max().unwrap_or_default()
+    }
+}
+
+/// A server that falls silent: every call ends at its deadline and says what is known; its connection is not used again.
+async fn silence(ground: Ground) -> Result<(), Failed> {
+    let (proxy, url) = Proxy::before(&ground.url).await?;
+    let store = OpenOptions::new(url.as_str()).max_connections(1).open().await?;
+    // An import takes its deadline from its store.
+    let impatient = OpenOptions::new(url).timeout(LONGER).open().await?;
+    let mut history = History::default();
+    let draft = |stream: String| Draft { stream, demand: Demand::NoStream, events: vec![Event::json_text("Happened", "{}")] };
+    for round in 0..3 {
+        let first = draft(format!("first-{round}"));
+        history.attempts.push(first.append(&store).await.0);
+        proxy.darken();
+        let (late, began) = (draft(format!("late-{round}")), Instant::now());
+        let options = AppendOptions { expected: ExpectedVersion::NoStream, timeout: Some(SHORT) };
+        let told = in_time("an append on a silent server", store.append(&late.stream, late.events.clone(), options)).await?;
+        let error = told.err().ok_or("a silent server was said to have answered")?;
+        if !matches!(error.kind(), ErrorKind::Unavailable) || error.outcome() != Outcome::Unknown || error.ids() != [late.events[0].id] {
+            return Err(format!("on a silent server an append was answered {error:?}").into());
+        }
+        if began.elapsed() > SHORT * 5 {
+            return Err(format!("a deadline of {SHORT:?} ended after {:?}", began.elapsed()).into());
+        }
+        history.attempts.push(late.attempt(Answer::Unknown));
+        let page = ReadPageOptions { timeout: Some(SHORT), ..ReadPageOptions::default() };
+        let read = in_time("a read on a silent server", store.read_page(page)).await?;
+        if !read.is_err_and(|error| matches!(error.kind(), ErrorKind::Unavailable)) {
+            return Err("on a silent server a read was not answered 'unavailable'".into());
+        }
+        if round == 0 {
+            history.attempts.push(silent_import(&impatient, &draft("imported".to_owned())).await?);
+        }
+        proxy.lighten();
+        for again in [late, draft(format!("next-{round}"))] {
+            let (attempt, _, wrong) = in_time("the next append", again.append(&store)).await?;
+            history.attempts.push(attempt);
+            history.wrong.extend(wrong);
+        }
+        if let Some(attempt) = history.attempts.iter().rev().take(2).find(|attempt| !matches!(attempt.answer, Answer::Done { .. })) {
+            return Err(format!("after the server came back an append was answered {:?}", attempt.answer).into());
+        }
+    }
+    impatient.close().await?;
+    conclude("a silent server", &ground, &store, &history, 0).await
+}
+
+async fn silent_import(store: &EventStore, draft: &Draft) -> Result<Attempt, Failed> {
+    let import = ImportEvent { stream: draft.stream.clone(), version: None, recorded_at: None, event: draft.events[0].clone() };
+    let told = in_time("an import on a silent server", store.import_events([import])).await?;
+    if !told.is_err_and(|error| matches!(error.kind(), ErrorKind::Unavailable) && error.outcome() == Outcome::Unknown) {
+        return Err("an import on a silent server was not answered 'unknown'".into());
+    }
+    Ok(draft.attempt(Answer::Unknown))
+}
+
+/// Reads are tried again on a fresh connection, and give what they would have given.
+async fn reads(ground: Ground) -> Result<(), Failed> {
+    let (proxy, url) = Proxy::before(&ground.url).await?;
+    let store = OpenOptions::new(url).max_connections(1).open().await?;
+    let mut history = History::default();
+    let draft = Draft { stream: "s-1".into(), demand: Demand::NoStream, events: (0..50).map(|_| Event::json_text("Happened", "{}")).collect() };
+    history.attempts.push(draft.append(&store).await.0);
+    for _ in 0..5 {
+        // Whatever is connected is dropped, once by silence and once for good.
+        proxy.darken();
+        let silent = store.read_page(ReadPageOptions { timeout: Some(SHORT), ..ReadPageOptions::default() }).await;
+        proxy.lighten();
+        let page = in_time("a read after a cut", store.read_page(ReadPageOptions::default())).await??;
+        if silent.is_ok() || page.events.len() != draft.events.len() {
+            return Err(format!("reads around a cut gave {silent:?} and {} events", page.events.len()).into());
+        }
+    }
+    conclude("reads around cuts", &ground, &store, &history, 0).await
+}
+
+/// The first attempt is under way to the server when the store, on a fresh connection, finds that the demand does not hold. That counts only once the first attempt
+/// can no longer be done: else somebody makes the demand hold, the first attempt arrives, and a refused append is in the log.
+async fn late_arrival(ground: Ground) -> Result<(), Failed> {
+    let (proxy, url) = Proxy::before(&ground.url).await?;
+    let (store, direct) = (OpenOptions::new(url).max_connections(1).open().await?, ground.open().await?);
+    let mut history = History::default();
+    for round in 0..3 {
+        let draft = |demand| Draft { stream: format!("s-{round}"), demand, events: vec![Event::json_text("Happened", "{}")] };
+        proxy.arm(Cut::Delayed);
+        let (attempt, _, wrong) = in_time("an append whose first attempt is delayed", draft(Demand::Exists).append(&store)).await?;
+        history.wrong.extend(wrong);
+        if attempt.answer != (Answer::Refused { actual: Some(0) }) {
+            return Err(format!("an append to an absent stream that demands one was answered {:?}", attempt.answer).into());
+        }
+        history.attempts.push(attempt);
+        history.attempts.push(draft(Demand::NoStream).append(&direct).await.0);
+        in_time("the delayed statement", proxy.deliver()).await?;
+    }
+    direct.close().await?;
+    conclude("a late arrival", &ground, &store, &history, 0).await
+}

@@ -1,0 +1,129 @@
+//! Callers who go away, and deadlines that pass, while the store's own task stands at a failpoint.
+//!
+//! Failpoints are the process's, so each case runs in a process of its own.
+
+use std::time::Duration;
+
+use libtest_mimic::{Failed, Trial};
+use streamkeep::{AppendOptions, Event, ExpectedVersion, QueryItem, ReadPageOptions, SubscribeOptions, faults};
+use streamkeep_tests::harness::Backend;
+
+use super::cancel::{conclude, in_time, narrow, still_served};
+use super::ground::Ground;
+use super::history::{Demand, History};
+use super::process::alone;
+use super::writers::{Draft, refusal};
+
+/// Where an append's task can be held, and what stands then.
+const IN_APPENDS: &[(Backend, &str)] = &[
+    (Backend::Memory, "queue-before-send"),
+    (Backend::Memory, "queue-before-answer"),
+    (Backend::Sqlite, "queue-before-send"),
+    (Backend::Sqlite, "queue-before-answer"),
+    (Backend::Sqlite, "sqlite-in-transaction"),
+    (Backend::Postgres, "queue-before-send"),
+    (Backend::Postgres, "queue-before-answer"),
+    (Backend::Postgres, "postgres-append-before"),
+    (Backend::Postgres, "postgres-append-after"),
+];
+
+/// Where a reader's task can be held with its connection.
+const IN_READS: &[(Backend, &str)] = &[(Backend::Sqlite, "sqlite-before-page"), (Backend::Postgres, "postgres-between-horizon-and-page")];
+
+pub fn trials() -> Vec<Trial> {
+    let appends =
+        IN_APPENDS.iter().map(|(kind, point)| alone(&format!("failpoints::append_dropped_at_{point}"), *kind, |ground| append_dropped(ground, point)));
+    let late = IN_APPENDS.iter().map(|(kind, point)| alone(&format!("failpoints::deadline_passes_at_{point}"), *kind, |ground| deadline_passes(ground, point)));
+    let reads = IN_READS.iter().map(|(kind, point)| alone(&format!("failpoints::read_dropped_at_{point}"), *kind, |ground| read_dropped(ground, point)));
+    let wakes = [Backend::Sqlite, Backend::Postgres].map(|kind| alone("failpoints::a_write_between_page_and_wait_wakes_at_once", kind, write_between));
+    appends.chain(late).chain(reads).chain(wakes).collect()
+}
+
+/// Several events that fit any version: no backend has a short cut for them.
+fn draft(stream: &str, count: usize) -> Draft {
+    Draft { stream: stream.into(), demand: Demand::Any, events: (0..count).map(|_| Event::json_text("Happened", "{}")).collect() }
+}
+
+/// One sent runs on: its caller is gone, and it stands all the same.
+async fn append_dropped(ground: Ground, point: &'static str) -> Result<(), Failed> {
+    let (store, mut history) = (narrow(&ground).open().await?, History::default());
+    for round in 0..5 {
+        let draft = draft(&format!("s-{round}"), 3);
+        let paused = faults::pause(point);
+        let call = tokio::spawn({
+            let (store, draft) = (store.clone(), draft.clone());
+            async move { draft.append(&store).await }
+        });
+        in_time("the way to the failpoint", paused.reached()).await?;
+        call.abort();
+        let _ = call.await;
+        drop(paused);
+        still_served(&ground, &store, &mut history).await?;
+        let (attempt, repeated, _) = in_time("the same append again", draft.append(&store)).await?;
+        if !repeated {
+            return Err(format!("an append was sent, its caller left, and it did not run on: {attempt:?}").into());
+        }
+        history.attempts.push(attempt);
+    }
+    conclude(point, &ground, &store, &history, 0).await
+}
+
+/// Past its deadline the caller hears what is known, and the log tells whether that was true.
+async fn deadline_passes(ground: Ground, point: &'static str) -> Result<(), Failed> {
+    let (store, mut history) = (narrow(&ground).open().await?, History::default());
+    for round in 0..3 {
+        let draft = draft(&format!("s-{round}"), 3);
+        let paused = faults::pause(point);
+        let options = AppendOptions { expected: ExpectedVersion::Any, timeout: Some(Duration::from_millis(300)) };
+        let told = in_time("an append past its deadline", store.append(&draft.stream, draft.events.clone(), options)).await?;
+        let Err(error) = told else { return Err("an append that was held was answered as done".into()) };
+        if error.ids().len() != draft.events.len() || !error.retryable() {
+            return Err(format!("an append held past its deadline was answered {error:?}").into());
+        }
+        history.attempts.push(draft.attempt(refusal(&error, draft.demand).0));
+        drop(paused);
+        still_served(&ground, &store, &mut history).await?;
+    }
+    conclude(point, &ground, &store, &history, 0).await
+}
+
+async fn read_dropped(ground: Ground, point: &'static str) -> Result<(), Failed> {
+    let (store, mut history) = (narrow(&ground).open().await?, History::default());
+    for _ in 0..5 {
+        let paused = faults::pause(point);
+        let call = tokio::spawn({
+            let store = store.clone();
+            async move { store.read_page(ReadPageOptions::default()).await }
+        });
+        in_time("the way to the failpoint", paused.reached()).await?;
+        call.abort();
+        let _ = call.await;
+        drop(paused);
+        still_served(&ground, &store, &mut history).await?;
+    }
+    conclude(point, &ground, &store, &history, 0).await
+}
+
+/// What is written after a subscriber looked and before it waits must wake it: its poll interval is too long to help.
+async fn write_between(ground: Ground) -> Result<(), Failed> {
+    let store = ground.options().poll_interval(Duration::from_secs(600)).open().await?;
+    let wanted = QueryItem { types: vec!["Wanted".into()], ..QueryItem::default() };
+    let mut follow = store.subscribe(SubscribeOptions { query: wanted.into(), ..SubscribeOptions::default() });
+    in_time("catching up", follow.next_batch()).await??;
+    let write = async |event: &str| store.append("s-1", [Event::json_text(event, "{}")], ExpectedVersion::Any).await;
+    for _ in 0..3 {
+        let paused = faults::pause("subscription-after-page");
+        // It looks, finds nothing it wants, and is held before it waits.
+        write("Other").await?;
+        in_time("the way to the failpoint", paused.reached()).await?;
+        let written = write("Wanted").await?;
+        drop(paused);
+        let batch = in_time("the wait of a subscriber", follow.next_batch()).await??;
+        let positions: Vec<u64> = batch.into_iter().flat_map(|batch| batch.events).map(|event| event.position).collect();
+        if positions != [written.position] {
+            return Err(format!("a subscriber was given {positions:?} instead of what was written").into());
+        }
+    }
+    drop(follow);
+    Ok(store.close().await?)
+}

@@ -1,0 +1,62 @@
+//! Following the log: by polling alone, and across pages.
+
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use libtest_mimic::{Failed, Trial};
+use streamkeep::{Event, ExpectedVersion, ReadAllOptions, SubscribeOptions};
+use streamkeep_tests::harness::BACKENDS;
+
+use super::cancel::in_time;
+use super::ground::{Ground, case};
+
+/// Two pages and a half.
+const EVENTS: usize = 2_500;
+
+pub fn trials() -> Vec<Trial> {
+    let hintless = BACKENDS.into_iter().map(|kind| case("follow::a_write_of_another_store_needs_no_hint", kind, no_hint));
+    hintless.chain(BACKENDS.into_iter().map(|kind| case("follow::pages_join_without_a_gap", kind, pages))).collect()
+}
+
+/// Another store's writes are found by polling: a hint may never come.
+async fn no_hint(ground: Ground) -> Result<(), Failed> {
+    let (reader, writer) = (ground.options().poll_interval(Duration::from_millis(50)).open().await?, ground.open().await?);
+    let mut follow = reader.subscribe(SubscribeOptions::default());
+    in_time("catching up", follow.next_batch()).await??;
+    for _ in 0..3 {
+        let written = writer.append("s-1", [Event::json_text("Happened", "{}")], ExpectedVersion::Any).await?;
+        let batch = in_time("the wait for another store's write", follow.next_batch()).await??;
+        let positions: Vec<u64> = batch.into_iter().flat_map(|batch| batch.events).map(|event| event.position).collect();
+        if positions != [written.position] {
+            return Err(format!("a subscriber was given {positions:?} instead of what was written").into());
+        }
+    }
+    drop(follow);
+    reader.close().await?;
+    Ok(writer.close().await?)
+}
+
+/// Readers and subscribers of several pages are given every event once.
+async fn pages(ground: Ground) -> Result<(), Failed> {
+    let store = ground.open().await?;
+    let events = (0..EVENTS).map(|_| Event::json_text("Happened", "{}"));
+    let written: Vec<_> = events.collect();
+    store.append("s-1", written.clone(), ExpectedVersion::NoStream).await?;
+    let written: Vec<_> = written.iter().map(|event| event.id).collect();
+    let read: Vec<_> = in_time("reading", store.read_all(ReadAllOptions::default()).map_ok(|event| event.id).try_collect()).await??;
+    if read != written {
+        return Err(format!("of {EVENTS} events {} were read", read.len()).into());
+    }
+    let (mut follow, mut given) = (store.subscribe(SubscribeOptions::default()), Vec::new());
+    while let Some(batch) = in_time("a subscription", follow.next_batch()).await?? {
+        given.extend(batch.events.iter().map(|event| event.id));
+        if batch.caught_up {
+            break;
+        }
+    }
+    if given != written {
+        return Err(format!("of {EVENTS} events {} were given", given.len()).into());
+    }
+    drop(follow);
+    Ok(store.close().await?)
+}

@@ -1,0 +1,124 @@
+//! Where a case runs: one of the backends, fresh and its own.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use libtest_mimic::{Completion, Failed, Trial};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use streamkeep::{EventStore, OpenOptions};
+use streamkeep_tests::harness::Backend;
+
+/// A whole case may take this long: what hangs is a failure with a name, not a suite that never ends.
+const CASE_LIMIT: Duration = Duration::from_secs(100);
+
+/// A fresh database, and nobody else's.
+#[derive(Clone, Debug)]
+pub struct Ground {
+    pub kind: Backend,
+    pub url: String,
+    folder: Option<PathBuf>,
+    /// On Postgres the name of the database.
+    pub database: Option<String>,
+}
+
+impl Ground {
+    pub async fn new(kind: Backend) -> Result<Self, Failed> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let name = format!("skf_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        Ok(match kind {
+            Backend::Memory => Self { kind, url: format!("memory:{name}"), folder: None, database: None },
+            Backend::Sqlite => {
+                let folder = std::env::temp_dir().join(&name);
+                std::fs::create_dir_all(&folder)?;
+                Self { kind, url: format!("sqlite:{}", folder.join("log.db").display()), folder: Some(folder), database: None }
+            }
+            Backend::Postgres => {
+                command(&server(), format!("create database {name}")).await?;
+                Self { kind, url: other_database(&server(), &name)?, folder: None, database: Some(name) }
+            }
+        })
+    }
+
+    pub fn options(&self) -> OpenOptions {
+        OpenOptions::new(&self.url)
+    }
+
+    pub async fn open(&self) -> streamkeep::Result<EventStore> {
+        self.options().open().await
+    }
+
+    /// Leaves nothing behind.
+    async fn clear(&self) -> Result<(), Failed> {
+        if let Some(folder) = &self.folder {
+            std::fs::remove_dir_all(folder)?;
+        }
+        if let Some(database) = &self.database {
+            command(&server(), format!("drop database {database} with (force)")).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The test server's URL.
+pub fn server() -> String {
+    Backend::Postgres.room().base().to_owned()
+}
+
+/// The same server, another database.
+pub fn other_database(server: &str, name: &str) -> Result<String, Failed> {
+    let mut url = url::Url::parse(server)?;
+    url.set_path(name);
+    Ok(url.into())
+}
+
+/// Runs one command that takes no values.
+pub async fn command(url: &str, sql: String) -> Result<(), Failed> {
+    let mut connection = PgConnection::connect(url).await?;
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await?;
+    connection.close().await?;
+    Ok(())
+}
+
+/// How many sessions of others stand in a transaction of the case's database.
+pub async fn open_transactions(ground: &Ground) -> Result<i64, Failed> {
+    if ground.database.is_none() {
+        return Ok(0);
+    }
+    let mut connection = PgConnection::connect(&ground.url).await?;
+    let sql = "select count(*) from pg_stat_activity where datname = current_database() and state like 'idle in transaction%' and pid <> pg_backend_pid()";
+    let count = sqlx::query_scalar(sql).fetch_one(&mut connection).await?;
+    connection.close().await?;
+    Ok(count)
+}
+
+/// A case on one backend, or the reason why it is left out. The ground is cleared whatever the case says.
+pub fn case<F, W>(name: &str, kind: Backend, work: W) -> Trial
+where
+    F: Future<Output = Result<(), Failed>> + Send + 'static,
+    W: FnOnce(Ground) -> F + Send + 'static,
+{
+    Trial::ignorable_test(format!("{name} [{kind}]"), move || {
+        if let Some(reason) = kind.missing() {
+            return Ok(Completion::ignored_with(reason));
+        }
+        runtime()?.block_on(async move {
+            let ground = Ground::new(kind).await?;
+            let told = tokio::time::timeout(CASE_LIMIT, tokio::spawn(work(ground.clone()))).await;
+            let cleared = ground.clear().await;
+            told.map_err(|_| format!("the case did not end within {} s", CASE_LIMIT.as_secs()))???;
+            cleared.map(|()| Completion::Completed)
+        })
+    })
+}
+
+pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build()
+}
+
+/// The seed of this run: given by `STREAMKEEP_SEED` to run one again, else by the clock.
+pub fn seed() -> u64 {
+    let given = std::env::var("STREAMKEEP_SEED").ok().and_then(|seed| seed.parse().ok());
+    given.unwrap_or_else(|| fastrand::u64(..1_000_000_000))
+}

@@ -1,0 +1,65 @@
+//! Storms, cuts, cancellations, and planted bugs that must turn them red.
+//!
+//! `STREAMKEEP_FAULTS=1 cargo test --release -p streamkeep-tests --test faults`: with the variable at build time, planted bugs and failpoints are compiled in.
+
+mod cancel;
+mod checker;
+mod checker_proof;
+mod cuts;
+#[cfg(streamkeep_faults)]
+mod failpoints;
+mod follow;
+mod ground;
+mod history;
+mod planted;
+mod polls;
+mod process;
+mod proxy;
+mod storm;
+mod transactions;
+mod wire;
+mod writers;
+
+use std::process::ExitCode;
+
+use libtest_mimic::Arguments;
+use streamkeep_tests::harness::{BACKENDS, stop_servers};
+use streamkeep_tests::two_sessions;
+
+/// Cases keep the machine busy by themselves.
+const THREADS: usize = 2;
+
+fn main() -> ExitCode {
+    if let Some(played) = process::play() {
+        return played.map_or_else(
+            |wrong| {
+                eprintln!("{}", wrong.message().unwrap_or_default());
+                ExitCode::FAILURE
+            },
+            |()| ExitCode::SUCCESS,
+        );
+    }
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(THREADS);
+    let mut trials = Vec::new();
+    trials.extend(checker_proof::trials());
+    trials.extend(storm::trials());
+    trials.extend(cancel::trials());
+    trials.extend(cuts::trials());
+    trials.extend(follow::trials());
+    trials.extend(two_sessions::cases().into_iter().flat_map(|case| case.trials()));
+    #[cfg(streamkeep_faults)]
+    trials.extend(failpoints::trials());
+    trials.extend(planted::trials());
+    if !arguments.list {
+        // Before the first case, and on this thread: a server ends with the thread that started it.
+        for backend in BACKENDS {
+            if let Some(reason) = backend.missing() {
+                println!("SKIPPED: every case on {backend}: {reason}");
+            }
+        }
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    stop_servers();
+    conclusion.exit_code()
+}

@@ -1,0 +1,71 @@
+//! Planted bugs: each takes out one line of the mechanism, and the case that guards it must turn red for that reason.
+
+use libtest_mimic::{Completion, Failed, Trial};
+use streamkeep_tests::harness::Backend;
+use streamkeep_tests::two_sessions::REDDENED_BY;
+
+use super::process::run_case;
+
+/// How many events a storm writes when a bug is planted: enough to turn it red.
+const STORM_EVENTS: &str = "6000";
+
+/// A bug, the case that must turn red with it, and words of the reason.
+#[derive(Clone, Copy)]
+struct Bug {
+    name: &'static str,
+    kind: Backend,
+    case: &'static str,
+    reason: &'static str,
+}
+
+const fn bug(name: &'static str, kind: Backend, case: &'static str, reason: &'static str) -> Bug {
+    Bug { name, kind, case, reason }
+}
+
+const BUGS: &[Bug] = &[
+    bug("memory-forgets-ids", Backend::Memory, "storm", "id: the log has it twice"),
+    bug("queue-mixes-answers", Backend::Memory, "storm", "answer: "),
+    bug("queue-keeps-streams", Backend::Memory, "cancel::appends_dropped_at_every_poll", "no end within"),
+    bug("queue-drops-sent", Backend::Memory, "failpoints::append_dropped_at_queue-before-send", "did not run on"),
+    bug("queue-denies-sent", Backend::Memory, "failpoints::deadline_passes_at_queue-before-answer", "refused: "),
+    bug("reader-skips-page-end", Backend::Memory, "follow::pages_join_without_a_gap", "were read"),
+    bug("subscription-skips-page-end", Backend::Memory, "follow::pages_join_without_a_gap", "were given"),
+    bug("subscription-trusts-hints", Backend::Memory, "follow::a_write_of_another_store_needs_no_hint", "no end within"),
+    bug("subscription-trusts-hints", Backend::Sqlite, "follow::a_write_of_another_store_needs_no_hint", "no end within"),
+    bug("subscription-trusts-hints", Backend::Postgres, "follow::a_write_of_another_store_needs_no_hint", "no end within"),
+    bug("subscription-listens-late", Backend::Sqlite, "failpoints::a_write_between_page_and_wait_wakes_at_once", "no end within"),
+    bug("sqlite-ack-before-commit", Backend::Sqlite, "cancel::appends_dropped_at_every_poll", "an append after a dropped call: no end within"),
+    bug("sqlite-no-unique", Backend::Sqlite, "storm", "demand: "),
+    bug("sqlite-reader-skips", Backend::Sqlite, "follow::pages_join_without_a_gap", "were read"),
+    bug("sqlite-deferred-begin", Backend::Sqlite, "storm", "refused: "),
+    bug("sqlite-connection-returned", Backend::Sqlite, "failpoints::deadline_passes_at_sqlite-in-transaction", "no end within"),
+    bug("postgres-naive-reader", Backend::Postgres, "storm", "missed: "),
+    bug("postgres-one-snapshot-reader", Backend::Postgres, "storm", "missed: "),
+    bug("postgres-connection-returned", Backend::Postgres, "cuts::a_silent_server_is_left_at_the_deadline", "no end within"),
+    bug("postgres-refusal-too-early", Backend::Postgres, "cuts::a_refusal_waits_for_what_may_still_arrive", "refused: "),
+    bug("queue-drops-sent", Backend::Postgres, "failpoints::append_dropped_at_postgres-append-before", "did not run on"),
+];
+
+pub fn trials() -> Vec<Trial> {
+    // What two sessions play by hand: such a case fails where its claim stands, whatever the words.
+    let by_hand = REDDENED_BY.iter().map(|(name, case)| bug(name, Backend::Postgres, case, "panicked"));
+    BUGS.iter().copied().chain(by_hand).map(|bug| Trial::ignorable_test(format!("planted::{} [{}]", bug.name, bug.kind), move || turns_red(&bug))).collect()
+}
+
+fn turns_red(bug: &Bug) -> Result<Completion, Failed> {
+    if !cfg!(streamkeep_faults) {
+        return Ok(Completion::ignored_with("built without STREAMKEEP_FAULTS=1: no bug can be planted"));
+    }
+    if let Some(reason) = bug.kind.missing() {
+        return Ok(Completion::ignored_with(reason));
+    }
+    let case = format!("{} [{}]", bug.case, bug.kind);
+    let told = run_case(&case, bug.kind, &[("STREAMKEEP_PLANTED", bug.name), ("STREAMKEEP_STORM_EVENTS", STORM_EVENTS)])?;
+    if !told.failed {
+        return Err(format!("with {} planted, {case} did not turn red: {}", bug.name, told.output).into());
+    }
+    if !told.output.contains(bug.reason) {
+        return Err(format!("with {} planted, {case} turned red, but not because of '{}': {}", bug.name, bug.reason, told.output).into());
+    }
+    Ok(Completion::Completed)
+}

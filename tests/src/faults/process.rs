@@ -1,0 +1,95 @@
+//! Parts of a case in processes of their own: this very program, started again.
+
+#[cfg(streamkeep_faults)]
+use std::future::Future;
+use std::process::Stdio;
+
+use libtest_mimic::Failed;
+#[cfg(streamkeep_faults)]
+use libtest_mimic::{Completion, Trial};
+use streamkeep_tests::harness::{Backend, POSTGRES_URL};
+use tokio::process::Command;
+
+#[cfg(streamkeep_faults)]
+use super::ground::{Ground, case};
+use super::history::History;
+use super::storm::Part;
+
+/// Holds the part that a child process plays, as JSON; its history goes to its standard output.
+const PART: &str = "STREAMKEEP_STORM_PART";
+
+/// Plays the part this process was started for, if it was.
+pub fn play() -> Option<Result<(), Failed>> {
+    let part = std::env::var(PART).ok()?;
+    let play = || {
+        let part: Part = serde_json::from_str(&part)?;
+        let history = super::ground::runtime()?.block_on(part.run())?;
+        Ok(serde_json::to_writer(std::io::stdout().lock(), &history)?)
+    };
+    Some(play())
+}
+
+/// Plays a part in a process of its own.
+pub async fn run(part: Part) -> Result<History, Failed> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.env(PART, serde_json::to_string(&part)?).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let output = command.output().await?;
+    if !output.status.success() {
+        return Err(format!("a process of the storm ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr)).into());
+    }
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// Set in a process that runs one case alone.
+const ALONE: &str = "STREAMKEEP_ALONE";
+
+/// A case in a process of its own: this program again, for this one case.
+#[cfg(streamkeep_faults)]
+pub fn alone<F, W>(name: &str, kind: Backend, work: W) -> Trial
+where
+    F: Future<Output = Result<(), Failed>> + Send + 'static,
+    W: FnOnce(Ground) -> F + Send + 'static,
+{
+    if std::env::var_os(ALONE).is_some() {
+        return case(name, kind, work);
+    }
+    let name = format!("{name} [{kind}]");
+    Trial::ignorable_test(name.clone(), move || {
+        if let Some(reason) = kind.missing() {
+            return Ok(Completion::ignored_with(reason));
+        }
+        let told = run_case(&name, kind, &[(ALONE, "1")])?;
+        print!("{}", told.figures());
+        if told.passed { Ok(Completion::Completed) } else { Err(told.output.into()) }
+    })
+}
+
+/// How a case went in a process of its own.
+#[derive(Debug)]
+pub struct Told {
+    pub passed: bool,
+    /// The case ran, and failed: not the program.
+    pub failed: bool,
+    pub output: String,
+}
+
+impl Told {
+    /// What the case printed of its own.
+    fn figures(&self) -> String {
+        let own = |line: &&str| !line.is_empty() && !line.starts_with("running ") && !line.starts_with("test ");
+        self.output.lines().filter(own).flat_map(|line| [line, "\n"]).collect()
+    }
+}
+
+/// Runs one case by its name, and nothing else, in a process of its own, on the same server.
+pub fn run_case(name: &str, kind: Backend, environment: &[(&str, &str)]) -> Result<Told, Failed> {
+    let mut command = std::process::Command::new(std::env::current_exe()?);
+    command.args(["--exact", name, "--test-threads", "1"]).envs(environment.iter().copied()).stdin(Stdio::null());
+    if kind == Backend::Postgres {
+        command.env(POSTGRES_URL, super::ground::server());
+    }
+    let output = command.output()?;
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let one = text.contains("running 1 test");
+    Ok(Told { passed: one && output.status.success() && text.contains("1 passed"), failed: one && text.contains("1 failed"), output: text })
+}

@@ -1,0 +1,197 @@
+//! The storm: many writers in every way there is, subscribers reading meanwhile, and a judge at the end.
+
+use std::time::{Duration, Instant};
+
+use futures::TryStreamExt;
+use futures::future::join_all;
+use libtest_mimic::{Failed, Trial};
+use serde::{Deserialize, Serialize};
+use streamkeep::{Event, EventStore, Item, OpenOptions, ReadAllOptions, ReadPageOptions, Start, SubscribeOptions};
+use streamkeep_tests::harness::{BACKENDS, Backend};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::checker::judge;
+use super::ground::{self, Ground, case};
+use super::history::{Demand, History, Row, Sighting};
+use super::process;
+use super::transactions;
+use super::writers::{Draft, Squad};
+
+/// How many events a storm writes; `STREAMKEEP_STORM_EVENTS` says another number.
+const EVENTS: u64 = 20_000;
+/// The last event of a storm, by which subscribers know that it is over.
+const OVER: &str = "StormOver";
+/// A subscriber that is given nothing for so long, in the middle of a storm, is stuck.
+const STUCK: Duration = Duration::from_secs(15);
+
+/// One subscriber, with a store of its own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Follower {
+    pub url: String,
+    pub name: String,
+    /// Starts with `now` once the head is there; from the beginning at 0.
+    pub from_head: u64,
+}
+
+/// What a process of a storm does.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Part {
+    Writers(Squad),
+    Follower(Follower),
+}
+
+impl Part {
+    pub async fn run(self) -> Result<History, Failed> {
+        match self {
+            Self::Writers(squad) => squad.run().await,
+            Self::Follower(follower) => follower.run().await,
+        }
+    }
+}
+
+pub fn trials() -> Vec<Trial> {
+    BACKENDS.into_iter().map(|kind| case("storm", kind, storm)).collect()
+}
+
+async fn storm(ground: Ground) -> Result<(), Failed> {
+    let (seed, began) = (ground::seed(), Instant::now());
+    let events = std::env::var("STREAMKEEP_STORM_EVENTS").ok().and_then(|events| events.parse().ok()).unwrap_or(EVENTS);
+    println!("storm {}: seed {seed}", ground.kind);
+    // A store in memory is gone with its last handle.
+    let keeper = ground.open().await?;
+    let weather = Weather::new(&ground, seed, events);
+    let writers = weather.writers();
+    let history = weather.run().await.map_err(|wrong| format!("seed {seed}: {}", wrong.message().unwrap_or_default()))?;
+    let log = read_log(&ground).await?;
+    keeper.close().await?;
+    let verdict = judge(&history, &log);
+    let words = format!(
+        "storm {}: {} events, {writers} writers, {} subscribers: {verdict}, seed {seed}, {:.1} s",
+        ground.kind,
+        log.len(),
+        history.sightings.len(),
+        began.elapsed().as_secs_f64()
+    );
+    if verdict.is_clean() {
+        println!("{words}");
+        Ok(())
+    } else {
+        Err(words.into())
+    }
+}
+
+/// One storm: who takes part, by backend.
+struct Weather {
+    ground: Ground,
+    seed: u64,
+    squads: Vec<Squad>,
+    /// Writers of which each holds a transaction of its own.
+    holders: u64,
+    events: u64,
+}
+
+impl Weather {
+    fn new(ground: &Ground, seed: u64, events: u64) -> Self {
+        let (squads, each, holders) = match ground.kind {
+            Backend::Memory => (4, 3, 0),
+            Backend::Sqlite => (4, 2, 0),
+            Backend::Postgres => (2, 4, 4),
+        };
+        let squad = |number| Squad { url: ground.url.clone(), seed, number: number * each, writers: each, events: events / squads };
+        Self { ground: ground.clone(), seed, squads: (0..squads).map(squad).collect(), holders, events }
+    }
+
+    fn writers(&self) -> u64 {
+        self.squads.iter().map(|squad| squad.writers).sum::<u64>() + self.holders
+    }
+
+    /// SQLite is written by processes, everything else by this one: separate stores, separate pools.
+    fn start(&self, part: Part) -> JoinHandle<Result<History, Failed>> {
+        if self.ground.kind == Backend::Sqlite { tokio::spawn(process::run(part)) } else { tokio::spawn(part.run()) }
+    }
+
+    async fn run(self) -> Result<History, Failed> {
+        let store = self.ground.open().await?;
+        let follower = |name: &str, from_head| Follower { url: self.ground.url.clone(), name: name.to_owned(), from_head };
+        let followers = [follower("from the beginning", 0), follower("from the middle", self.events / 4)].map(|follower| self.start(Part::Follower(follower)));
+        let over = CancellationToken::new();
+        let heads = tokio::spawn(watch_head(self.ground.clone(), over.clone()));
+        let holders = tokio::spawn(transactions::hold(self.ground.clone(), self.seed, self.holders, over.clone()));
+        let mut history = History::default();
+        for part in join_all(self.squads.iter().cloned().map(|squad| self.start(Part::Writers(squad)))).await {
+            history.add(part??);
+        }
+        over.cancel();
+        history.add(holders.await??);
+        history.heads.extend(heads.await??);
+        let last = Draft { stream: "storm-over".into(), demand: Demand::NoStream, events: vec![Event::json_text(OVER, "{}")] };
+        let (attempt, _, wrong) = last.append(&store).await;
+        history.add(History { attempts: vec![attempt], wrong: wrong.into_iter().collect(), ..History::default() });
+        for part in join_all(followers).await {
+            history.add(part??);
+        }
+        store.close().await?;
+        Ok(history)
+    }
+}
+
+impl Follower {
+    async fn run(self) -> Result<History, Failed> {
+        let store = OpenOptions::new(&self.url).open().await?;
+        let mut sighting = Sighting { name: self.name.clone(), start: (0, 0), rows: Vec::new() };
+        let wrong = match self.follow(&store, &mut sighting).await? {
+            Ended::Over => None,
+            Ended::Stuck => Some(format!("{} was stuck after {} events, at {:?}", self.name, sighting.rows.len(), sighting.rows.last())),
+        };
+        store.close().await?;
+        Ok(History { sightings: vec![sighting], wrong: wrong.into_iter().collect(), ..History::default() })
+    }
+
+    async fn follow(&self, store: &EventStore, sighting: &mut Sighting) -> streamkeep::Result<Ended> {
+        let mut pause = tokio::time::interval(Duration::from_millis(2));
+        while store.head().await? < self.from_head {
+            pause.tick().await;
+        }
+        let (start, before) = if self.from_head == 0 { (Start::Beginning, 0) } else { (Start::Now, store.head().await?) };
+        let mut subscription = store.subscribe(SubscribeOptions { start: Some(start), ..SubscribeOptions::default() });
+        let mut first = true;
+        while let Ok(item) = tokio::time::timeout(STUCK, subscription.try_next()).await {
+            if std::mem::take(&mut first) && start == Start::Now {
+                sighting.start = (before, store.head().await?);
+            }
+            let Some(Item::Event(event)) = item? else { continue };
+            sighting.rows.push(Row::from(&event));
+            if event.event_type == OVER {
+                return Ok(Ended::Over);
+            }
+        }
+        Ok(Ended::Stuck)
+    }
+}
+
+enum Ended {
+    Over,
+    Stuck,
+}
+
+/// Asks for the head and for a page all the time, as those do who take what they answer for a cursor.
+async fn watch_head(ground: Ground, over: CancellationToken) -> streamkeep::Result<Vec<Vec<u64>>> {
+    let store = ground.open().await?;
+    let (mut heads, mut cursor, mut pause) = (Vec::new(), vec![0], tokio::time::interval(Duration::from_millis(5)));
+    while !over.is_cancelled() {
+        heads.push(store.head().await?);
+        let after = cursor.last().copied().unwrap_or_default();
+        cursor.push(store.read_page(ReadPageOptions { after, ..ReadPageOptions::default() }).await?.reached);
+        pause.tick().await;
+    }
+    store.close().await?;
+    Ok(vec![heads, cursor])
+}
+
+pub async fn read_log(ground: &Ground) -> Result<Vec<Row>, Failed> {
+    let store = ground.open().await?;
+    let rows = store.read_all(ReadAllOptions::default()).map_ok(|event| Row::from(&event)).try_collect().await?;
+    store.close().await?;
+    Ok(rows)
+}

@@ -1,0 +1,147 @@
+//! Writers inside transactions of their own on Postgres, which pause, roll back, wrote elsewhere first or hold a hot stream; and one in another database.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use futures::future::join_all;
+use libtest_mimic::Failed;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use streamkeep::{EventStore, ExpectedVersion};
+use tokio_util::sync::CancellationToken;
+
+use super::ground::{self, Ground, command};
+use super::history::{Answer, Attempt, Demand, History};
+use super::writers::{Draft, events, refusal};
+
+type Transaction<'c> = sqlx::Transaction<'c, sqlx::Postgres>;
+
+/// Runs so many of them until the storm is over, and the one in another database all the while.
+pub async fn hold(ground: Ground, seed: u64, holders: u64, over: CancellationToken) -> Result<History, Failed> {
+    let mut history = History::default();
+    if holders == 0 {
+        return Ok(history);
+    }
+    command(&ground.url, "create table if not exists elsewhere (n bigint)".to_owned()).await?;
+    let (unrelated, store) = (Unrelated::begin(&ground).await?, ground.open().await?);
+    let holder = |number: u64| Holder {
+        store: store.clone(),
+        url: ground.url.clone(),
+        rng: Rng::with_seed(seed ^ (1_000 + number)),
+        number,
+        history: History::default(),
+    };
+    let holders = (0..holders).map(|number| tokio::spawn(holder(number).run(over.clone())));
+    for part in join_all(holders).await {
+        history.add(part??);
+    }
+    unrelated.end().await?;
+    store.close().await?;
+    Ok(history)
+}
+
+/// A transaction that has written and stays open, in another database of the same server: nobody of ours waits for it.
+struct Unrelated {
+    connection: PgConnection,
+    name: String,
+}
+
+impl Unrelated {
+    async fn begin(ground: &Ground) -> Result<Self, Failed> {
+        let name = format!("{}_other", ground.database.as_deref().unwrap_or_default());
+        command(&ground::server(), format!("create database {name}")).await?;
+        let mut connection = PgConnection::connect(&ground::other_database(&ground::server(), &name)?).await?;
+        sqlx::raw_sql("create table written (n bigint); begin; insert into written values (1)").execute(&mut connection).await?;
+        Ok(Self { connection, name })
+    }
+
+    async fn end(mut self) -> Result<(), Failed> {
+        let open: i64 = sqlx::query_scalar("select count(*) from written").fetch_one(&mut self.connection).await?;
+        self.connection.close().await?;
+        command(&ground::server(), format!("drop database {} with (force)", self.name)).await?;
+        if open == 1 { Ok(()) } else { Err("the transaction in the other database did not stay open".into()) }
+    }
+}
+
+struct Holder {
+    store: EventStore,
+    url: String,
+    rng: Rng,
+    number: u64,
+    history: History,
+}
+
+impl Holder {
+    async fn run(mut self, over: CancellationToken) -> Result<History, Failed> {
+        let mut connection = PgConnection::connect(&self.url).await?;
+        while !over.is_cancelled() {
+            let mut transaction = connection.begin().await?;
+            if self.rng.u8(..4) == 0 {
+                // It has a number of its own, and an old one, long before it appends.
+                sqlx::query(AssertSqlSafe(format!("insert into elsewhere values ({})", self.number))).execute(&mut *transaction).await?;
+                self.pause().await;
+            }
+            let mut attempts = Vec::new();
+            let goes_on = self.work(&mut transaction, &mut attempts).await?;
+            if goes_on && self.rng.u8(..100) >= 15 {
+                transaction.commit().await?;
+            } else {
+                transaction.rollback().await?;
+                attempts.iter_mut().for_each(|attempt: &mut Attempt| attempt.answer = Answer::Refused { actual: None });
+            }
+            self.history.attempts.extend(attempts);
+        }
+        connection.close().await?;
+        Ok(self.history)
+    }
+
+    /// One to three appends, some behind a savepoint that is rolled back. Answers whether the transaction can be committed.
+    async fn work(&mut self, transaction: &mut Transaction<'_>, attempts: &mut Vec<Attempt>) -> Result<bool, Failed> {
+        for _ in 0..self.rng.u8(1..=3) {
+            let draft = self.draft();
+            let goes_on = if self.rng.u8(..5) == 0 {
+                let mut savepoint = transaction.begin().await?;
+                let goes_on = self.append(&mut savepoint, &draft, attempts).await;
+                savepoint.rollback().await?;
+                if let Some(attempt) = attempts.last_mut() {
+                    attempt.answer = Answer::Refused { actual: None };
+                }
+                goes_on
+            } else {
+                self.append(transaction, &draft, attempts).await
+            };
+            if !goes_on {
+                return Ok(false);
+            }
+            self.pause().await;
+        }
+        Ok(true)
+    }
+
+    /// One in three on a hot stream, which everybody else then waits for. Streams are not sorted, so there are deadlocks too.
+    fn draft(&mut self) -> Draft {
+        let stream = if self.rng.u8(..3) == 0 { format!("hot-{}", self.rng.u8(..3)) } else { format!("held-{}-{}", self.number, self.rng.u8(..3)) };
+        let demand = if self.rng.u8(..4) == 0 { Demand::Exists } else { Demand::Any };
+        Draft { stream, demand, events: events(&mut self.rng, 3) }
+    }
+
+    async fn append(&mut self, transaction: &mut Transaction<'_>, draft: &Draft, attempts: &mut Vec<Attempt>) -> bool {
+        let told = self.store.append_in(transaction, &draft.stream, draft.events.clone(), ExpectedVersion::from(draft.demand)).await;
+        let (answer, goes_on) = match told {
+            Ok(versions) => (Answer::Done { version: versions.last().copied().unwrap_or_default(), position: None }, true),
+            Err(error) => {
+                let (answer, wrong) = refusal(&error, draft.demand);
+                self.history.wrong.extend(wrong);
+                // A conflict leaves the transaction usable; whatever else failed has ended it.
+                (answer, matches!(answer, Answer::Refused { actual: Some(_) }))
+            }
+        };
+        attempts.push(draft.attempt(answer));
+        goes_on
+    }
+
+    async fn pause(&mut self) {
+        if self.rng.bool() {
+            tokio::time::sleep(Duration::from_micros(self.rng.u64(..5_000))).await;
+        }
+    }
+}

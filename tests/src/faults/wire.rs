@@ -1,0 +1,124 @@
+//! Postgres' protocol, version 3: where a message ends, and the few messages the proxy must understand.
+
+use std::io;
+
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
+/// Codes in place of a protocol version: the client asks for TLS or GSS encryption.
+const ENCRYPTION: [u32; 2] = [80_877_103, 80_877_104];
+/// Longer than anything an append sends.
+const LONGEST: usize = 64 << 20;
+
+/// One message, whole, as it came.
+#[derive(Debug)]
+pub struct Message {
+    bytes: Vec<u8>,
+    /// The very first ones of a client have no type.
+    typed: bool,
+}
+
+impl Message {
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn kind(&self) -> u8 {
+        if self.typed { self.bytes[0] } else { 0 }
+    }
+
+    fn body(&self) -> &[u8] {
+        &self.bytes[if self.typed { 5 } else { 4 }..]
+    }
+
+    pub fn asks_for_encryption(&self) -> bool {
+        !self.typed && number(self.body()).is_some_and(|code| ENCRYPTION.contains(&code))
+    }
+
+    /// A statement being prepared: its name and its text.
+    pub fn parse(&self) -> Option<(&[u8], &[u8])> {
+        if self.kind() != b'P' {
+            return None;
+        }
+        let mut parts = self.body().splitn(3, |byte| *byte == 0);
+        Some((parts.next()?, parts.next()?))
+    }
+
+    /// A prepared statement being given its values: its name.
+    pub fn bind(&self) -> Option<&[u8]> {
+        if self.kind() != b'B' {
+            return None;
+        }
+        self.body().split(|byte| *byte == 0).nth(1)
+    }
+
+    /// A text to be run as it is.
+    pub fn query(&self) -> Option<&[u8]> {
+        (self.kind() == b'Q').then(|| self.body().split(|byte| *byte == 0).next())?
+    }
+
+    /// Parse, Bind, Describe, Execute, Close: a Sync follows.
+    pub fn waits_for_more(&self) -> bool {
+        matches!(self.kind(), b'P' | b'B' | b'D' | b'E' | b'C')
+    }
+
+    /// Whether the server answers all before it, and commits where nobody else does: Sync, or a query.
+    pub fn synchronises(&self) -> bool {
+        matches!(self.kind(), b'S' | b'Q')
+    }
+
+    pub fn is_ready_for_query(&self) -> bool {
+        self.kind() == b'Z'
+    }
+}
+
+fn number(bytes: &[u8]) -> Option<u32> {
+    Some(u32::from_be_bytes(bytes.get(..4)?.try_into().ok()?))
+}
+
+/// What came from one side and was not yet a whole message.
+#[derive(Debug)]
+pub struct Incoming {
+    buffer: Vec<u8>,
+    /// Whether messages have a type by now.
+    typed: bool,
+}
+
+impl Incoming {
+    pub const fn of_client() -> Self {
+        Self { buffer: Vec::new(), typed: false }
+    }
+
+    pub const fn of_server() -> Self {
+        Self { buffer: Vec::new(), typed: true }
+    }
+
+    /// The next whole message; nothing at the end. Can be dropped and asked again.
+    pub async fn next(&mut self, stream: &mut TcpStream) -> io::Result<Option<Message>> {
+        loop {
+            if let Some(message) = self.take()? {
+                return Ok(Some(message));
+            }
+            if stream.read_buf(&mut self.buffer).await? == 0 {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn take(&mut self) -> io::Result<Option<Message>> {
+        let type_bytes = usize::from(self.typed);
+        let Some(length) = self.buffer.get(type_bytes..).and_then(number) else { return Ok(None) };
+        let length = type_bytes + length as usize;
+        if length < type_bytes + 4 || length > LONGEST {
+            return Err(io::Error::other("this is not Postgres' protocol"));
+        }
+        if self.buffer.len() < length {
+            return Ok(None);
+        }
+        let rest = self.buffer.split_off(length);
+        let message = Message { bytes: std::mem::replace(&mut self.buffer, rest), typed: self.typed };
+        // After the start-up message, and not after a question for encryption, messages have a type.
+        self.typed |= !message.asks_for_encryption();
+        Ok(Some(message))
+    }
+}

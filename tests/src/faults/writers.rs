@@ -1,0 +1,285 @@
+//! Writers through the public API: every mode, hot streams and own ones, repeats, races, imports and callers who go away.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use fastrand::Rng;
+use futures::TryStreamExt;
+use futures::future::join_all;
+use libtest_mimic::Failed;
+use serde::{Deserialize, Serialize};
+use streamkeep::{ErrorKind, Event, EventStore, ExpectedVersion, ImportEvent, OpenOptions, Outcome};
+
+use super::history::{Answer, Attempt, Demand, History};
+
+/// Writers that share a store.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Squad {
+    pub url: String,
+    pub seed: u64,
+    /// Of the first; names its own streams.
+    pub number: u64,
+    pub writers: u64,
+    /// How many events they stop after, together.
+    pub events: u64,
+}
+
+/// What the writers of a process know of each other.
+#[derive(Debug)]
+pub struct Board {
+    left: AtomicI64,
+    heads: Mutex<HashMap<String, u64>>,
+}
+
+impl Board {
+    pub fn new(events: u64) -> Self {
+        Self { left: AtomicI64::new(i64::try_from(events).unwrap_or(i64::MAX)), heads: Mutex::default() }
+    }
+
+    pub fn goes_on(&self) -> bool {
+        self.left.load(Ordering::Relaxed) > 0
+    }
+
+    /// A version that the stream had a moment ago, as a caller's guess has it.
+    pub fn guess(&self, stream: &str) -> u64 {
+        self.heads.lock().unwrap_or_else(PoisonError::into_inner).get(stream).copied().unwrap_or_default()
+    }
+
+    /// `again`: its events were counted before.
+    pub fn note(&self, attempt: &Attempt, again: bool) {
+        let known = match attempt.answer {
+            Answer::Done { version, .. } => {
+                let counted = if again { 0 } else { attempt.ids.len() };
+                self.left.fetch_sub(i64::try_from(counted).unwrap_or(i64::MAX), Ordering::Relaxed);
+                version
+            }
+            Answer::Refused { actual } => actual.unwrap_or_default(),
+            Answer::Unknown => 0,
+        };
+        let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
+        let head = heads.entry(attempt.stream.clone()).or_default();
+        *head = known.max(*head);
+    }
+}
+
+impl Squad {
+    pub async fn run(self) -> Result<History, Failed> {
+        let store = OpenOptions::new(&self.url).max_connections(4).open().await?;
+        let board = Arc::new(Board::new(self.events));
+        let writer = |number| Writer {
+            store: store.clone(),
+            board: Arc::clone(&board),
+            rng: Rng::with_seed(self.seed ^ number),
+            number,
+            imported: 0,
+            last: None,
+            history: History::default(),
+        };
+        let writers = (self.number..self.number + self.writers).map(|number| tokio::spawn(writer(number).run()));
+        let mut history = History::default();
+        for part in join_all(writers).await {
+            history.add(part?);
+        }
+        store.close().await?;
+        Ok(history)
+    }
+}
+
+/// What is to be appended: the same again whenever it is asked again.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    pub stream: String,
+    pub demand: Demand,
+    pub events: Vec<Event>,
+}
+
+impl Draft {
+    pub fn attempt(&self, answer: Answer) -> Attempt {
+        Attempt { stream: self.stream.clone(), demand: self.demand, ids: self.events.iter().map(|event| event.id).collect(), answer }
+    }
+
+    /// Appends, and says what was answered, with what is wrong about the answer itself.
+    pub async fn append(&self, store: &EventStore) -> (Attempt, bool, Option<String>) {
+        let told = store.append(&self.stream, self.events.clone(), ExpectedVersion::from(self.demand)).await;
+        let (answer, repeated, wrong) = match told {
+            Ok(done) => (Answer::Done { version: done.version, position: Some(done.position) }, done.repeated, None),
+            Err(error) => {
+                let (answer, wrong) = refusal(&error, self.demand);
+                (answer, false, wrong)
+            }
+        };
+        (self.attempt(answer), repeated, wrong)
+    }
+}
+
+/// What an error says of the append, and whether there should have been one.
+pub fn refusal(error: &streamkeep::Error, demand: Demand) -> (Answer, Option<String>) {
+    match error.kind() {
+        ErrorKind::Conflict { .. } if demand == Demand::Any => (Answer::Refused { actual: None }, Some(format!("any never conflicts: {error:?}"))),
+        ErrorKind::Conflict { actual, .. } => (Answer::Refused { actual: Some(*actual) }, None),
+        ErrorKind::Unavailable if error.outcome() == Outcome::Unknown => (Answer::Unknown, None),
+        ErrorKind::Unavailable => (Answer::Refused { actual: None }, None),
+        _ => (Answer::Unknown, Some(format!("an append was answered {error:?}"))),
+    }
+}
+
+/// Up to `most` events, one in a hundred of them large.
+pub fn events(rng: &mut Rng, most: usize) -> Vec<Event> {
+    let event = |rng: &mut Rng| {
+        let padding = "x".repeat(if rng.u8(..100) == 0 { 8_000 } else { rng.usize(..40) });
+        Event::json_text("Happened", format!(r#"{{"n":{},"padding":"{padding}"}}"#, rng.u64(..)))
+    };
+    (0..rng.usize(1..=most)).map(|_| event(rng)).collect()
+}
+
+struct Writer {
+    store: EventStore,
+    board: Arc<Board>,
+    rng: Rng,
+    number: u64,
+    /// Version of its import stream.
+    imported: u64,
+    /// The last append that was acknowledged.
+    last: Option<Draft>,
+    history: History,
+}
+
+impl Writer {
+    async fn run(mut self) -> History {
+        while self.board.goes_on() {
+            match self.rng.u8(..100) {
+                0..=43 => self.one(Demand::Any).await,
+                44..=67 => self.exact().await,
+                68..=74 => self.one(Demand::NoStream).await,
+                75..=81 => self.one(Demand::Exists).await,
+                82..=86 => self.several().await,
+                87..=89 => self.twins().await,
+                90..=93 => self.again().await,
+                94..=96 => self.import().await,
+                _ => self.go_away().await,
+            }
+        }
+        self.history
+    }
+
+    /// Hot streams that all share, own ones, and now and then a new one.
+    fn draft(&mut self, demand: Demand) -> Draft {
+        let stream = match self.rng.u8(..100) {
+            _ if demand == Demand::NoStream && self.rng.bool() => format!("new-{}", streamkeep::new_id()),
+            0..30 => format!("hot-{}", self.rng.u8(..3)),
+            30..60 => format!("shared-{}", self.rng.u8(..40)),
+            _ => format!("own-{}-{}", self.number, self.rng.u8(..5)),
+        };
+        Draft { stream, demand, events: events(&mut self.rng, 6) }
+    }
+
+    fn note(&mut self, attempt: Attempt, again: bool, wrong: Option<String>) {
+        self.board.note(&attempt, again);
+        self.history.attempts.push(attempt);
+        self.history.wrong.extend(wrong);
+    }
+
+    async fn one(&mut self, demand: Demand) {
+        let draft = self.draft(demand);
+        self.give(draft).await;
+    }
+
+    async fn exact(&mut self) {
+        let mut draft = self.draft(Demand::Any);
+        draft.demand = Demand::Exact(self.board.guess(&draft.stream) + u64::from(self.rng.u8(..20) == 0));
+        self.give(draft).await;
+    }
+
+    async fn give(&mut self, draft: Draft) {
+        let (attempt, repeated, wrong) = draft.append(&self.store).await;
+        if repeated {
+            self.history.wrong.push(format!("a first append was called a repetition: {attempt:?}"));
+        }
+        if let Answer::Done { version, .. } = attempt.answer {
+            if self.rng.u8(..20) == 0 {
+                self.look_back(&attempt, version).await;
+            }
+            self.last = Some(draft);
+        }
+        self.note(attempt, repeated, wrong);
+    }
+
+    /// A reader sees its own writes at once.
+    async fn look_back(&mut self, attempt: &Attempt, version: u64) {
+        let seen = self.store.read(&attempt.stream, version..=version).try_next().await;
+        let ids = seen.as_ref().map(|event| event.as_ref().map(|event| event.id));
+        if ids.as_ref().ok() != Some(&attempt.ids.last().copied()) {
+            self.history.wrong.push(format!("a writer did not see its own write: {attempt:?}, but {ids:?}"));
+        }
+    }
+
+    /// Started without awaiting each other: they share a commit, and each has its own answer.
+    async fn several(&mut self) {
+        let drafts: Vec<Draft> = (0..self.rng.usize(2..8)).map(|_| self.draft(Demand::Any)).collect();
+        let answers = join_all(drafts.iter().map(|draft| draft.append(&self.store))).await;
+        for (attempt, repeated, wrong) in answers {
+            self.note(attempt, repeated, wrong);
+        }
+    }
+
+    /// The same events twice at the same time: one of them is the repetition, and both have one answer.
+    async fn twins(&mut self) {
+        let draft = self.draft(Demand::Any);
+        let answers = join_all([draft.append(&self.store), draft.append(&self.store)]).await;
+        let done = answers.iter().all(|(attempt, ..)| matches!(attempt.answer, Answer::Done { .. }));
+        if done && answers.iter().filter(|(_, repeated, _)| *repeated).count() != 1 {
+            self.history.wrong.push(format!("of two equal appends not one was the repetition: {answers:?}"));
+        }
+        for (attempt, repeated, wrong) in answers {
+            self.note(attempt, repeated, wrong);
+        }
+    }
+
+    /// What was acknowledged is asked again, though its demand has long ceased to hold.
+    async fn again(&mut self) {
+        let Some(draft) = self.last.clone() else { return };
+        let (attempt, repeated, wrong) = draft.append(&self.store).await;
+        if !repeated && !matches!(attempt.answer, Answer::Unknown) {
+            self.history.wrong.push(format!("a repetition was not known as one: {attempt:?}"));
+        }
+        self.note(attempt, true, wrong);
+    }
+
+    /// Into a stream of its own, so that every version can be foretold; every other one is imported twice.
+    async fn import(&mut self) {
+        let stream = format!("import-{}", self.number);
+        let draft = Draft { stream, demand: Demand::Exact(self.imported), events: events(&mut self.rng, 20) };
+        let import = |event: &Event| ImportEvent { stream: draft.stream.clone(), version: None, recorded_at: None, event: event.clone() };
+        let imports: Vec<ImportEvent> = draft.events.iter().map(import).collect();
+        for time in 0..=self.rng.u64(..2) {
+            let count = draft.events.len() as u64;
+            match self.store.import_events(imports.clone()).await {
+                Ok(told) if (told.imported, told.passed_over) == if time == 0 { (count, 0) } else { (0, count) } => {
+                    let answer = Answer::Done { version: self.imported + count, position: Some(told.position) };
+                    self.note(draft.attempt(answer), time > 0, None);
+                }
+                told => {
+                    self.history.wrong.push(format!("an import of {count} events, for time {time}, was answered {told:?}"));
+                    self.note(draft.attempt(Answer::Unknown), true, None);
+                }
+            }
+        }
+        self.imported += draft.events.len() as u64;
+    }
+
+    /// A caller who does not wait for the answer.
+    async fn go_away(&mut self) {
+        let draft = self.draft(Demand::Any);
+        let patience = Duration::from_micros(self.rng.u64(..2_000));
+        let attempt = match tokio::time::timeout(patience, draft.append(&self.store)).await {
+            Ok((attempt, _, wrong)) => {
+                self.history.wrong.extend(wrong);
+                attempt
+            }
+            Err(_) => draft.attempt(Answer::Unknown),
+        };
+        self.note(attempt, false, None);
+    }
+}
