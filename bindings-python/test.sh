@@ -58,3 +58,4 @@ part "preparing the tools" tools
 part "building the wheel" wheel
 part "the first program" first_program
 part "the tests" own_tests "$@"
+../tests/digest/launcher.sh python "$cache/tools/bin/python" "$(cd .. && pwd)/examples/python/demo.py"

@@ -31,8 +31,5 @@ cargo run --quiet --release --manifest-path "$folder/app/Cargo.toml" --target-di
 diff examples/first_program.txt "$folder/output.txt"
 echo "rust: the first program prints what it should, from the packaged crate"
 
-# For tests/digest: the demo of this face.
-demos=${STREAMKEEP_CACHE:-$HOME/.cache/streamkeep}/demos
-mkdir -p "$demos"
 cargo build --quiet --release -p streamkeep-examples --bin demo
-ln -sf "$(cd "$target" && pwd)/release/demo" "$demos/rust"
+tests/digest/launcher.sh rust "$(cd "$target" && pwd)/release/demo"
