@@ -15,7 +15,7 @@ URL ?=
 
 timed = @start=$$(date +%s); $(2); echo "$(1): $$(( $$(date +%s) - start )) s"
 
-.PHONY: help demo test test-inner lint test-rust test-faults test-python test-node test-jvm digests bench
+.PHONY: help demo test test-inner format lint test-rust test-faults test-python test-node test-jvm digests bench
 
 help: ## Lists the commands.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -30,14 +30,16 @@ test: ## Passes every test: all backends, all languages, the fault proofs. Start
 	"$(CARGO_TARGET_DIR)/release/with-servers" -- $(MAKE) --no-print-directory test-inner; \
 	echo "all tests passed in $$(( $$(date +%s) - start )) s"
 
-test-inner: lint test-rust test-faults test-python test-node test-jvm digests
+test-inner: format test-rust test-faults test-python test-node test-jvm digests
 
-lint: ## Formats and lints are as agreed.
+format: ## The format is as agreed.
 	cargo fmt --all --check
+
+lint: ## The lints are as agreed.
 	$(call timed,lint,cargo clippy --release --workspace --all-targets -- -D warnings)
 
 test-rust: ## Core, its documentation, the behaviour suite, scenarios, the model.
-	$(call timed,test-rust,cargo test --release -p streamkeep --no-default-features --features sqlite$(comma)postgres && cargo test --release -p streamkeep-tests -p streamkeep-examples)
+	$(call timed,test-rust,cargo test --release -p streamkeep --no-default-features --features sqlite$(comma)postgres && cargo test --release -p streamkeep-tests --test suite)
 	$(call timed,first program in Rust,examples/rust/test.sh)
 
 test-faults: ## Storms, cuts and cancellations, each with planted bugs that must turn it red: one extra build.
@@ -55,7 +57,9 @@ test-jvm: ## The Kotlin and Java faces, from their jar.
 digests: ## The same log through two databases from five faces: equal digests.
 	$(call timed,digests,tests/digest/all.sh $(FILE))
 
-bench: ## The figures, as ratios to the raw driver.
-	tests/bench/run.sh
+bench: ## The figures, as ratios to the raw driver, from Rust.
+	@cargo build --quiet --release -p streamkeep-bench -p streamkeep-tests --bin streamkeep-bench --bin with-servers
+	@echo SQLite; "$(CARGO_TARGET_DIR)/release/streamkeep-bench" sqlite:
+	@echo Postgres; "$(CARGO_TARGET_DIR)/release/with-servers" -- bash -c '"$(CARGO_TARGET_DIR)/release/streamkeep-bench" "$$STREAMKEEP_TEST_POSTGRES_URL"'
 
 comma := ,
