@@ -21,6 +21,10 @@ edition = "2024"
 
 [workspace]
 
+# As the workspace has it, so that nothing is built twice.
+[profile.release]
+debug = "line-tables-only"
+
 [dependencies]
 futures = { version = "0.3", default-features = false, features = ["std", "async-await"] }
 streamkeep = { path = "../streamkeep", features = ["postgres"] }
