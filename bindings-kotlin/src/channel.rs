@@ -109,10 +109,7 @@ pub unsafe extern "C" fn streamkeep_submit(channel: i64, frame: *const u8, lengt
     let Ok(length) = usize::try_from(length) else { return LOST };
     // SAFETY: the caller's promise.
     let frame = unsafe { std::slice::from_raw_parts(frame, length) };
-    with_channel(channel, |channel| {
-        channel.submit(frame);
-        0
-    })
+    with_channel(channel, |channel| if channel.submit(frame).is_ok() { 0 } else { LOST })
 }
 
 /// Writes the answers there are into `buffer`, as many as it has room for; waits for the first of them, at most so many milliseconds.
@@ -144,11 +141,11 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn submit(self: &Arc<Self>, frame: &[u8]) {
+    /// Fails on a frame that cannot be read, which the two halves' own fault would be.
+    fn submit(self: &Arc<Self>, frame: &[u8]) -> Result<(), Failure> {
         let mut frame = Reader::new(frame);
         while !frame.is_empty() {
-            // The rest of a frame that cannot be read cannot be answered either: the host made it, and its own tests would show it.
-            let Ok((call, operation, body)) = request(&mut frame) else { return };
+            let (call, operation, body) = request(&mut frame)?;
             if operation == CANCEL {
                 self.cancel(call);
                 continue;
@@ -159,6 +156,7 @@ impl Shared {
                 Err(failure) => self.answer(call, Err(failure)),
             }
         }
+        Ok(())
     }
 
     fn drain(&self, buffer: &mut [u8], timeout: Duration) -> i32 {

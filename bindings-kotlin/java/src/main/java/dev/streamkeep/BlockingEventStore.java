@@ -105,9 +105,12 @@ public final class BlockingEventStore implements AutoCloseable {
         return calls.getChannel().block(calls.head());
     }
 
-    /** Closes the store: waits for what is in flight, then frees everything. Twice is fine; any later use is a {@link ClosedException}. */
+    /**
+     * Closes the store: waits for what is in flight, then frees everything. Twice is fine; any later use is a {@link ClosedException}. An interrupt does not end the
+     * waiting, which deadlines bound.
+     */
     @Override
     public void close() {
-        calls.getChannel().block(calls.close());
+        calls.getChannel().blockThrough(calls.close());
     }
 }

@@ -142,6 +142,16 @@ class JavaFaceTest {
     }
 
     @Test
+    void anInterruptedThreadClosesItsStoreAllTheSame() {
+        var store = BlockingEventStore.open("memory:");
+        Thread.currentThread().interrupt();
+        assertThrows(CancellationException.class, store::head);
+        store.close();
+        assertTrue(Thread.interrupted());
+        assertThrows(ClosedException.class, store::head);
+    }
+
+    @Test
     void optionsAreSetByWithers() {
         var options = OpenOptions.defaults().withNamespace("tenant_a").withTimeout(Duration.ofSeconds(5)).withMaxConnections(1).withCreate(true)
             .withDurability(Durability.Full).withPollInterval(Duration.ofMillis(50)).withInsecure(false);

@@ -79,6 +79,24 @@ internal class Channel private constructor(private val native: NativeChannel) {
         }
     }
 
+    /** Asks and blocks the thread whatever interrupts it: for what must be done before the thread goes. */
+    fun <T> blockThrough(request: Request<T>): T {
+        val reply = CompletableFuture<Reply>()
+        begin(request, reply::complete)
+        var interrupted = false
+        try {
+            while (true) {
+                try {
+                    return request.answer(reply.get())
+                } catch (_: InterruptedException) {
+                    interrupted = true
+                }
+            }
+        } finally {
+            if (interrupted) Thread.currentThread().interrupt()
+        }
+    }
+
     /** Asks, and completes a future with the answer, or with what is wrong with the request. Cancelling the future withdraws the call. */
     fun <T> future(make: Supplier<Request<T>>): CompletableFuture<T> {
         val request = try {
@@ -143,7 +161,7 @@ internal class Channel private constructor(private val native: NativeChannel) {
         while (true) {
             val size = Crossing.streamkeep_drain(number, buffer, buffer.capacity(), DRAIN_MS)
             when {
-                size == LOST -> return lose()
+                size == LOST -> return
                 size < 0 -> buffer = ByteBuffer.allocateDirect(-size)
                 else -> handOn(FrameReader(ByteArray(size).also { buffer.get(0, it) }))
             }
@@ -183,7 +201,14 @@ internal class Channel private constructor(private val native: NativeChannel) {
             val version = native.version()
             if (version != VERSION) throw ConfigException("this is streamkeep $VERSION with a native library of $version: they must be the same", Circumstances())
             val channel = Channel(native)
-            thread(isDaemon = true, name = "streamkeep-answers") { channel.drain() }
+            thread(isDaemon = true, name = "streamkeep-answers") {
+                // However this thread ends, nobody waits for ever.
+                try {
+                    channel.drain()
+                } finally {
+                    channel.lose()
+                }
+            }
             return channel
         }
     }
@@ -211,11 +236,8 @@ private fun resume(continuation: CancellableContinuation<Reply>, reply: Reply, a
 }
 
 private fun <T> complete(future: CompletableFuture<T>, request: Request<T>, reply: Reply) {
-    val taken = try {
-        future.complete(request.answer(reply))
-    } catch (failure: StreamkeepException) {
-        future.completeExceptionally(failure)
-    }
+    val answer = runCatching { request.answer(reply) }
+    val taken = answer.fold(future::complete, future::completeExceptionally)
     if (!taken) request.abandoned()
 }
 
