@@ -29,7 +29,7 @@
 //! - Repeating an append of the same [`Event`]s is safe, whatever became of the first attempt.
 //! - Every future can be dropped at any time.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod append_queue;
 mod backend;

@@ -7,12 +7,24 @@ use crate::error::{Error, Result};
 use crate::limits::MAX_TIMEOUT;
 use crate::store::OpenOptions;
 
-/// Opens what a URL names, with the options it carries.
-pub(crate) async fn open(mut options: OpenOptions) -> Result<(Opened, OpenOptions)> {
+/// What a URL names, read and found to be well-formed; nothing is opened yet.
+pub(crate) struct Place {
+    location: String,
+    parameters: Vec<(String, String)>,
+    pub(crate) options: OpenOptions,
+}
+
+/// Reads a URL and takes the options it carries.
+pub(crate) fn read(mut options: OpenOptions) -> Result<Place> {
     let (location, parameters) = take_parameters(&mut options)?;
     options.check()?;
     options.timeout = options.timeout.min(MAX_TIMEOUT);
-    let (scheme, rest) = location.split_once(':').ok_or_else(|| Error::config("a store's URL begins with memory:, sqlite: or postgres:"))?;
+    Ok(Place { location, parameters, options })
+}
+
+/// Opens a place.
+pub(crate) async fn open(Place { location, parameters, options }: Place) -> Result<(Opened, OpenOptions)> {
+    let (scheme, rest) = location.split_once(':').ok_or_else(no_such_scheme)?;
     if !matches!(scheme, "postgres" | "postgresql") {
         refuse_unknown(parameters.first())?;
     }
@@ -26,9 +38,13 @@ pub(crate) async fn open(mut options: OpenOptions) -> Result<(Opened, OpenOption
         "sqlite" => return Err(not_built("sqlite")),
         #[cfg(not(feature = "postgres"))]
         "postgres" | "postgresql" => return Err(not_built("postgres")),
-        _ => return Err(Error::config("a store's URL begins with memory:, sqlite: or postgres:")),
+        _ => return Err(no_such_scheme()),
     };
     Ok((opened, options))
+}
+
+fn no_such_scheme() -> Error {
+    Error::config("a store's URL begins with memory:, sqlite: or postgres:")
 }
 
 /// Splits a URL into what stands before `?` and the parameters that are not options of `open`, which are set.

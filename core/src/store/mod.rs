@@ -120,8 +120,9 @@ impl OpenOptions {
     /// As [`EventStore::open`].
     pub async fn open(self) -> Result<EventStore> {
         let runtime = Handle::try_current().map_err(|_| Error::config("a store is opened on a tokio runtime, and none runs here"))?;
-        let deadline = deadline_in(self.timeout);
-        let opening = until(&runtime, deadline, runtime.spawn(crate::url::open(self))).await;
+        let place = crate::url::read(self)?;
+        let deadline = deadline_in(place.options.timeout);
+        let opening = until(&runtime, deadline, runtime.spawn(crate::url::open(place))).await;
         let opened = opening.ok_or_else(|| Error::unavailable("the deadline passed while the store was being opened"))?;
         let (backend, options) = opened.map_err(|panic| Error::internal("opening the store panicked").with_cause(panic))??;
         let hints = Arc::new(Hints::new());

@@ -11,13 +11,16 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use crate::error::{Error, Result};
 
 /// Which files this process, or the one it was forked from, has open: SQLite's own books are as global as this.
-static OPEN: LazyLock<Mutex<HashMap<File, Holder>>> = LazyLock::new(Mutex::default);
+static OPEN: LazyLock<Mutex<Books>> = LazyLock::new(Mutex::default);
+
+/// The files that are open.
+pub(super) type Books = HashMap<File, Holder>;
 
 /// A file by what it is, whatever its path.
-type File = (u64, u64);
+pub(super) type File = (u64, u64);
 
 #[derive(Debug)]
-struct Holder {
+pub(super) struct Holder {
     process_id: u32,
     handles: usize,
 }
@@ -34,7 +37,7 @@ impl OpenFile {
     pub(super) fn new(path: &Path) -> Result<Self> {
         let (file, process_id) = (identity(path), std::process::id());
         if let Some(file) = file {
-            let mut open = open_files();
+            let mut open = books();
             let holder = open.entry(file).or_insert(Holder { process_id, handles: 0 });
             if holder.process_id != process_id {
                 return Err(Error::config(
@@ -51,7 +54,7 @@ impl OpenFile {
 impl Drop for OpenFile {
     fn drop(&mut self) {
         let Some(file) = self.file.filter(|_| self.process_id == std::process::id()) else { return };
-        let mut open = open_files();
+        let mut open = books();
         if let Some(holder) = open.get_mut(&file) {
             holder.handles -= 1;
             if holder.handles == 0 {
@@ -61,7 +64,7 @@ impl Drop for OpenFile {
     }
 }
 
-fn open_files() -> MutexGuard<'static, HashMap<File, Holder>> {
+pub(super) fn books() -> MutexGuard<'static, Books> {
     OPEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -7,6 +7,8 @@
 mod append;
 mod error;
 mod filter;
+#[cfg(unix)]
+mod fork;
 mod import;
 mod inherited;
 mod path;
@@ -58,6 +60,8 @@ pub(crate) async fn open(location: &str, options: &OpenOptions) -> Result<Opened
     let held = file.exists().then(|| OpenFile::new(&file)).transpose()?;
     let connect = connect_options().filename(&file).create_if_missing(options.create);
     let mut connection = pool::connect(&connect, deadline).await.map_err(not_opened)?;
+    #[cfg(unix)]
+    fork::prepare();
     let prepared = timeout_at(deadline, schema::prepare(&mut connection, &options.namespace, options.create)).await;
     prepared.map_err(|_| Error::from(Failure::late()))??;
     let held = held.map_or_else(|| OpenFile::new(&file), Ok)?;
