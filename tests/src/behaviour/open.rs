@@ -22,14 +22,18 @@ pub(super) fn cases() -> Vec<Case> {
 const UNREACHABLE: &[(Backend, &str)] = &[(Backend::Memory, "it has no format: nothing of it is kept")];
 
 async fn eight_openers_at_once_open_one_log(room: Room) {
-    let options: Vec<OpenOptions> = (0..8).map(|_| room.options()).collect();
-    let opened = all_at_once(options.into_iter().map(|options| async move { options.open().await })).await;
-    let stores: Vec<_> = opened.into_iter().map(|store| store.expect("each opens")).collect();
-    for (number, store) in stores.iter().enumerate() {
-        assert_eq!(append(store, "s", [event(number)]).await.version, number as u64 + 1);
-    }
-    for store in &stores {
-        assert_eq!(log(store).await.len(), 8);
+    // Each time anew: some look while others are half way.
+    for turn in 0..10 {
+        let options: Vec<OpenOptions> = (0..8).map(|_| room.options().namespace(format!("{}_{turn}", room.namespace()))).collect();
+        let opened = all_at_once(options.into_iter().map(|options| async move { options.open().await })).await;
+        let stores: Vec<_> = opened.into_iter().map(|store| store.expect("each opens")).collect();
+        for (number, store) in stores.iter().enumerate() {
+            assert_eq!(append(store, "s", [event(number)]).await.version, number as u64 + 1);
+        }
+        for store in &stores {
+            assert_eq!(log(store).await.len(), 8);
+            store.close().await.expect("closes");
+        }
     }
 }
 

@@ -70,16 +70,16 @@ async fn check_server(lease: &mut Lease, durability: Durability, deadline: Insta
 /// Looks for the namespace without changing anything.
 async fn look(lease: &mut Lease, names: &Names, deadline: Instant) -> Result<Option<Found>> {
     // By tables, not by name: a look-up by name may answer from a cache that is older than the wait for whoever made them.
-    let ask = "select count(*) filter (where n.nspname = $1 and c.relname = 'namespaces') > 0, count(*) filter (where n.nspname = $2 and c.relname = 'events') > 0 \
-               from pg_namespace as n join pg_class as c on c.relnamespace = n.oid where n.nspname in ($1, $2)";
-    let rows = lease.fetch(sqlx::query(ask).bind(REGISTRY).bind(&names.schema), deadline).await?;
-    let (registry, events): (bool, bool) = (only(&rows)?.try_get(0).map_err(Failure::from)?, only(&rows)?.try_get(1).map_err(Failure::from)?);
-    if !registry {
+    const HAS_TABLE: &str = "select count(*) > 0 from pg_namespace as n join pg_class as c on c.relnamespace = n.oid where n.nspname = $1 and c.relname = $2";
+    let rows = lease.fetch(sqlx::query(HAS_TABLE).bind(REGISTRY).bind("namespaces"), deadline).await?;
+    if !only(&rows)?.try_get::<bool, _>(0).map_err(Failure::from)? {
         return Ok(None);
     }
-    let ask = safe(format!("select class, epoch, format, min_reader, min_writer from {REGISTRY}.namespaces where name = $1"));
-    let rows = lease.fetch(sqlx::query(ask).bind(&names.namespace), deadline).await?;
+    // The row and the table in one statement, one snapshot: whoever makes them right now makes both or neither.
+    let ask = safe(format!("select class, epoch, format, min_reader, min_writer, ({HAS_TABLE}) from {REGISTRY}.namespaces where name = $3"));
+    let rows = lease.fetch(sqlx::query(ask).bind(&names.schema).bind("events").bind(&names.namespace), deadline).await?;
     let Some(row) = rows.first() else { return Ok(None) };
+    let events: bool = row.try_get(5).map_err(Failure::from)?;
     if !events {
         let message = format!(
             "namespace '{}' is registered but {} is missing: restore it, or delete the row from {REGISTRY}.namespaces",
