@@ -3,13 +3,18 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 target=${CARGO_TARGET_DIR:-target}
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
+# Kept, so that an unchanged crate is not built again.
+folder=${STREAMKEEP_CACHE:-$HOME/.cache/streamkeep}/rust
 
 cargo package --quiet -p streamkeep --no-verify --allow-dirty --target-dir "$target"
 crate=$(ls -t "$target"/package/streamkeep-[0-9]*.crate | head -n 1)
-mkdir -p "$folder/streamkeep" "$folder/app/src"
-tar -xzf "$crate" -C "$folder/streamkeep" --strip-components=1
+if ! cmp -s "$crate" "$folder/streamkeep.crate"; then
+    rm -rf "$folder"
+    mkdir -p "$folder/streamkeep" "$folder/app/src"
+    # Unpacked now, not at the archive's own time: by that cargo would take another version of a file for the one it built.
+    tar -xmzf "$crate" -C "$folder/streamkeep" --strip-components=1
+    cp "$crate" "$folder/streamkeep.crate"
+fi
 cp examples/rust/src/bin/first_program.rs "$folder/app/src/main.rs"
 # The versions this project is locked to, so that nothing is built twice.
 cp Cargo.lock "$folder/app/Cargo.lock"

@@ -5,11 +5,12 @@
 use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
+use sqlx::{Connection, PgConnection};
 use streamkeep::{AppendOptions, Event, ExpectedVersion, QueryItem, ReadPageOptions, SubscribeOptions, faults};
 use streamkeep_tests::harness::Backend;
 
 use super::cancel::{conclude, in_time, narrow, still_served};
-use super::ground::Ground;
+use super::ground::{Ground, command};
 use super::history::{Demand, History};
 use super::process::alone;
 use super::writers::{Draft, refusal};
@@ -36,7 +37,8 @@ pub fn trials() -> Vec<Trial> {
     let late = IN_APPENDS.iter().map(|(kind, point)| alone(&format!("failpoints::deadline_passes_at_{point}"), *kind, |ground| deadline_passes(ground, point)));
     let reads = IN_READS.iter().map(|(kind, point)| alone(&format!("failpoints::read_dropped_at_{point}"), *kind, |ground| read_dropped(ground, point)));
     let wakes = [Backend::Sqlite, Backend::Postgres].map(|kind| alone("failpoints::a_write_between_page_and_wait_wakes_at_once", kind, write_between));
-    appends.chain(late).chain(reads).chain(wakes).collect()
+    let horizon = [alone("failpoints::a_page_is_read_after_the_horizon", Backend::Postgres, page_after_horizon)];
+    appends.chain(late).chain(reads).chain(wakes).chain(horizon).collect()
 }
 
 /// Several events that fit any version: no backend has a short cut for them.
@@ -125,5 +127,36 @@ async fn write_between(ground: Ground) -> Result<(), Failed> {
         }
     }
     drop(follow);
+    Ok(store.close().await?)
+}
+
+/// A writer ends after a reader began to look and before it looks for writers. It is nobody to wait for any more, so it must be in the page, even where the database's
+/// default is one snapshot for a whole transaction.
+async fn page_after_horizon(ground: Ground) -> Result<(), Failed> {
+    let database = ground.database.as_deref().unwrap_or_default();
+    command(&ground.url, format!("alter database {database} set default_transaction_isolation = 'repeatable read'")).await?;
+    let (store, mut own) = (ground.open().await?, PgConnection::connect(&ground.url).await?);
+    let happened = || [Event::json_text("Happened", "{}")];
+    let mut after = 0;
+    for _ in 0..3 {
+        let mut transaction = own.begin_with("begin isolation level read committed").await?;
+        store.append_in(&mut transaction, "slow", happened(), ExpectedVersion::Any).await?;
+        store.append("fast", happened(), ExpectedVersion::Any).await?;
+        let paused = faults::pause("postgres-before-horizon");
+        let reading = tokio::spawn({
+            let store = store.clone();
+            async move { store.read_page(ReadPageOptions { after, ..ReadPageOptions::default() }).await }
+        });
+        in_time("the way to the failpoint", paused.reached()).await?;
+        transaction.commit().await?;
+        drop(paused);
+        let page = in_time("a page", reading).await???;
+        let streams: Vec<&str> = page.events.iter().map(|event| event.stream.as_str()).collect();
+        if streams != ["slow", "fast"] {
+            return Err(format!("missed: a page up to {} held {streams:?}", page.reached).into());
+        }
+        after = page.reached;
+    }
+    own.close().await?;
     Ok(store.close().await?)
 }

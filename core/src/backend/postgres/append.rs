@@ -7,12 +7,12 @@ use tokio::time::Instant;
 use super::Postgres;
 use super::connect::Backend;
 use super::error::{Class, Failure, unknown};
-use super::names::{EXPECT_ANY, EXPECT_EXISTS};
+use super::names::{EXPECT_ANY, EXPECT_EXISTS, draw_first};
 use super::pool::Lease;
 use super::row::{Rows, Written, bigint, written};
 use crate::backend::{AppendRequest, Appended};
 use crate::error::{Error, Result};
-use crate::faults::point;
+use crate::faults::{planted, point};
 use crate::version::ExpectedVersion;
 
 /// How long a statement waits for a lock at first: several appends before each goes by itself, one before it lets go of the gate.
@@ -75,7 +75,14 @@ impl Postgres {
         };
         let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(ANSWER_TIME);
         let query = batch.rows.bind(statement, wait.min(left).as_millis().max(1).to_string());
+        let early = planted("postgres-check-after-draw");
+        if early {
+            lease.begin(&draw_first(&self.names, self.class), deadline).await?;
+        }
         let rows = lease.fetch(query, deadline).await?;
+        if early {
+            lease.commit(deadline).await?;
+        }
         batch.taken(&written(&rows)?)
     }
 

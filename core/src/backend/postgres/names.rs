@@ -169,6 +169,13 @@ fn announced(names: &Names, class: LockClass, gate: &str) -> String {
 /// before anything is inserted: a look-up behind rows of the same statement would step over each of them. Positions are drawn after the sort, in the order of the rows.
 fn append(names: &Names, class: LockClass, announced: &str, tagged: bool) -> String {
     let (events, sequence, last_value) = (names.events(), names.sequence(), names.last_value());
+    let position = if planted("postgres-check-after-draw") {
+        format!(
+            "case when t.o = 1 then coalesce(nullif(current_setting('streamkeep.drawn', true), '')::bigint, nextval({sequence})) else nextval({sequence}) end"
+        )
+    } else {
+        format!("nextval({sequence})")
+    };
     let late = if planted("postgres-announce-after-draw") { format!(", {}", self::announcement(class, &last_value)) } else { String::new() };
     let tags = if tagged {
         format!(
@@ -186,7 +193,7 @@ fn append(names: &Names, class: LockClass, announced: &str, tagged: bool) -> Str
          from unnest($2::text[], $3::bigint[]) with ordinality as s(stream, expected, o) \
          left join lateral (select e.version from {events} as e where e.stream = s.stream order by e.version desc limit 1) as v on true), \
          w as (insert into {events} as w (position, stream, version, id, type, schema, tags, data, data_bytes, metadata, recorded_at, size) \
-         select nextval({sequence}), t.stream, h.heads[t.head] + t.n, t.id, t.type, t.schema, string_to_array(t.tags, chr(31)), \
+         select {position}, t.stream, h.heads[t.head] + t.n, t.id, t.type, t.schema, string_to_array(t.tags, chr(31)), \
          t.data::json, t.data_bytes, t.metadata::json, coalesce(t.recorded_at, statement_timestamp()), t.size \
          from a, h, unnest($4::text[], $5::int[], $6::bigint[], $7::uuid[], $8::text[], $9::text[], $10::text[], $11::text[], $12::bytea[], $13::text[], \
          $14::timestamptz[], $15::int[]) with ordinality as t(stream, head, n, id, type, schema, tags, data, data_bytes, metadata, recorded_at, size, o) \
@@ -194,6 +201,12 @@ fn append(names: &Names, class: LockClass, announced: &str, tagged: bool) -> Str
          order by t.o returning w.stream, w.version, w.position{returned_tags}){tags} \
          select w.stream, w.version, w.position, a.floor{late} from w, a"
     )
+}
+
+/// What `postgres-check-after-draw` does first: announce and draw, so that the heads are looked at in a later statement.
+pub(super) fn draw_first(names: &Names, class: LockClass) -> SqlStr {
+    let (last_value, sequence) = (names.last_value(), names.sequence());
+    safe(format!("begin; select {}; select set_config('streamkeep.drawn', nextval({sequence})::text, true)", announcement(class, &last_value)))
 }
 
 /// The facts of a decision, from one snapshot: the heads of streams, as rows without a position, and every known event among the ids.

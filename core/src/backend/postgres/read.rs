@@ -72,6 +72,7 @@ impl Postgres {
         if planted("postgres-one-snapshot-reader") {
             lease.run(safe("begin isolation level repeatable read; select count(*) from pg_class".to_owned()), request.deadline).await?;
         }
+        point("postgres-before-horizon").await;
         let horizon = self.horizon(lease, request.deadline).await?;
         point("postgres-between-horizon-and-page").await;
         let high = request.before.map_or(horizon.until, |before| before.saturating_sub(1).min(horizon.until));

@@ -10,6 +10,7 @@ use super::error::Failure;
 use super::names::{ID_KEY, LockClass, Names, POSITION_KEY, REGISTRY, VERSION_KEY, safe};
 use super::pool::{Lease, Pool};
 use crate::error::{Error, Result};
+use crate::faults::planted;
 use crate::position::MAX_POSITION;
 use crate::store::{Durability, OpenOptions};
 
@@ -139,6 +140,7 @@ fn random_class() -> i32 {
 /// A removed event would leave its place and id: hence what may be null. Fixed widths stand first, so that rows have no padding.
 fn tables(names: &Names, compression: &str) -> String {
     let (schema, events, tags, snapshots) = (&names.schema, names.events(), names.tags(), names.snapshots());
+    let versions = if planted("postgres-no-unique") { "unique (stream, version, position)" } else { "unique (stream, version)" };
     format!(
         r#"
 create schema if not exists {REGISTRY};
@@ -166,7 +168,7 @@ create table {events} (
     metadata json {compression},
     data json {compression},
     data_bytes bytea {compression},
-    constraint {VERSION_KEY} unique (stream, version)
+    constraint {VERSION_KEY} {versions}
 );
 create table {tags} (
     tag text collate "C" not null,
