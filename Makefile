@@ -30,7 +30,7 @@ test: ## Passes the tests of all backends and languages. Starts a throw-away Pos
 	"$(CARGO_TARGET_DIR)/release/with-servers" -- $(MAKE) --no-print-directory test-inner; \
 	echo "all tests passed in $$(( $$(date +%s) - start )) s"
 
-test-inner: format test-rust test-python test-node test-jvm digests
+test-inner: format lint test-rust test-python test-node test-jvm digests test-faults
 
 format: ## The format is as agreed.
 	cargo fmt --all --check

@@ -79,3 +79,15 @@ fn every_case_has_a_rule() -> Result<(), String> {
     let stray: Vec<&String> = cases.difference(&named).collect();
     if stray.is_empty() { Ok(()) } else { Err(format!("cases without a rule in rules.md: {stray:?}")) }
 }
+
+/// What is wrong with the list of cases under faults, which stands below the table: every case once named, and nothing else.
+///
+/// # Errors
+/// When a name is missing, or is none.
+pub fn check_faults(cases: &BTreeSet<String>) -> Result<(), String> {
+    let text = std::fs::read_to_string(TESTS.join("rules.md")).map_err(|error| error.to_string())?;
+    let listed = text.lines().filter(|line| line.starts_with("- "));
+    let named: BTreeSet<String> = listed.flat_map(|line| line.split('`').skip(1).step_by(2)).map(str::to_owned).collect();
+    let wrong: Vec<&String> = named.symmetric_difference(cases).collect();
+    if wrong.is_empty() { Ok(()) } else { Err(format!("in rules.md and no case, or a case and not there: {wrong:?}")) }
+}

@@ -23,7 +23,11 @@ mod writers;
 use std::process::ExitCode;
 
 use libtest_mimic::Arguments;
+#[cfg(streamkeep_faults)]
+use libtest_mimic::Trial;
 use streamkeep_tests::harness::{BACKENDS, stop_servers};
+#[cfg(streamkeep_faults)]
+use streamkeep_tests::rules::check_faults;
 use streamkeep_tests::two_sessions;
 
 /// Cases keep the machine busy by themselves.
@@ -42,14 +46,16 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(THREADS);
     let mut trials = Vec::new();
-    trials.extend(checker_proof::trials());
     trials.extend(storm::trials());
     trials.extend(cancel::trials());
     trials.extend(cuts::trials());
     trials.extend(follow::trials());
-    trials.extend(two_sessions::cases().into_iter().flat_map(|case| case.trials()));
     #[cfg(streamkeep_faults)]
     trials.extend(failpoints::trials());
+    #[cfg(streamkeep_faults)]
+    trials.push(every_case_has_a_rule(&trials));
+    trials.extend(checker_proof::trials());
+    trials.extend(two_sessions::cases().into_iter().flat_map(|case| case.trials()));
     trials.extend(planted::trials());
     if !arguments.list {
         // Before the first case, and on this thread: a server ends with the thread that started it.
@@ -62,4 +68,11 @@ fn main() -> ExitCode {
     let conclusion = libtest_mimic::run(&arguments, trials);
     stop_servers();
     conclusion.exit_code()
+}
+
+/// Rules are held under faults too, and `rules.md` says which by which.
+#[cfg(streamkeep_faults)]
+fn every_case_has_a_rule(trials: &[Trial]) -> Trial {
+    let cases = trials.iter().filter_map(|trial| trial.name().rsplit_once(" [")).map(|(name, _)| name.to_owned()).collect();
+    Trial::test("rules: every case under faults belongs to a rule", move || Ok(check_faults(&cases)?))
 }

@@ -1,16 +1,13 @@
 //! Parts of a case in processes of their own: this very program, started again.
+#![cfg_attr(not(streamkeep_faults), allow(dead_code, reason = "only failpoints need a process to themselves"))]
 
-#[cfg(streamkeep_faults)]
 use std::future::Future;
 use std::process::Stdio;
 
-use libtest_mimic::Failed;
-#[cfg(streamkeep_faults)]
-use libtest_mimic::{Completion, Trial};
+use libtest_mimic::{Completion, Failed, Trial};
 use streamkeep_tests::harness::{Backend, POSTGRES_URL};
 use tokio::process::Command;
 
-#[cfg(streamkeep_faults)]
 use super::ground::{Ground, case};
 use super::history::History;
 use super::storm::Part;
@@ -44,7 +41,6 @@ pub async fn run(part: Part) -> Result<History, Failed> {
 const ALONE: &str = "STREAMKEEP_ALONE";
 
 /// A case in a process of its own: this program again, for this one case.
-#[cfg(streamkeep_faults)]
 pub fn alone<F, W>(name: &str, kind: Backend, work: W) -> Trial
 where
     F: Future<Output = Result<(), Failed>> + Send + 'static,
