@@ -211,7 +211,7 @@ impl Shared {
     }
 
     async fn send_one_by_one(self: Arc<Self>, stream: String, appends: Vec<Waiting>) {
-        let streams = Streams { shared: &self, names: vec![stream] };
+        let _apart = Apart { shared: &self, streams: Some(Streams { shared: &self, names: vec![stream] }) };
         for waiting in appends {
             let answer = self.backend.append(std::slice::from_ref(&waiting.request)).await.pop();
             if matches!(&answer, Some(Ok(appended)) if !appended.repeated) {
@@ -221,8 +221,6 @@ impl Shared {
             // As above.
             let _ = waiting.answer.send(answer.unwrap_or_else(missing));
         }
-        drop(streams);
-        self.start_lane();
     }
 }
 
@@ -238,6 +236,19 @@ impl Drop for Lane<'_> {
             self.shared.state().busy_lanes -= 1;
             self.shared.start_lane();
         }
+    }
+}
+
+/// A stream that goes by itself, outside the lanes. When it is done, or the backend panics, whoever waited for it goes on.
+struct Apart<'a> {
+    shared: &'a Arc<Shared>,
+    streams: Option<Streams<'a>>,
+}
+
+impl Drop for Apart<'_> {
+    fn drop(&mut self) {
+        drop(self.streams.take());
+        self.shared.start_lane();
     }
 }
 

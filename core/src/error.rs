@@ -304,13 +304,17 @@ impl fmt::Display for Error {
     }
 }
 
+/// How many ids are shown: an append may have 10,000.
+const SHOWN_IDS: usize = 8;
+
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Error")
             .field("kind", &self.0.kind)
             .field("message", &self.0.message)
             .field("outcome", &self.0.outcome)
-            .field("ids", &self.0.ids)
+            .field("ids", &self.0.ids.iter().take(SHOWN_IDS).collect::<Vec<_>>())
+            .field("more_ids", &self.0.ids.len().saturating_sub(SHOWN_IDS))
             .field("context", &self.0.context)
             .field("cause", &self.0.cause.as_ref().map(ToString::to_string))
             .finish()

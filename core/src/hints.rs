@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::backend::EventBackend;
 
@@ -18,11 +19,14 @@ use crate::backend::EventBackend;
 pub(crate) struct Hints {
     generation: watch::Sender<u64>,
     watching: Arc<AtomicBool>,
+    /// What the store waits for when it closes.
+    tasks: TaskTracker,
+    runtime: Handle,
 }
 
 impl Hints {
-    pub(crate) fn new() -> Self {
-        Self { generation: watch::Sender::new(0), watching: Arc::default() }
+    pub(crate) fn new(tasks: TaskTracker, runtime: Handle) -> Self {
+        Self { generation: watch::Sender::new(0), watching: Arc::default(), tasks, runtime }
     }
 
     /// Says that the log may hold more than before.
@@ -36,13 +40,13 @@ impl Hints {
     }
 
     /// Sees to it that somebody looks for others' writes for as long as anybody waits.
-    pub(crate) fn watch(self: &Arc<Self>, backend: &Arc<dyn EventBackend>, poll: Duration, closed: &CancellationToken, runtime: &Handle) {
+    pub(crate) fn watch(self: &Arc<Self>, backend: &Arc<dyn EventBackend>, poll: Duration, closed: &CancellationToken) {
         if self.watching.swap(true, Ordering::AcqRel) {
             return;
         }
         let watcher = Watcher { hints: Arc::clone(self), backend: Arc::clone(backend), poll, mark: None };
         let closed = closed.clone();
-        runtime.spawn(async move {
+        self.runtime.spawn(async move {
             let _ = closed.run_until_cancelled_owned(watcher.run()).await;
         });
     }
@@ -77,11 +81,12 @@ impl Watcher {
 
     /// Looks whether the log may hold more. A database that cannot be asked counts as a change: the readers will see for themselves.
     ///
-    /// The look runs in a task of its own, because a database's work must not be dropped half way.
+    /// The look runs in a task of its own, because a database's work must not be dropped half way; closing waits for it.
     async fn look(&mut self) -> bool {
         let backend = Arc::clone(&self.backend);
         let deadline = Instant::now() + self.poll.max(Duration::from_secs(5));
-        let mark = tokio::spawn(async move { backend.change_mark(deadline).await }).await.ok().and_then(Result::ok);
+        let look = async move { backend.change_mark(deadline).await };
+        let mark = self.hints.tasks.spawn_on(look, &self.hints.runtime).await.ok().and_then(Result::ok);
         let changed = mark.is_none() || mark != self.mark;
         self.mark = mark;
         changed

@@ -249,7 +249,7 @@ impl Follower {
 
     async fn wait(&mut self, shared: &Arc<Shared>) -> Result<()> {
         if !planted("subscription-trusts-hints") {
-            shared.hints.watch(&shared.backend.events, shared.options.poll_interval, &shared.closed, &shared.runtime);
+            shared.hints.watch(&shared.backend.events, shared.options.poll_interval, &shared.closed);
         }
         tokio::select! {
             () = self.stopped.cancelled() => Err(Error::closed()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar
 
 from streamkeep.errors import InvalidArgumentError
 from streamkeep.frozen import Frozen
@@ -24,17 +24,30 @@ class Content(Frozen):
     """Data as it is stored, decoded when somebody looks, and only once."""
 
     __slots__ = ("_data",)
+    _content_at: ClassVar[int]
+    """Where among its fields it is said whether the data is JSON; the bytes stand next to that."""
+    _fields: tuple[Any, ...]
     _data: Any
 
     @property
     def data_bytes(self) -> bytes:
         """The data as it is stored: the exact JSON text in UTF-8, or the bytes."""
-        raise NotImplementedError
+        content: bytes = self._fields[self._content_at + 1]
+        return content
 
     @property
     def content_type(self) -> ContentType:
         """What the data is: JSON or bytes."""
-        raise NotImplementedError
+        return "application/json" if self._fields[self._content_at] else "application/octet-stream"
+
+    def __eq__(self, other: object) -> bool:
+        return self._fields == other._fields if isinstance(other, type(self)) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._fields)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return restored, (type(self), self._fields)
 
     @property
     def data(self) -> Any:

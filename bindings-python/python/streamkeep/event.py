@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Self, final
 
 from streamkeep import _native
-from streamkeep.content import EMPTY_OBJECT, NOTHING, Content, ContentType, restored, utf8, written
+from streamkeep.content import EMPTY_OBJECT, NOTHING, Content, restored, utf8, written
 from streamkeep.errors import InvalidArgumentError
 from streamkeep.frozen import Frozen
 from streamkeep.json import decode, encode
@@ -24,7 +24,7 @@ _MICROSECOND: Final = dt.timedelta(microseconds=1)
 
 
 class _Described(Content):
-    """Content with metadata beside it."""
+    """Content with metadata and tags beside it, in that order."""
 
     __slots__ = ("_metadata",)
     _metadata: dict[str, Any]
@@ -32,7 +32,8 @@ class _Described(Content):
     @property
     def metadata_bytes(self) -> bytes:
         """The metadata as it is stored: the exact JSON text in UTF-8."""
-        raise NotImplementedError
+        metadata: bytes = self._fields[self._content_at + 2]
+        return metadata
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -42,6 +43,12 @@ class _Described(Content):
         except AttributeError:
             self._set("_metadata", decode(self.metadata_bytes))
             return self._metadata
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Labels, in the order given."""
+        tags: tuple[str, ...] = self._fields[self._content_at + 3]
+        return tags
 
 
 @final
@@ -59,6 +66,7 @@ class Event(_Described):
 
     __slots__ = ("_fields",)
     __match_args__ = ("type", "data")
+    _content_at = 1
     _fields: EventFields
 
     def __init__(
@@ -86,32 +94,13 @@ class Event(_Described):
         schema: str | None = None,
     ) -> Self:
         """Make an event whose data is JSON text as it is, to be kept byte for byte."""
-        event = cls(type, b"", metadata=metadata, tags=tags, id=id, schema=schema)
-        fields = event._fields
-        event._set("_fields", (fields[0], True, utf8("data", text), *fields[3:]))
-        return event
+        fields = cls(type, b"", metadata=metadata, tags=tags, id=id, schema=schema)._fields
+        return restored(cls, (type, True, utf8("data", text), *fields[3:]))
 
     @property
     def type(self) -> str:
         """What happened."""
         return self._fields[0]
-
-    @property
-    def content_type(self) -> ContentType:  # noqa: D102 inherited
-        return "application/json" if self._fields[1] else "application/octet-stream"
-
-    @property
-    def data_bytes(self) -> bytes:  # noqa: D102 inherited
-        return self._fields[2]
-
-    @property
-    def metadata_bytes(self) -> bytes:  # noqa: D102 inherited
-        return self._fields[3]
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        """Labels, in the order given."""
-        return self._fields[4]
 
     @property
     def id(self) -> uuid.UUID:
@@ -123,17 +112,8 @@ class Event(_Described):
         """The shape of the data, as its author names it."""
         return self._fields[6]
 
-    def __eq__(self, other: object) -> bool:
-        return self._fields == other._fields if isinstance(other, Event) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(self._fields)
-
     def __repr__(self) -> str:
         return f"Event({self.type!r}, <{len(self.data_bytes)} bytes of {self.content_type}>, id={self.id})"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return restored, (Event, self._fields)
 
 
 @final
@@ -142,6 +122,7 @@ class RecordedEvent(_Described):
 
     __slots__ = ("_fields",)
     __match_args__ = ("type", "data")
+    _content_at = 5
     _fields: RecordedFields
 
     def __init__(
@@ -189,23 +170,6 @@ class RecordedEvent(_Described):
         return self._fields[4]
 
     @property
-    def content_type(self) -> ContentType:  # noqa: D102 inherited
-        return "application/json" if self._fields[5] else "application/octet-stream"
-
-    @property
-    def data_bytes(self) -> bytes:  # noqa: D102 inherited
-        return self._fields[6]
-
-    @property
-    def metadata_bytes(self) -> bytes:  # noqa: D102 inherited
-        return self._fields[7]
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        """Labels, in the order given."""
-        return self._fields[8]
-
-    @property
     def schema(self) -> str | None:
         """The shape of the data, as its author named it."""
         return self._fields[9]
@@ -215,18 +179,9 @@ class RecordedEvent(_Described):
         """When it was recorded, in UTC. Information only, never an order."""
         return _EPOCH + dt.timedelta(microseconds=self._fields[10])
 
-    def __eq__(self, other: object) -> bool:
-        return self._fields == other._fields if isinstance(other, RecordedEvent) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(self._fields)
-
     def __repr__(self) -> str:
         size = f"{len(self.data_bytes)} bytes of {self.content_type}"
         return f"RecordedEvent({self.stream!r}, version={self.version}, position={self.position}, {self.type!r}, <{size}>)"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return restored, (RecordedEvent, self._fields)
 
 
 @final
@@ -270,9 +225,7 @@ class ImportEvent(Frozen):
 
 def recorded(fields: RecordedFields) -> RecordedEvent:
     """Make a recorded event of what crossed."""
-    event = RecordedEvent.__new__(RecordedEvent)
-    object.__setattr__(event, "_fields", fields)
-    return event
+    return restored(RecordedEvent, fields)
 
 
 def _metadata(metadata: Mapping[str, Any] | str | bytes | None) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self, final
 
-from streamkeep.content import Content, ContentType, restored, utf8, written
+from streamkeep.content import Content, restored, utf8, written
 
 if TYPE_CHECKING:
     from streamkeep.fields import SnapshotFields
@@ -15,6 +15,7 @@ class Snapshot(Content):
     """A fold of a stream's events up to a version, made by code that calls itself `schema`. At most 8 MiB."""
 
     __slots__ = ("_fields",)
+    _content_at = 3
     _fields: SnapshotFields
 
     def __init__(self, stream: str, version: int, schema: str, data: Any) -> None:
@@ -41,23 +42,6 @@ class Snapshot(Content):
         """Which code made it; another schema is another snapshot."""
         return self._fields[2]
 
-    @property
-    def content_type(self) -> ContentType:  # noqa: D102 inherited
-        return "application/json" if self._fields[3] else "application/octet-stream"
-
-    @property
-    def data_bytes(self) -> bytes:  # noqa: D102 inherited
-        return self._fields[4]
-
-    def __eq__(self, other: object) -> bool:
-        return self._fields == other._fields if isinstance(other, Snapshot) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(self._fields)
-
     def __repr__(self) -> str:
         size = f"{len(self.data_bytes)} bytes of {self.content_type}"
         return f"Snapshot({self.stream!r}, version={self.version}, schema={self.schema!r}, <{size}>)"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return restored, (Snapshot, self._fields)

@@ -125,8 +125,8 @@ impl OpenOptions {
         let opening = until(&runtime, deadline, runtime.spawn(crate::url::open(place))).await;
         let opened = opening.ok_or_else(|| Error::unavailable("the deadline passed while the store was being opened"))?;
         let (backend, options) = opened.map_err(|panic| Error::internal("opening the store panicked").with_cause(panic))??;
-        let hints = Arc::new(Hints::new());
         let tasks = TaskTracker::new();
+        let hints = Arc::new(Hints::new(tasks.clone(), runtime.clone()));
         let closed = CancellationToken::new();
         let queue = AppendQueue::new(Arc::clone(&backend.events), Arc::clone(&hints), runtime.clone(), tasks.clone(), closed.clone());
         let shared = Shared { backend, queue, hints, runtime, closed, options, tasks, freed: OnceCell::new(), process_id: std::process::id() };
