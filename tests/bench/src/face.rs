@@ -1,83 +1,120 @@
-//! The store's side of each row, through its public API.
+//! The store's side of each row, through its public API. The other languages' programs in `faces` do the same.
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use futures::TryStreamExt;
-use streamkeep::{Event, EventStore, ExpectedVersion, ImportEvent, ReadAllOptions, ReadOptions};
+use streamkeep::{Event, EventStore, Events, ExpectedVersion, ImportEvent, OpenOptions, ReadAllOptions, ReadOptions};
 
 use crate::figures::{Figure, median_micros, rate};
-use crate::workload::{APPENDS_A_CALLER, BATCH_EVENTS, BATCHES, CALLERS, DATA, LOG_EVENTS, LONE_APPENDS, LONE_STREAMS, LONG_STREAM_EVENTS, METADATA, TYPE};
+use crate::workload::Workload;
 
-fn event() -> Event {
-    Event::json_text(TYPE, DATA).with_metadata(METADATA)
+/// A store to append to, and one with the log that is read.
+pub(crate) struct Face {
+    store: EventStore,
+    log: EventStore,
+    workload: &'static Workload,
 }
 
-/// One event a call, one caller: the median latency in microseconds.
-pub(crate) async fn one(store: &EventStore, round: u32) -> Result<Figure> {
-    let mut latencies: Vec<Duration> = Vec::new();
-    for n in 0..LONE_APPENDS {
-        let (stream, version) = (format!("lone{round}-{}", n % LONE_STREAMS), u64::from(n / LONE_STREAMS));
-        let event = event();
+impl Face {
+    /// Opens both in namespaces of this run's own, so that the database can be used again. All processes of a run share its log: the first fills it.
+    pub(crate) async fn open(url: &str, run: &str, workload: &'static Workload) -> Result<Self> {
+        let store = OpenOptions::new(url).namespace(format!("bench_{run}_{}", std::process::id())).open().await?;
+        let log = OpenOptions::new(url).namespace(format!("bench_{run}_log")).open().await?;
+        let face = Self { store, log, workload };
+        if face.log.head().await? == 0 {
+            face.fill().await?;
+        }
+        Ok(face)
+    }
+
+    pub(crate) async fn close(self) -> Result<()> {
+        self.store.close().await?;
+        self.log.close().await?;
+        Ok(())
+    }
+
+    /// Every row once, in the table's order.
+    pub(crate) async fn round(&self, round: u32) -> Result<[Figure; 5]> {
+        Ok([self.one(round).await?, self.many(round).await?, self.batches(round).await?, self.stream().await?, self.log().await?])
+    }
+
+    /// One long stream first, the rest in streams of a hundred.
+    async fn fill(&self) -> Result<()> {
+        let stream = |n: u32| if n < self.workload.long_stream_events { "long".to_owned() } else { format!("short-{}", n / 100) };
+        let events = (0..self.workload.log_events).map(|n| ImportEvent { stream: stream(n), version: None, recorded_at: None, event: event(self.workload) });
+        self.log.import_events(events).await?;
+        Ok(())
+    }
+
+    /// One event a call, one caller: the median latency in microseconds.
+    pub(crate) async fn one(&self, round: u32) -> Result<Figure> {
+        let streams = self.workload.lone_streams;
+        let mut latencies: Vec<Duration> = Vec::new();
+        for n in 0..self.workload.lone_appends {
+            let (stream, version) = (format!("lone{round}-{}", n % streams), u64::from(n / streams));
+            let event = event(self.workload);
+            let started = Instant::now();
+            self.store.append(stream, [event], ExpectedVersion::Exact(version)).await?;
+            latencies.push(started.elapsed());
+        }
+        Ok(median_micros(&mut latencies))
+    }
+
+    /// Many callers of one process, each its own stream: appends a second.
+    pub(crate) async fn many(&self, round: u32) -> Result<Figure> {
+        let workload = self.workload;
         let started = Instant::now();
-        store.append(stream, [event], ExpectedVersion::Exact(version)).await?;
-        latencies.push(started.elapsed());
+        let callers = (0..workload.callers).map(|caller| {
+            let store = self.store.clone();
+            tokio::spawn(async move {
+                for version in 0..u64::from(workload.appends_per_caller) {
+                    store.append(format!("many{round}-{caller}"), [event(workload)], ExpectedVersion::Exact(version)).await?;
+                }
+                Ok::<_, streamkeep::Error>(())
+            })
+        });
+        for caller in callers.collect::<Vec<_>>() {
+            caller.await??;
+        }
+        Ok(rate(u32::try_from(workload.callers)? * workload.appends_per_caller, started))
     }
-    Ok(median_micros(&mut latencies))
+
+    /// A hundred events of one stream a call: events a second.
+    pub(crate) async fn batches(&self, round: u32) -> Result<Figure> {
+        let started = Instant::now();
+        for n in 0..self.workload.batches {
+            let events: Vec<Event> = (0..self.workload.batch_events).map(|_| event(self.workload)).collect();
+            self.store.append(format!("batch{round}-{n}"), events, ExpectedVersion::NoStream).await?;
+        }
+        Ok(rate(self.workload.batches * self.workload.batch_events, started))
+    }
+
+    /// The long stream: events a second.
+    pub(crate) async fn stream(&self) -> Result<Figure> {
+        let started = Instant::now();
+        self.read(self.log.read("long", ReadOptions::default()), self.workload.long_stream_events).await?;
+        Ok(rate(self.workload.long_stream_events, started))
+    }
+
+    /// The whole log: events a second.
+    pub(crate) async fn log(&self) -> Result<Figure> {
+        let started = Instant::now();
+        self.read(self.log.read_all(ReadAllOptions::default()), self.workload.log_events).await?;
+        Ok(rate(self.workload.log_events, started))
+    }
+
+    /// Looks at the text of each event's data: a face that decodes lazily has to decode it.
+    async fn read(&self, mut events: Events, expected: u32) -> Result<()> {
+        let (mut count, mut length) = (0_u32, 0_usize);
+        while let Some(event) = events.try_next().await? {
+            (count, length) = (count + 1, length + event.data.as_json().unwrap_or_default().len());
+        }
+        ensure!(count == expected && length == self.workload.data.len() * usize::try_from(expected)?, "{count} events with {length} bytes read");
+        Ok(())
+    }
 }
 
-/// Many callers of one process, each its own stream: appends a second.
-pub(crate) async fn many(store: &EventStore, round: u32) -> Result<Figure> {
-    let started = Instant::now();
-    let callers = (0..CALLERS).map(|caller| {
-        let store = store.clone();
-        tokio::spawn(async move {
-            for version in 0..u64::from(APPENDS_A_CALLER) {
-                store.append(format!("many{round}-{caller}"), [event()], ExpectedVersion::Exact(version)).await?;
-            }
-            Ok::<_, streamkeep::Error>(())
-        })
-    });
-    for caller in callers.collect::<Vec<_>>() {
-        caller.await??;
-    }
-    Ok(rate(u32::try_from(CALLERS)? * APPENDS_A_CALLER, started))
-}
-
-/// A hundred events of one stream a call: events a second.
-pub(crate) async fn batches(store: &EventStore, round: u32) -> Result<Figure> {
-    let started = Instant::now();
-    for n in 0..BATCHES {
-        let events: Vec<Event> = (0..BATCH_EVENTS).map(|_| event()).collect();
-        store.append(format!("batch{round}-{n}"), events, ExpectedVersion::NoStream).await?;
-    }
-    Ok(rate(BATCHES * BATCH_EVENTS, started))
-}
-
-/// Fills a store of its own with the log to read: one long stream first, the rest in streams of a hundred.
-pub(crate) async fn fill(store: &EventStore) -> Result<()> {
-    let stream = |n: u32| if n < LONG_STREAM_EVENTS { "long".to_owned() } else { format!("short-{}", n / 100) };
-    let events = (0..LOG_EVENTS).map(|n| ImportEvent { stream: stream(n), version: None, recorded_at: None, event: event() });
-    store.import_events(events).await?;
-    Ok(())
-}
-
-/// The long stream: events a second.
-pub(crate) async fn stream(store: &EventStore) -> Result<Figure> {
-    let (started, mut events, mut count) = (Instant::now(), store.read("long", ReadOptions::default()), 0);
-    while events.try_next().await?.is_some() {
-        count += 1;
-    }
-    anyhow::ensure!(count == LONG_STREAM_EVENTS, "{count} events read");
-    Ok(rate(count, started))
-}
-
-/// The whole log: events a second.
-pub(crate) async fn log(store: &EventStore) -> Result<Figure> {
-    let (started, mut events, mut count) = (Instant::now(), store.read_all(ReadAllOptions::default()), 0);
-    while events.try_next().await?.is_some() {
-        count += 1;
-    }
-    anyhow::ensure!(count == LOG_EVENTS, "{count} events read");
-    Ok(rate(count, started))
+fn event(workload: &Workload) -> Event {
+    Event::json_text(&workload.r#type, &workload.data).with_metadata(&workload.metadata)
 }

@@ -11,11 +11,17 @@ use sqlx::{AssertSqlSafe, Row};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::workload::{CALLERS, DATA, METADATA, TYPE};
+use crate::workload::Workload;
 
 /// The raw driver on one of the databases.
 #[derive(Clone)]
-pub(crate) enum Raw {
+pub(crate) struct Raw {
+    pool: Pool,
+    workload: &'static Workload,
+}
+
+#[derive(Clone)]
+enum Pool {
     Postgres(PgPool),
     Sqlite(SqlitePool),
 }
@@ -38,32 +44,33 @@ create table raw_events (
   recorded_at integer not null, size integer not null, unique (stream, version)) strict";
 
 impl Raw {
-    pub(crate) async fn postgres(url: &str) -> Result<Self> {
-        let connections = u32::try_from(CALLERS)?;
+    pub(crate) async fn postgres(url: &str, workload: &'static Workload) -> Result<Self> {
+        let connections = u32::try_from(workload.callers)?;
         let pool = PgPoolOptions::new().min_connections(connections).max_connections(connections).test_before_acquire(false).connect(url).await?;
         sqlx::raw_sql(POSTGRES_TABLE).execute(&pool).await?;
-        Ok(Self::Postgres(pool))
+        Ok(Self { pool: Pool::Postgres(pool), workload })
     }
 
-    pub(crate) async fn sqlite(path: &std::path::Path) -> Result<Self> {
+    pub(crate) async fn sqlite(path: &std::path::Path, workload: &'static Workload) -> Result<Self> {
         let options =
             SqliteConnectOptions::new().filename(path).create_if_missing(true).journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
         let pool = SqlitePoolOptions::new().max_connections(1).test_before_acquire(false).connect_with(options).await?;
         sqlx::raw_sql(SQLITE_TABLE).execute(&pool).await?;
-        Ok(Self::Sqlite(pool))
+        Ok(Self { pool: Pool::Sqlite(pool), workload })
     }
 
     /// Callers worth having: a connection each on Postgres; SQLite has one writer.
     pub(crate) const fn callers(&self) -> usize {
-        match self {
-            Self::Postgres(_) => CALLERS,
-            Self::Sqlite(_) => 1,
+        match &self.pool {
+            Pool::Postgres(_) => self.workload.callers,
+            Pool::Sqlite(_) => 1,
         }
     }
 
     pub(crate) async fn insert_one(&self, stream: &str, version: i64) -> Result<()> {
-        match self {
-            Self::Postgres(pool) => {
+        let Workload { r#type, data, metadata, .. } = self.workload;
+        match &self.pool {
+            Pool::Postgres(pool) => {
                 sqlx::query(
                     "insert into raw_events (position, stream, version, id, type, data, metadata, recorded_at, size)
                      values (nextval('raw_positions'), $1, $2, $3, $4, $5::json, $6::json, statement_timestamp(), $7)",
@@ -71,21 +78,21 @@ impl Raw {
                 .bind(stream)
                 .bind(version)
                 .bind(Uuid::now_v7())
-                .bind(TYPE)
-                .bind(DATA)
-                .bind(METADATA)
+                .bind(r#type)
+                .bind(data)
+                .bind(metadata)
                 .bind(300)
                 .execute(pool)
                 .await?;
             }
-            Self::Sqlite(pool) => {
+            Pool::Sqlite(pool) => {
                 sqlx::query("insert into raw_events (stream, version, id, type, data, metadata, recorded_at, size) values (?, ?, ?, ?, ?, ?, ?, ?)")
                     .bind(stream)
                     .bind(version)
                     .bind(Uuid::now_v7())
-                    .bind(TYPE)
-                    .bind(DATA)
-                    .bind(METADATA)
+                    .bind(r#type)
+                    .bind(data)
+                    .bind(metadata)
                     .bind(now_micros())
                     .bind(300)
                     .execute(pool)
@@ -96,10 +103,11 @@ impl Raw {
     }
 
     pub(crate) async fn insert_many(&self, stream: &str, first_version: i64, count: i64) -> Result<()> {
+        let Workload { r#type, data, metadata, .. } = self.workload;
         let ids: Vec<Uuid> = (0..count).map(|_| Uuid::now_v7()).collect();
-        match self {
-            Self::Postgres(pool) => {
-                let many = |text: &'static str| vec![text; ids.len()];
+        match &self.pool {
+            Pool::Postgres(pool) => {
+                let many = |text: &'static String| vec![text; ids.len()];
                 sqlx::query(
                     "insert into raw_events (position, stream, version, id, type, data, metadata, recorded_at, size)
                      select nextval('raw_positions'), t.stream, t.version, t.id, t.type, t.data::json, t.metadata::json, statement_timestamp(), t.size
@@ -108,20 +116,20 @@ impl Raw {
                 .bind(vec![stream; ids.len()])
                 .bind((first_version..first_version + count).collect::<Vec<_>>())
                 .bind(&ids)
-                .bind(many(TYPE))
-                .bind(many(DATA))
-                .bind(many(METADATA))
+                .bind(many(r#type))
+                .bind(many(data))
+                .bind(many(metadata))
                 .bind(vec![300; ids.len()])
                 .execute(pool)
                 .await?;
             }
-            Self::Sqlite(pool) => {
+            Pool::Sqlite(pool) => {
                 let rows = vec!["(?, ?, ?, ?, ?, ?, ?, ?)"; ids.len()].join(", ");
                 let statement = format!("insert into raw_events (stream, version, id, type, data, metadata, recorded_at, size) values {rows}");
                 let mut insert = sqlx::query(AssertSqlSafe(statement));
                 let now = now_micros();
                 for (version, id) in (first_version..).zip(&ids) {
-                    insert = insert.bind(stream.to_owned()).bind(version).bind(*id).bind(TYPE).bind(DATA).bind(METADATA).bind(now).bind(300);
+                    insert = insert.bind(stream.to_owned()).bind(version).bind(*id).bind(r#type).bind(data).bind(metadata).bind(now).bind(300);
                 }
                 insert.execute(pool).await?;
             }
@@ -133,8 +141,8 @@ impl Raw {
     pub(crate) async fn read(&self, stream: Option<&str>) -> Result<u64> {
         const COLUMNS: &str = "select position, stream, version, id, type, schema, tags, data, data_bytes, metadata, recorded_at from raw_events";
         let order = if stream.is_some() { "where stream = $1 order by version" } else { "order by position" };
-        match self {
-            Self::Postgres(pool) => {
+        match &self.pool {
+            Pool::Postgres(pool) => {
                 let columns = COLUMNS.replace(" data,", " data::text,").replace(" metadata,", " metadata::text,");
                 let query = sqlx::query(AssertSqlSafe(format!("{columns} {order}")));
                 let query = if let Some(stream) = stream { query.bind(stream.to_owned()) } else { query };
@@ -147,7 +155,7 @@ impl Raw {
                 };
                 count(query.fetch(pool).and_then(|row| std::future::ready(decode(row)))).await
             }
-            Self::Sqlite(pool) => {
+            Pool::Sqlite(pool) => {
                 let query = sqlx::query(AssertSqlSafe(format!("{COLUMNS} {order}")));
                 let query = if let Some(stream) = stream { query.bind(stream.to_owned()) } else { query };
                 let decode = |row: sqlx::sqlite::SqliteRow| -> Result<Decoded, sqlx::Error> {

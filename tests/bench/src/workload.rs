@@ -1,25 +1,40 @@
-//! The rows of the table: what is done, how often, with what.
+//! What is done, how often, with what: `workload.json`, which every face reads.
 
-/// About 200 bytes of data.
-pub(crate) const DATA: &str = r#"{"order":"order-000042","customer":"customer-000007","currency":"EUR","total":12.5,"lines":[{"sku":"A-1000","quantity":2,"price":4.25},{"sku":"B-2000","quantity":1,"price":4.0}],"note":"leave at the door"}"#;
-/// About 100 bytes of metadata.
-pub(crate) const METADATA: &str = r#"{"correlationId":"018f3a60-0000-7000-8000-000000000001","createdBy":"amy","source":"checkout-7"}"#;
-/// The events' type.
-pub(crate) const TYPE: &str = "OrderPlaced";
+use anyhow::{Context, Result};
+use serde::Deserialize;
 
-/// Callers of one process in the row of many.
-pub(crate) const CALLERS: usize = 32;
-/// Appends of one caller, in the row of one.
-pub(crate) const LONE_APPENDS: u32 = 1_500;
-/// Streams the lone caller goes round.
-pub(crate) const LONE_STREAMS: u32 = 100;
-/// Appends of each of the many.
-pub(crate) const APPENDS_A_CALLER: u32 = 300;
-/// Events of one stream a call, in the row of batches.
-pub(crate) const BATCH_EVENTS: u32 = 100;
-/// Calls in the row of batches.
-pub(crate) const BATCHES: u32 = 100;
-/// The stream that is read.
-pub(crate) const LONG_STREAM_EVENTS: u32 = 10_000;
-/// The log that is read.
-pub(crate) const LOG_EVENTS: u32 = 100_000;
+/// The rows of the table: an event's contents and the numbers of each row.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Workload {
+    /// The events' type.
+    pub(crate) r#type: String,
+    /// About 200 bytes of data.
+    pub(crate) data: String,
+    /// About 100 bytes of metadata.
+    pub(crate) metadata: String,
+    /// Callers of one process in the row of many.
+    pub(crate) callers: usize,
+    /// Appends of one caller, in the row of one.
+    pub(crate) lone_appends: u32,
+    /// Streams the lone caller goes round.
+    pub(crate) lone_streams: u32,
+    /// Appends of each of the many.
+    pub(crate) appends_per_caller: u32,
+    /// Events of one stream a call, in the row of batches.
+    pub(crate) batch_events: u32,
+    /// Calls in the row of batches.
+    pub(crate) batches: u32,
+    /// The stream that is read.
+    pub(crate) long_stream_events: u32,
+    /// The log that is read.
+    pub(crate) log_events: u32,
+}
+
+impl Workload {
+    /// Reads it, for the whole life of the program: every task of it borrows from here.
+    pub(crate) fn load() -> Result<&'static Self> {
+        let read: Self = serde_json::from_str(include_str!("../workload.json")).context("workload.json")?;
+        Ok(Box::leak(Box::new(read)))
+    }
+}
