@@ -31,16 +31,20 @@ part() {
     echo "jvm, $what: $((SECONDS - start)) s"
 }
 
-# A project that has nothing but its sources, outside the clone.
+# A project that has nothing but its sources, outside the clone: its name, and where they are.
 project() {
-    cp -r "$root/examples/$1" "$work/$1"
+    cp -r "$root/$2" "$work/$1"
     maven -f "$work/$1/pom.xml" "-Doutput.folder=$cache/jvm/$1" compile org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath "-Dmdep.outputFile=$cache/jvm/$1/classpath"
+}
+
+class_path() {
+    echo "$cache/jvm/$1/classes:$(cat "$cache/jvm/$1/classpath")"
 }
 
 program() {
     local language="$1" class="$2"
     shift 2
-    java -cp "$cache/jvm/$language/classes:$(cat "$cache/jvm/$language/classpath")" "$class" "$@"
+    java -cp "$(class_path "$language")" "$class" "$@"
 }
 
 same() {
@@ -49,7 +53,7 @@ same() {
 
 examples() {
     local language="$1" first="$2" orders="$3" demo="$4"
-    project "$language"
+    project "$language" "examples/$language"
     (unset STREAMKEEP_URL && program "$language" "$first") >"$work/first"
     same "$root/examples/first_program.txt" "$work/first" "the first program in $language"
     STREAMKEEP_URL=memory: program "$language" "$orders" >"$work/orders"
@@ -58,14 +62,7 @@ examples() {
     program "$language" "$demo" "sqlite:$work/$language.db" "$root/examples/data/parcels.jsonl" >"$work/again" 2>"$work/demo.err" || { cat "$work/demo.err" >&2; exit 1; }
     sed -E 's/^imported ([0-9]+), passed over 0,/imported 0, passed over \1,/' "$work/demo" >"$work/expected"
     same "$work/expected" "$work/again" "the demo in $language, run again,"
-    launcher "$language" "$demo"
-}
-
-# Leaves the demo where the comparison of all faces finds it.
-launcher() {
-    mkdir -p "$cache/demos"
-    printf '#!/bin/sh\nexec java -cp "%s" %s "$@"\n' "$cache/jvm/$1/classes:$(cat "$cache/jvm/$1/classpath")" "$2" >"$cache/demos/$1"
-    chmod +x "$cache/demos/$1"
+    "$root/tests/launcher.sh" demos "$language" java -cp "$(class_path "$language")" "$demo"
 }
 
 [ -n "${STREAMKEEP_TEST_POSTGRES_URL:-}" ] || echo "jvm: SKIPPED on Postgres: STREAMKEEP_TEST_POSTGRES_URL is not set"

@@ -90,4 +90,4 @@ part "building the tarball" tarball
 part "the first program" first_program
 part "the lints" lint
 part "the tests" own_tests
-../tests/digest/launcher.sh node node "$app/examples/node/demo.mjs"
+../tests/launcher.sh demos node node "$app/examples/node/demo.mjs"

@@ -58,4 +58,5 @@ part "preparing the tools" tools
 part "building the wheel" wheel
 part "the first program" first_program
 part "the tests" own_tests "$@"
-../tests/digest/launcher.sh python "$cache/tools/bin/python" "$(cd .. && pwd)/examples/python/demo.py"
+root=$(cd .. && pwd)
+../tests/launcher.sh demos python "$cache/tools/bin/python" "$root/examples/python/demo.py"

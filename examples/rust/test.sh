@@ -41,4 +41,4 @@ diff examples/first_program.txt "$folder/output.txt"
 echo "rust: the first program prints what it should, from the packaged crate"
 
 cargo build --quiet --release -p streamkeep-examples --bin demo
-tests/digest/launcher.sh rust "$(cd "$target" && pwd)/release/demo"
+tests/launcher.sh demos rust "$(cd "$target" && pwd)/release/demo"

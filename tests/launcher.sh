@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Leaves a launcher of a face's program where the comparisons of all faces find it: in demos for digest/all.sh, in benches for bench/faces.py.
+#
+#   launcher.sh demos|benches FACE COMMAND [ARGUMENT…]
+set -euo pipefail
+folder=${STREAMKEEP_CACHE:-$HOME/.cache/streamkeep}/$1
+face=$2
+shift 2
+mkdir -p "$folder"
+{ echo '#!/usr/bin/env bash'; printf 'exec'; printf ' %q' "$@"; echo ' "$@"'; } > "$folder/$face"
+chmod +x "$folder/$face"
