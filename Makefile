@@ -15,7 +15,7 @@ URL ?=
 
 timed = @start=$$(date +%s); $(2); echo "$(1): $$(( $$(date +%s) - start )) s"
 
-.PHONY: help demo test test-inner format lint test-rust test-faults test-python test-node test-jvm digests bench
+.PHONY: help demo test test-inner format lint test-rust test-faults test-python test-node test-jvm digests small-benches bench
 
 help: ## Lists the commands.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -30,7 +30,7 @@ test: ## Passes the tests of all backends and languages. Starts a throw-away Pos
 	"$(CARGO_TARGET_DIR)/release/with-servers" -- $(MAKE) --no-print-directory test-inner; \
 	echo "all tests passed in $$(( $$(date +%s) - start )) s"
 
-test-inner: format lint test-rust test-python test-node test-jvm digests test-faults
+test-inner: format lint test-rust test-python test-node test-jvm digests small-benches test-faults
 
 format: ## The format is as agreed.
 	cargo fmt --all --check
@@ -57,9 +57,13 @@ test-jvm: ## The Kotlin and Java faces, from their jar.
 digests: ## The same log through two databases from five faces: equal digests.
 	$(call timed,digests,tests/digest/all.sh $(FILE))
 
-bench: ## The figures, as ratios to the raw driver, from Rust.
+small-benches: ## The bench of each language runs, on SQLite.
+	$(call timed,small-benches,tests/bench/faces.py sqlite: --small)
+
+bench: ## The figures, as ratios to the raw driver from Rust, then of each language as ratios to Rust's.
 	@cargo build --quiet --release -p streamkeep-bench -p streamkeep-tests --bin streamkeep-bench --bin with-servers
-	@echo SQLite; "$(CARGO_TARGET_DIR)/release/streamkeep-bench" sqlite:
-	@echo Postgres; "$(CARGO_TARGET_DIR)/release/with-servers" -- bash -c '"$(CARGO_TARGET_DIR)/release/streamkeep-bench" "$$STREAMKEEP_TEST_POSTGRES_URL"'
+	@echo SQLite; "$(CARGO_TARGET_DIR)/release/streamkeep-bench" sqlite:; echo; tests/bench/faces.py sqlite:
+	@echo Postgres; "$(CARGO_TARGET_DIR)/release/with-servers" -- bash -c \
+	'[ -z "$${STREAMKEEP_TEST_POSTGRES_URL:-}" ] || { "$(CARGO_TARGET_DIR)/release/streamkeep-bench" "$$STREAMKEEP_TEST_POSTGRES_URL" && echo && tests/bench/faces.py "$$STREAMKEEP_TEST_POSTGRES_URL"; }'
 
 comma := ,

@@ -65,7 +65,14 @@ examples() {
     "$root/tests/launcher.sh" demos "$language" java -cp "$(class_path "$language")" "$demo"
 }
 
+benches() {
+    project bench tests/bench/faces/jvm
+    "$root/tests/launcher.sh" benches kotlin java -cp "$(class_path bench)" KotlinFaceKt
+    "$root/tests/launcher.sh" benches java java -cp "$(class_path bench)" JavaFace
+}
+
 [ -n "${STREAMKEEP_TEST_POSTGRES_URL:-}" ] || echo "jvm: SKIPPED on Postgres: STREAMKEEP_TEST_POSTGRES_URL is not set"
 part "build, tests and installing" maven install "-Doutput.folder=$cache/jvm/streamkeep"
 part "Kotlin's examples from the installed jar" examples kotlin FirstProgramKt orders.OrdersKt demo.DemoKt
 part "Java's examples from the installed jar" examples java FirstProgram Orders Demo
+part "the benches" benches

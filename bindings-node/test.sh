@@ -78,7 +78,7 @@ lint() {
 own_tests() {
     rm -rf "$app"
     install_in "$app"
-    cp -r tests ../examples "$app/"
+    cp -r tests ../examples ../tests/bench/faces/node/face.mjs "$app/"
     (cd "$app" && npx --no-install tsc -p tests/types/tsconfig.json && STREAMKEEP_PANIC_PROBE="$work/panic_probe.node" node --expose-gc --test --test-reporter=dot tests/*.test.mjs)
 }
 
@@ -91,3 +91,4 @@ part "the first program" first_program
 part "the lints" lint
 part "the tests" own_tests
 ../tests/launcher.sh demos node node "$app/examples/node/demo.mjs"
+../tests/launcher.sh benches node node "$app/face.mjs"

@@ -60,3 +60,4 @@ part "the first program" first_program
 part "the tests" own_tests "$@"
 root=$(cd .. && pwd)
 ../tests/launcher.sh demos python "$cache/tools/bin/python" "$root/examples/python/demo.py"
+../tests/launcher.sh benches python "$cache/tools/bin/python" "$root/tests/bench/faces/python/face.py"

@@ -84,7 +84,7 @@ def checked(*command):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_package_and_its_examples_are_strictly_typed():
+def test_the_package_and_the_programs_on_it_are_strictly_typed():
     folder = Path(sk.__file__).parent
     checked(
         sys.executable,
@@ -99,8 +99,8 @@ def test_the_package_and_its_examples_are_strictly_typed():
         "streamkeep",
     )
     assert (folder / "py.typed").exists()
-    for example in sorted((ROOT / "examples" / "python").glob("*.py")):
-        checked(sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--cache-dir", "/dev/null", str(example))
+    for program in [*sorted((ROOT / "examples" / "python").glob("*.py")), *sorted((ROOT / "tests" / "bench").rglob("*.py"))]:
+        checked(sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--cache-dir", "/dev/null", str(program))
 
 
 def test_the_stub_says_what_the_native_module_has():
@@ -110,6 +110,6 @@ def test_the_stub_says_what_the_native_module_has():
 def test_ruff_has_nothing_to_say():
     ruff = shutil.which("ruff", path=str(Path(sys.executable).parent))
     assert ruff, "ruff is not installed beside Python"
-    paths = ["python", "tests", "../examples/python", "../tests/digest"]
+    paths = ["python", "tests", "../examples/python", "../tests/digest", "../tests/bench"]
     checked(ruff, "check", "--no-cache", *paths)
     checked(ruff, "format", "--no-cache", "--check", *paths)

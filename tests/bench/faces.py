@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+"""The figures of every face beside Rust's: faces.py URL prints the table.
+
+Each face's round is a process of its own, which warms up with a round that is not counted. The faces take turns, and each turn begins
+with another one. Each face's test leaves a launcher of its program in $STREAMKEEP_CACHE/benches; Rust's is built by cargo. All work on one
+database, in namespaces of their own, and read the same log.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+CACHE = Path(os.environ.get("STREAMKEEP_CACHE") or Path.home() / ".cache" / "streamkeep")
+FACES = ["rust", "python", "node", "kotlin", "java"]
+ROWS = {
+    "one_us": ("one event, one caller", "us"),
+    "many_per_s": ("32 callers", "appends/s"),
+    "batch_per_s": ("100 events of one stream a call", "events/s"),
+    "stream_per_s": ("a stream of 10,000", "events/s"),
+    "log_per_s": ("the log of 100,000", "events/s"),
+}
+ROUND_SECONDS = 600
+"""What a round may take. One that takes longer hangs."""
+SMALL = {
+    "callers": 4,
+    "lone_appends": 20,
+    "lone_streams": 4,
+    "appends_per_caller": 5,
+    "batches": 2,
+    "long_stream_events": 1_200,
+    "log_events": 2_500,
+}
+
+Figures = dict[str, float]
+
+
+def main() -> None:
+    """Measure what the command line asks for."""
+    parser = argparse.ArgumentParser(description="Compares the faces of all languages.")
+    parser.add_argument("url", help="sqlite: (in a temporary folder) or postgres://…")
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each face; the median counts")
+    parser.add_argument("--small", action="store_true", help="one round of almost nothing, to see that it runs; without Rust")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:{folder}/bench.db" if arguments.url == "sqlite:" else arguments.url
+        if arguments.small:
+            workload = Path(folder) / "small.json"
+            workload.write_text(json.dumps(json.loads((HERE / "workload.json").read_text()) | SMALL))
+            for face in FACES[1:]:
+                figures = measure(face, url, workload)
+                print(f"{face}: {', '.join(f'{name} {figure:.0f}' for name, figure in figures.items())}")
+        else:
+            print_table(rounds(url, arguments.rounds))
+
+
+def rounds(url: str, count: int) -> dict[str, list[Figures]]:
+    """Measure every face in turn."""
+    measured: dict[str, list[Figures]] = {face: [] for face in FACES}
+    for number in range(count):
+        first = number % len(FACES)
+        for face in FACES[first:] + FACES[:first]:
+            measured[face].append(measure(face, url, HERE / "workload.json"))
+    return measured
+
+
+def measure(face: str, url: str, workload: Path) -> Figures:
+    """Run one round of a face."""
+    run = str(os.getpid())
+    if face == "rust":
+        target = Path(os.environ.get("CARGO_TARGET_DIR") or CACHE / "target")
+        command = [str(target / "release" / "streamkeep-bench"), url, "--face", "--run", run]
+    else:
+        command = [str(CACHE / "benches" / face), url, run, str(workload)]
+    if not os.access(command[0], os.X_OK):
+        sys.exit(f"{face}: its bench is not built: run its test first")
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=ROUND_SECONDS, check=False)  # noqa: S603 our own
+    if done.returncode != 0:
+        sys.exit(f"{face}: its bench failed")
+    figures: Figures = json.loads(done.stdout)
+    if figures.keys() != ROWS.keys() or min(figures.values()) <= 0:
+        sys.exit(f"{face}: its bench printed {done.stdout}")
+    return {name: figures[name] for name in ROWS}
+
+
+def print_table(measured: dict[str, list[Figures]]) -> None:
+    """Print medians with half the distance from the lowest to the highest, and their ratio to Rust's."""
+    print("median ±spread (ratio to Rust); a latency is better when it is lower, a rate when it is higher\n")
+    print(f"| row | unit | {' | '.join(FACES)} |\n|---|---|{'---|' * len(FACES)}")
+    for name, (row, unit) in ROWS.items():
+        columns = {face: [figures[name] for figures in measured[face]] for face in FACES}
+        base = statistics.median(columns["rust"])
+        cells = [cell(column, base) for column in columns.values()]
+        print(f"| {row} | {unit} | {' | '.join(cells)} |")
+
+
+def cell(figures: list[float], base: float) -> str:
+    """Say a median, its spread, and how it stands to another."""
+    middle = statistics.median(figures)
+    return f"{middle:.0f} ±{(max(figures) - min(figures)) / 2:.0f} ({middle / base:.2f})"
+
+
+if __name__ == "__main__":
+    main()
