@@ -94,8 +94,7 @@ class Event(_Described):
         schema: str | None = None,
     ) -> Self:
         """Make an event whose data is JSON text as it is, to be kept byte for byte."""
-        fields = cls(type, b"", metadata=metadata, tags=tags, id=id, schema=schema)._fields
-        return restored(cls, (type, True, utf8("data", text), *fields[3:]))
+        return restored(cls, (type, True, utf8("data", text), _metadata(metadata), _tags(tags), _id(id), schema))
 
     @property
     def type(self) -> str:
