@@ -9,6 +9,7 @@ database, in namespaces of their own, and read the same log.
 import argparse
 import json
 import os
+import secrets
 import statistics
 import subprocess
 import sys
@@ -27,6 +28,8 @@ ROWS = {
 }
 ROUND_SECONDS = 600
 """What a round may take. One that takes longer hangs."""
+RUN = secrets.token_hex(4)
+"""In the names of the namespaces: on a server that is kept, those of every run are its own."""
 SMALL = {
     "callers": 4,
     "lone_appends": 20,
@@ -71,12 +74,11 @@ def rounds(url: str, count: int) -> dict[str, list[Figures]]:
 
 def measure(face: str, url: str, workload: Path) -> Figures:
     """Run one round of a face."""
-    run = str(os.getpid())
     if face == "rust":
         target = Path(os.environ.get("CARGO_TARGET_DIR") or CACHE / "target")
-        command = [str(target / "release" / "streamkeep-bench"), url, "--face", "--run", run]
+        command = [str(target / "release" / "streamkeep-bench"), url, "--face", "--run", RUN]
     else:
-        command = [str(CACHE / "benches" / face), url, run, str(workload)]
+        command = [str(CACHE / "benches" / face), url, RUN, str(workload)]
     if not os.access(command[0], os.X_OK):
         sys.exit(f"{face}: its bench is not built: run its test first")
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=ROUND_SECONDS, check=False)  # noqa: S603 our own
