@@ -6,28 +6,31 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { EventStore } from 'streamkeep'
 
-const postgres = process.env.STREAMKEEP_TEST_POSTGRES_URL
+// What names a server of each kind to test on.
+const SERVERS = { postgres: 'STREAMKEEP_TEST_POSTGRES_URL', mongodb: 'STREAMKEEP_TEST_MONGODB_URL' }
 const root = process.env.STREAMKEEP_ROOT
 if (root === undefined) throw new Error('STREAMKEEP_ROOT must name the repository')
 
-export const POSTGRES = postgres
+export const BACKENDS = ['memory', 'sqlite', ...Object.keys(SERVERS)]
 export const shared = (path) => readFileSync(join(root, path), 'utf8')
 export const rootPath = (path) => join(root, path)
 export const hex = () => randomBytes(6).toString('hex')
 
+/** Why nothing can be tested on a backend, or false. */
+export const missing = (backend) => backend in SERVERS && process.env[SERVERS[backend]] === undefined && `${SERVERS[backend]} is not set`
+
 /** A base URL a test has for itself, and how it is cleaned up. */
 export function place(backend) {
   if (backend === 'memory') return { url: `memory:t${hex()}`, free: () => undefined }
-  if (backend === 'postgres') return { url: postgres, free: () => undefined }
+  if (backend in SERVERS) return { url: process.env[SERVERS[backend]], free: () => undefined }
   const folder = mkdtempSync(join(tmpdir(), 'streamkeep-test-'))
   return { url: `sqlite:${join(folder, 'test.db')}`, free: () => rmSync(folder, { recursive: true }) }
 }
 
 /** Runs a case on each backend; one that is not there is skipped with the reason. */
-export function onEach(name, body, backends = ['memory', 'sqlite', 'postgres']) {
+export function onEach(name, body, backends = BACKENDS) {
   for (const backend of backends) {
-    const skip = backend === 'postgres' && postgres === undefined ? 'STREAMKEEP_TEST_POSTGRES_URL is not set' : false
-    test(`${backend}: ${name}`, { skip, timeout: 120_000 }, async (t) => {
+    test(`${backend}: ${name}`, { skip: missing(backend), timeout: 120_000 }, async (t) => {
       const { url, free } = place(backend)
       const opened = []
       const open = async (options = {}) => {

@@ -9,14 +9,14 @@ import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import ts from 'typescript'
 import { microseconds, sliceOf } from '../examples/node/json_lines.mjs'
-import { hex, place, POSTGRES, shared } from './backends.mjs'
+import { BACKENDS, hex, missing, place, shared } from './backends.mjs'
 
 const run = promisify(execFile)
 const examples = join(dirname(fileURLToPath(import.meta.url)), '../examples/node')
 const options = { cwd: examples, timeout: 60_000 }
 
-for (const backend of ['memory', 'sqlite', 'postgres']) {
-  const skip = backend === 'postgres' && POSTGRES === undefined ? 'STREAMKEEP_TEST_POSTGRES_URL is not set' : false
+for (const backend of BACKENDS) {
+  const skip = missing(backend)
   const fresh = () => {
     const { url, free } = place(backend)
     return { url: `${url}${url.includes('?') ? '&' : '?'}namespace=e_${hex()}`, free }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { place, POSTGRES } from './backends.mjs'
+import { BACKENDS, missing, place } from './backends.mjs'
 
 const program = fileURLToPath(new URL('lifecycle_child.mjs', import.meta.url))
 
@@ -28,8 +28,8 @@ function child(what, url, deadlineMs = 60_000) {
   })
 }
 
-for (const backend of ['memory', 'sqlite', 'postgres']) {
-  const skip = backend === 'postgres' && POSTGRES === undefined ? 'STREAMKEEP_TEST_POSTGRES_URL is not set' : false
+for (const backend of BACKENDS) {
+  const skip = missing(backend)
 
   test(`${backend}: an open store with an idle subscription does not keep the process alive`, { skip }, async () => {
     const { url, free } = place(backend)

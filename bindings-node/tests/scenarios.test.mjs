@@ -1,12 +1,12 @@
 import { readdirSync } from 'node:fs'
 import { test } from 'node:test'
-import { place, POSTGRES, rootPath, shared } from './backends.mjs'
+import { BACKENDS, missing, place, rootPath, shared } from './backends.mjs'
 import { Run } from './scenario.mjs'
 
 const files = readdirSync(rootPath('tests/scenarios')).filter((name) => name.endsWith('.json'))
 
-for (const backend of ['memory', 'sqlite', 'postgres']) {
-  const skip = backend === 'postgres' && POSTGRES === undefined ? 'STREAMKEEP_TEST_POSTGRES_URL is not set' : false
+for (const backend of BACKENDS) {
+  const skip = missing(backend)
   for (const file of files) {
     const scenario = JSON.parse(shared(`tests/scenarios/${file}`))
     test(`${backend}: ${scenario.name}`, { skip }, async () => {

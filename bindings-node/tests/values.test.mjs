@@ -95,7 +95,7 @@ onEach('a recorded event can be imported elsewhere, to the byte and the microsec
     assert.deepEqual([e.id, e.text, e.metadataText, e.recordedAtMicros, e.tags, e.schema], [was.id, was.text, was.metadataText, was.recordedAtMicros, was.tags, was.schema])
     assert.deepEqual(e.bytes, was.bytes)
   })
-}, ['memory', 'sqlite'])
+})
 
 test('an event made by event(…) is frozen, has an id of version 7, and no data is {}', () => {
   const made = event('Paid')

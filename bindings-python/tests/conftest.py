@@ -9,7 +9,8 @@ import hypothesis
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-POSTGRES = "STREAMKEEP_TEST_POSTGRES_URL"
+# What names a server of each kind to test on.
+SERVERS = {"postgres": "STREAMKEEP_TEST_POSTGRES_URL", "mongodb": "STREAMKEEP_TEST_MONGODB_URL"}
 PATIENCE = 120
 
 # How long one example takes says nothing on a busy machine; the whole test has its end.
@@ -21,13 +22,15 @@ class LateError(Exception):
     """A test's time is over: not a `TimeoutError`, which tests of time-outs catch."""
 
 
-def postgres():
-    """Postgres's parameter, or the reason why it is not there."""
-    missing = pytest.mark.skip(reason=f"{POSTGRES} is not set: nothing was tested on Postgres")
-    return pytest.param("postgres", marks=() if POSTGRES in os.environ else (missing,))
+def server(backend):
+    """The parameter of a backend that needs a server, or the reason why there is none."""
+    variable = SERVERS[backend]
+    missing = pytest.mark.skip(reason=f"{variable} is not set: nothing was tested on {backend}")
+    return pytest.param(backend, marks=() if variable in os.environ else (missing,))
 
 
-BACKENDS = ["memory", "sqlite", postgres()]
+DURABLE = ["sqlite", *map(server, SERVERS)]
+BACKENDS = ["memory", *DURABLE]
 
 
 @pytest.fixture(autouse=True)
@@ -52,8 +55,8 @@ def url_of(backend, folder):
             return f"memory:{name}"
         case "sqlite":
             return f"sqlite:{folder}/{name}.db"
-        case "postgres":
-            base = os.environ[POSTGRES]
+        case _:
+            base = os.environ[SERVERS[backend]]
             return f"{base}{'&' if '?' in base else '?'}namespace={name}"
 
 
@@ -62,7 +65,7 @@ def url(request, tmp_path):
     return url_of(request.param, tmp_path)
 
 
-@pytest.fixture(params=["sqlite", postgres()])
+@pytest.fixture(params=DURABLE)
 def durable_url(request, tmp_path):
     """On a backend that outlives its handles."""
     return url_of(request.param, tmp_path)

@@ -5,11 +5,11 @@ import signal
 
 import pytest
 import streamkeep as sk
-from conftest import BACKENDS, POSTGRES, ROOT
+from conftest import BACKENDS, ROOT, SERVERS
 from scenario import Run
 
 FILES = sorted((ROOT / "tests" / "scenarios").glob("*.json"))
-BASES = {"memory": "memory:", "sqlite": "sqlite:", "postgres": os.environ.get(POSTGRES)}
+BASES = {"memory": "memory:", "sqlite": "sqlite:", **{backend: os.environ.get(url) for backend, url in SERVERS.items()}}
 
 
 def test_there_are_scenarios():

@@ -3,14 +3,14 @@ import uuid
 
 import pytest
 import streamkeep as sk
-from conftest import ROOT
+from conftest import BACKENDS, ROOT, url_of
 
 VECTORS = json.loads((ROOT / "tests" / "vectors" / "values.json").read_text())
 
 
-@pytest.fixture(scope="module", params=["memory:", "sqlite:"])
+@pytest.fixture(scope="module", params=BACKENDS)
 def store(request, tmp_path_factory):
-    url = request.param if request.param == "memory:" else f"sqlite:{tmp_path_factory.mktemp('vectors')}/v.db"
+    url = url_of(request.param, tmp_path_factory.mktemp("vectors"))
     with sk.EventStore.open(url, durability="relaxed") as store:
         yield store
 

@@ -17,13 +17,17 @@ internal val memory = Backend("memory") { "memory:" + randomName("m") }
 
 internal val sqlite = Backend("sqlite") { "sqlite:" + Files.createTempDirectory("streamkeep").resolve("test.db") }
 
-/** Postgres when there is one to test on. */
-internal val postgres: Backend? = System.getenv("STREAMKEEP_TEST_POSTGRES_URL")?.let { url -> Backend("postgres") { withParameter(url, "namespace=" + randomName("k")) } }
+/** What names a server of each kind to test on. */
+internal val serverVariables = mapOf("postgres" to "STREAMKEEP_TEST_POSTGRES_URL", "mongodb" to "STREAMKEEP_TEST_MONGODB_URL")
+
+/** A backend that needs a server, when there is one to test on. */
+internal fun server(name: String): Backend? =
+    System.getenv(serverVariables.getValue(name))?.let { url -> Backend(name) { withParameter(url, "namespace=" + randomName("k")) } }
 
 /** Every backend there is; says so when one is missing. */
 internal val backends: List<Backend> by lazy {
-    if (postgres == null) println("SKIPPED postgres: STREAMKEEP_TEST_POSTGRES_URL is not set")
-    listOfNotNull(memory, sqlite, postgres)
+    val servers = serverVariables.mapNotNull { (name, variable) -> server(name).also { if (it == null) println("SKIPPED $name: $variable is not set") } }
+    listOf(memory, sqlite) + servers
 }
 
 internal fun randomName(prefix: String): String = prefix + "_" + HexFormat.of().formatHex(Random.nextBytes(6))

@@ -12,6 +12,8 @@ import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withTimeout
 import org.junit.jupiter.api.Assumptions.assumeTrue
 import org.junit.jupiter.api.Test
+import org.junit.jupiter.params.ParameterizedTest
+import org.junit.jupiter.params.provider.ValueSource
 import java.util.concurrent.ConcurrentHashMap
 import kotlin.random.Random
 import kotlin.test.assertEquals
@@ -25,10 +27,12 @@ class CancellationTest {
     @Test
     fun `cancelled appends are whole or absent on sqlite`() = cancelled(sqlite)
 
-    @Test
-    fun `cancelled appends are whole or absent on postgres`() {
-        assumeTrue(postgres != null, "STREAMKEEP_TEST_POSTGRES_URL is not set")
-        cancelled(postgres!!)
+    @ParameterizedTest
+    @ValueSource(strings = ["postgres", "mongodb"])
+    fun `cancelled appends are whole or absent on a server`(name: String) {
+        val server = server(name)
+        assumeTrue(server != null, "${serverVariables[name]} is not set")
+        cancelled(server!!)
     }
 
     private fun cancelled(backend: Backend): Unit = runBlocking(Dispatchers.Default) {

@@ -91,5 +91,5 @@ private class Scenario(private val face: Opener, backend: Backend, file: Path) {
 private fun Backend.base(): String = when (name) {
     "memory" -> "memory:" + randomName("m")
     "sqlite" -> "sqlite:" + Files.createTempDirectory("streamkeep").resolve("scenario.db")
-    else -> System.getenv("STREAMKEEP_TEST_POSTGRES_URL")
+    else -> System.getenv(serverVariables.getValue(name))
 }
