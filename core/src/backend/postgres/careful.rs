@@ -227,7 +227,7 @@ pub(super) fn read_facts(rows: &[sqlx::postgres::PgRow]) -> std::result::Result<
             facts.heads.insert(stream, version);
             continue;
         }
-        let content = if is_shell(row, 0)? { None } else { Some(Box::new(event(row, 0)?)) };
+        let content = if is_shell(row)? { None } else { Some(Box::new(event(row)?)) };
         facts.known.insert(row.try_get(3)?, KnownEvent { stream, version, position: number(row, 0)?, content });
     }
     Ok(facts)

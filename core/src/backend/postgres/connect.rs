@@ -60,11 +60,12 @@ impl fmt::Debug for Connector {
 }
 
 /// Every statement of the store has the one index it was written for, and no plan made while a table was empty may outlive that; hence no sequential
-/// scans. With these plans' inflated costs the compiler would start for nothing. Nothing is found by search path. A statement's time limit would cut a wait
-/// for a synchronous standby short and report success.
+/// scans, and one plan for all values, made once a connection: planning an append anew costs as much as running it. With these plans' inflated costs the compiler would
+/// start for nothing, and parallel workers would turn a page's order round. Nothing is found by search path. A statement's time limit would cut a wait for a
+/// synchronous standby short and report success.
 const SETTINGS: &str = "set default_transaction_isolation = 'read committed'; set search_path = pg_catalog; set statement_timeout = 0; \
                         set idle_in_transaction_session_timeout = '5s'; set enable_seqscan = off; set enable_bitmapscan = off; set jit = off; \
-                        set client_min_messages = warning";
+                        set plan_cache_mode = force_generic_plan; set max_parallel_workers_per_gather = 0; set client_min_messages = warning";
 /// What is weaker than a commit on disk is set to that; what is stronger stays.
 const DURABLE: &str = "; select 1 from (select set_config('synchronous_commit', 'on', false) \
                        where current_setting('synchronous_commit') in ('off', 'local', 'remote_write')) as s where false";

@@ -259,15 +259,29 @@ const PAGE_COLUMNS: &str = "p.position, p.stream, p.version, p.id, p.type, p.sch
 /// Rows with a running sum of their sizes; the first always fits.
 fn sized(order: &str, bytes: &str, rows: &str) -> String {
     format!(
-        "select {COLUMNS}, r.total <= {bytes} or r.total = r.size as fits from \
-         (select e.*, sum(e.size) over (order by {order} rows unbounded preceding) as total from ({rows}) as e) as r"
+        "select {PAGE_COLUMNS} from (select {COLUMNS}, r.total <= {bytes} or r.total = r.size as fits from \
+         (select e.*, sum(e.size) over (order by {order} rows unbounded preceding) as total from ({rows}) as e) as r) as p"
     )
 }
 
+/// The rows as they are, when `f.small` says that all of them fit; else with a running sum. A running sum over whole rows costs as much as reading them, so
+/// both are written and the server runs one. It runs them in the order they stand in, and keeps the order of each: the reader of the page sees to it.
+fn sized_if_large(order: &str, bytes: &str, rows: &str) -> String {
+    let summed = sized(order, bytes, rows);
+    format!("select {COLUMNS}, true as fits from ({rows}) as e where (select f.small from f) union all {summed} where not (select f.small from f)")
+}
+
+/// Whether rows fit a page together.
+fn small(bytes: &str, sizes: &str) -> String {
+    format!("(select coalesce(sum(s.size) <= {bytes}, true) from ({sizes}) as s) as small")
+}
+
 fn stream_page(names: &Names, direction: &str) -> String {
-    let rows = format!("select {COLUMNS}, size from {} where stream = $1 and version between $2 and $3 order by version {direction} limit $4", names.events());
-    let sized = sized(&format!("version {direction}"), "$5", &rows);
-    format!("select {PAGE_COLUMNS} from ({sized}) as p order by p.version {direction}")
+    let rows = |columns: &str| {
+        format!("select {columns} from {} where stream = $1 and version between $2 and $3 order by version {direction} limit $4", names.events())
+    };
+    let page = sized_if_large(&format!("version {direction}"), "$5", &rows(&format!("{COLUMNS}, size")));
+    format!("with f as materialized (select {}) {page}", small("$5", &rows("size")))
 }
 
 /// The lowest floors, and the sequence's last value before them: two statements in one trip, in this order. Neither reads by a snapshot.
@@ -282,21 +296,31 @@ pub(super) fn horizon(names: &Names, class: LockClass, database: u32) -> SqlStr 
 
 /// A page of the log: `$1` exclusive to `$2` inclusive, at most `$3` events and `$4` bytes.
 ///
-/// Always at least one row, which says first how far the page looked (`until`), the farthest event within that (`seen`) and the highest event up to `$2`.
+/// The first row is no event: it says how far the page looked (as its position), the farthest event within that (as its version) and, in a column of its own, the highest
+/// event up to `$2`.
 pub(super) fn log_page(names: &Names, backward: bool, look: &Look) -> SqlStr {
     let events = names.events();
     let (direction, back) = if backward { ("desc", "") } else { ("", "desc") };
     let until = look.until(names, backward);
-    let within = if backward { "e.position >= f.until and e.position <= $2" } else { "e.position > $1 and e.position <= f.until" };
-    let rows = format!("select {COLUMNS}, size from {events} as e where {within} {} order by position {direction} limit $3", look.condition());
-    let sized = sized(&format!("position {direction}"), "$4", &rows);
+    let within =
+        |until: &str| if backward { format!("e.position >= {until} and e.position <= $2") } else { format!("e.position > $1 and e.position <= {until}") };
+    let rows = |columns: &str, until: &str| {
+        format!("select {columns} from {events} as e where {} {} order by position {direction} limit $3", within(until), look.condition())
+    };
+    let (order, whole) = (format!("position {direction}"), rows(&format!("{COLUMNS}, size"), "(select f.until from f)"));
+    // What is looked for by a condition is looked for once: a second look would double the way.
+    let everything = look.condition().is_empty();
+    let small = if everything { format!(", {}", small("$4", &rows("size", "b.until"))) } else { String::new() };
+    let page = if everything { sized_if_large(&order, "$4", &whole) } else { sized(&order, "$4", &whole) };
     safe(format!(
         "with {candidates} f as materialized (select b.until, \
          (select e.position from {events} as e where {seen} order by e.position {back} limit 1) as seen, \
-         (select e.position from {events} as e where e.position <= $2 order by e.position desc limit 1) as head from (select {until} as until) as b) \
-         select f.until, f.seen, f.head, {PAGE_COLUMNS} from f left join lateral ({sized}) as p on true order by p.position {direction}",
+         (select e.position from {events} as e where e.position <= $2 order by e.position desc limit 1) as head{small} from (select {until} as until) as b) \
+         select f.until as position, null::text as stream, f.seen as version, null::uuid as id, null::text as type, null::text as schema, null::text[] as tags, \
+         null::json as data, null::bytea as data_bytes, null::json as metadata, null::timestamptz as recorded_at, false as fits, f.head from f \
+         union all select p.*, null::bigint from ({page}) as p",
         candidates = look.candidates(names, backward),
-        seen = within.replace("f.until", "b.until"),
+        seen = within("b.until"),
     ))
 }
 

@@ -20,10 +20,10 @@ use crate::query::{Query, QueryItem};
 
 /// The first parameter of a page of the log that its query may use.
 const FIRST_PARAMETER: usize = 5;
-/// Columns of a page of the log before the event's: how far it looked, what it saw there, the head.
-const LOOKED: usize = 3;
-/// Columns of an event; the next says whether it fits the page.
+/// The column behind an event's: whether it fits the page.
 const FITS: usize = 11;
+/// The column of the first row of a page of the log that holds the head.
+const HEAD: usize = 12;
 
 impl Postgres {
     pub(super) async fn page_of_stream(&self, request: &StreamPageRequest) -> Result<StreamPage> {
@@ -40,7 +40,7 @@ impl Postgres {
         let mut lease = self.pool.lease(request.deadline).await?;
         let rows = lease.fetch(query, request.deadline).await?;
         drop(lease);
-        let fitting = fitting(&rows, 0, request.max_events)?;
+        let fitting = fitting(&rows, request.max_events, request.direction)?;
         Ok(StreamPage { events: fitting.events, end: fitting.all })
     }
 
@@ -101,13 +101,12 @@ impl Postgres {
     }
 
     fn log_page(&self, request: &LogPageRequest, rows: &[PgRow], high: u64, asked: Option<Horizon>) -> std::result::Result<LogPage, Failure> {
-        let Some(first) = rows.first() else { return Err(Failure::Unreadable("a page of the log".to_owned())) };
-        let (looked, seen) = (first.try_get::<i64, _>(0)?, first.try_get::<Option<i64>, _>(1)?.and_then(|seen| u64::try_from(seen).ok()));
-        if let Some(head) = first.try_get::<Option<i64>, _>(2)?.and_then(|head| u64::try_from(head).ok()) {
+        let Some((first, rows)) = rows.split_first() else { return Err(Failure::Unreadable("a page of the log".to_owned())) };
+        let (looked, seen) = (first.try_get::<i64, _>(0)?, first.try_get::<Option<i64>, _>(2)?.and_then(|seen| u64::try_from(seen).ok()));
+        if let Some(head) = first.try_get::<Option<i64>, _>(HEAD)?.and_then(|head| u64::try_from(head).ok()) {
             self.known.saw(head);
         }
-        let nothing = first.try_get::<Option<i64>, _>(LOOKED)?.is_none();
-        let Fitting { events, all, last } = if nothing { Fitting { all: true, ..Fitting::default() } } else { fitting(rows, LOOKED, request.max_events)? };
+        let Fitting { events, all, last } = fitting(rows, request.max_events, request.direction)?;
         let backward = request.direction == Direction::Backward;
         let whole = if backward { looked <= bigint(request.after).saturating_add(1) } else { looked >= bigint(high) };
         let mut reached = match (all, backward) {
@@ -177,15 +176,19 @@ struct Fitting {
     last: u64,
 }
 
-fn fitting(rows: &[PgRow], at: usize, max_events: usize) -> std::result::Result<Fitting, Failure> {
+fn fitting(rows: &[PgRow], max_events: usize, direction: Direction) -> std::result::Result<Fitting, Failure> {
     let mut fitting = Fitting { events: Vec::with_capacity(rows.len().min(max_events)), ..Fitting::default() };
     for (n, row) in rows.iter().enumerate() {
-        if n == max_events || !row.try_get::<bool, _>(at + FITS)? {
+        if n == max_events || !row.try_get::<bool, _>(FITS)? {
             return Ok(fitting);
         }
-        fitting.last = number(row, at)?;
-        if !is_shell(row, at)? {
-            fitting.events.push(event(row, at)?);
+        let position = number(row, 0)?;
+        if n > 0 && (position > fitting.last) != (direction == Direction::Forward) {
+            return Err(Failure::Bug(format!("a page has position {position} after {}", fitting.last)));
+        }
+        fitting.last = position;
+        if !is_shell(row)? {
+            fitting.events.push(event(row)?);
         }
     }
     fitting.all = true;

@@ -13,30 +13,30 @@ use super::error::Failure;
 use super::names::TAG_SEPARATOR;
 use crate::event::{Event, Payload, RecordedEvent};
 
-/// Reads an event whose columns begin at `at`, by their places. JSON is text on the wire and stays it.
-pub(super) fn event(row: &PgRow, at: usize) -> Result<RecordedEvent, Failure> {
-    let json: Option<&str> = row.try_get_unchecked(at + 7)?;
+/// Reads an event, by the places of its columns. JSON is text on the wire and stays it.
+pub(super) fn event(row: &PgRow) -> Result<RecordedEvent, Failure> {
+    let json: Option<&str> = row.try_get_unchecked(7)?;
     let data = match json {
         Some(text) => Payload::Json(text.to_owned()),
-        None => Payload::Bytes(row.try_get::<Option<Vec<u8>>, _>(at + 8)?.unwrap_or_default()),
+        None => Payload::Bytes(row.try_get::<Option<Vec<u8>>, _>(8)?.unwrap_or_default()),
     };
     Ok(RecordedEvent {
-        position: number(row, at)?,
-        stream: row.try_get(at + 1)?,
-        version: number(row, at + 2)?,
-        id: row.try_get(at + 3)?,
-        event_type: row.try_get::<Option<String>, _>(at + 4)?.unwrap_or_default(),
-        schema: row.try_get(at + 5)?,
-        tags: row.try_get::<Option<Vec<String>>, _>(at + 6)?.unwrap_or_default(),
+        position: number(row, 0)?,
+        stream: row.try_get(1)?,
+        version: number(row, 2)?,
+        id: row.try_get(3)?,
+        event_type: row.try_get::<Option<String>, _>(4)?.unwrap_or_default(),
+        schema: row.try_get(5)?,
+        tags: row.try_get::<Option<Vec<String>>, _>(6)?.unwrap_or_default(),
         data,
-        metadata: row.try_get_unchecked::<Option<&str>, _>(at + 9)?.unwrap_or("{}").to_owned(),
-        recorded_at: row.try_get(at + 10)?,
+        metadata: row.try_get_unchecked::<Option<&str>, _>(9)?.unwrap_or("{}").to_owned(),
+        recorded_at: row.try_get(10)?,
     })
 }
 
-/// Whether the event whose columns begin at `at` was removed: then only its place and id are left.
-pub(super) fn is_shell(row: &PgRow, at: usize) -> Result<bool, Failure> {
-    Ok(row.try_get::<Option<&str>, _>(at + 4)?.is_none())
+/// Whether the event was removed: then only its place and id are left.
+pub(super) fn is_shell(row: &PgRow) -> Result<bool, Failure> {
+    Ok(row.try_get::<Option<&str>, _>(4)?.is_none())
 }
 
 /// A version or position: a bigint that is never negative.
