@@ -25,7 +25,7 @@ pub(crate) fn read(mut options: OpenOptions) -> Result<Place> {
 /// Opens a place.
 pub(crate) async fn open(Place { location, parameters, options }: Place) -> Result<(Opened, OpenOptions)> {
     let (scheme, rest) = location.split_once(':').ok_or_else(no_such_scheme)?;
-    if !matches!(scheme, "postgres" | "postgresql") {
+    if !matches!(scheme, "postgres" | "postgresql" | "mongodb" | "mongodb+srv") {
         refuse_unknown(parameters.first())?;
     }
     let opened = match scheme {
@@ -34,17 +34,21 @@ pub(crate) async fn open(Place { location, parameters, options }: Place) -> Resu
         "sqlite" => crate::backend::sqlite::open(rest, &options).await?,
         #[cfg(feature = "postgres")]
         "postgres" | "postgresql" => crate::backend::postgres::open(&location, &parameters, &options).await?,
+        #[cfg(feature = "mongodb")]
+        "mongodb" | "mongodb+srv" => crate::backend::mongodb::open(&location, &parameters, &options).await?,
         #[cfg(not(feature = "sqlite"))]
         "sqlite" => return Err(not_built("sqlite")),
         #[cfg(not(feature = "postgres"))]
         "postgres" | "postgresql" => return Err(not_built("postgres")),
+        #[cfg(not(feature = "mongodb"))]
+        "mongodb" | "mongodb+srv" => return Err(not_built("mongodb")),
         _ => return Err(no_such_scheme()),
     };
     Ok((opened, options))
 }
 
 fn no_such_scheme() -> Error {
-    Error::config("a store's URL begins with memory:, sqlite: or postgres:")
+    Error::config("a store's URL begins with memory:, sqlite:, postgres: or mongodb:")
 }
 
 /// Splits a URL into what stands before `?` and the parameters that are not options of `open`, which are set.
@@ -65,7 +69,7 @@ pub(crate) fn refuse_unknown(parameter: Option<&(String, String)>) -> Result<()>
     parameter.map_or(Ok(()), |(name, _)| Err(Error::config(format!("the URL has an unknown parameter '{name}'"))))
 }
 
-#[cfg(not(all(feature = "sqlite", feature = "postgres")))]
+#[cfg(not(all(feature = "sqlite", feature = "postgres", feature = "mongodb")))]
 fn not_built(feature: &str) -> Error {
     Error::config(format!("this build has no {feature}: enable the crate's feature '{feature}'"))
 }

@@ -21,6 +21,8 @@ use crate::query::Query;
 use crate::version::ExpectedVersion;
 
 pub(crate) mod memory;
+#[cfg(feature = "mongodb")]
+pub(crate) mod mongodb;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 #[cfg(feature = "sqlite")]

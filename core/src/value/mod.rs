@@ -18,6 +18,10 @@ use crate::event::{Event, Payload};
 use crate::limits::{MAX_DATA_BYTES, MAX_JSON_DEPTH, MAX_METADATA_BYTES, MAX_TAGS};
 use crate::stream::check_name;
 use scan::Fault;
+#[cfg(feature = "mongodb")]
+pub(crate) use scan::Piece;
+#[cfg(feature = "mongodb")]
+pub(crate) use walk::{Visitor, walk};
 
 /// Takes bytes that a host says are JSON text.
 ///
@@ -113,6 +117,17 @@ pub(crate) fn check_json_object(argument: &'static str, text: &str) -> Result<()
 /// decimal value. A text that [`check_json`] refuses is the same as itself only.
 pub(crate) fn same_json(a: &str, b: &str) -> bool {
     a == b || matches!((canonical::canonical(a), canonical::canonical(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+/// Whether two JSON numbers have the same exact decimal value.
+#[cfg(feature = "mongodb")]
+pub(crate) fn same_number(a: &str, b: &str) -> bool {
+    let spelling = |number| {
+        let mut spelling = Vec::new();
+        decimal::write(number, &mut spelling);
+        spelling
+    };
+    spelling(a) == spelling(b)
 }
 
 /// How deep brackets nest in a text that was found too deep, be the rest of it JSON or not: for the error.

@@ -2,7 +2,7 @@
 
 /// Why a text is not a JSON value this library takes. Never holds any of the text: payloads may be personal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// What is wrong, and at which byte (the first is 0).
     Wrong { what: &'static str, at: usize },
     /// Arrays and objects are nested too deep.
@@ -10,7 +10,7 @@ pub(super) enum Fault {
 }
 
 /// A part of a string's content.
-pub(super) enum Piece<'a> {
+pub(crate) enum Piece<'a> {
     /// As it stands in the text.
     Run(&'a str),
     /// Written as an escape.

@@ -6,7 +6,7 @@ use super::scan::{Fault, Piece, Scanner};
 use crate::limits::MAX_JSON_DEPTH;
 
 /// What wants to know what a text holds. Each method says what was just read.
-pub(super) trait Visitor<'a> {
+pub(crate) trait Visitor<'a> {
     fn object_begin(&mut self) {}
     /// A member's key, unescaped; its value follows. The visitor may refuse it.
     fn key(&mut self, _key: Cow<'a, str>) -> Result<(), &'static str> {
@@ -28,7 +28,7 @@ pub(super) trait Visitor<'a> {
 }
 
 /// Reads one JSON value and nothing after it, no deeper than [`MAX_JSON_DEPTH`].
-pub(super) fn walk<'a>(text: &'a str, visitor: &mut impl Visitor<'a>) -> Result<(), Fault> {
+pub(crate) fn walk<'a>(text: &'a str, visitor: &mut impl Visitor<'a>) -> Result<(), Fault> {
     let mut walker = Walker { scanner: Scanner::new(text), visitor };
     walker.value(0)?;
     match walker.scanner.peek_token() {

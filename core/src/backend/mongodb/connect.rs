@@ -1,0 +1,224 @@
+//! From a URL to a client: what may stand in it, and what the store sets whatever it says.
+
+use std::time::Duration;
+
+use mongodb::Client;
+use mongodb::error::ErrorKind;
+use mongodb::options::{Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, ServerAddress, Tls, WriteConcern};
+use url::form_urlencoded;
+
+use super::error::Failure;
+use crate::error::{Error, Result};
+use crate::store::{Durability, OpenOptions};
+
+/// The database when the URL names none.
+const DATABASE: &str = "streamkeep";
+/// How long the driver looks for a primary before it says that there is none; the store tries again within its own deadlines.
+const SELECTION: Duration = Duration::from_secs(5);
+/// How long a connection may take to be made, and a server to answer its monitor: what has gone silent is given up after both.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How often a server is looked at.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// The driver's own parameters, in lower case: they are its business.
+const DRIVERS_OWN: [&str; 31] = [
+    "appname",
+    "authmechanism",
+    "authmechanismproperties",
+    "authsource",
+    "connecttimeoutms",
+    "directconnection",
+    "heartbeatfrequencyms",
+    "journal",
+    "loadbalanced",
+    "localthresholdms",
+    "maxconnecting",
+    "maxidletimems",
+    "maxpoolsize",
+    "maxstalenessseconds",
+    "minpoolsize",
+    "readconcernlevel",
+    "readpreference",
+    "readpreferencetags",
+    "replicaset",
+    "retryreads",
+    "retrywrites",
+    "servermonitoringmode",
+    "serverselectiontimeoutms",
+    "srvmaxhosts",
+    "srvservicename",
+    "ssl",
+    "tls",
+    "tlsallowinvalidcertificates",
+    "tlscafile",
+    "tlscertificatekeyfile",
+    "tlsinsecure",
+];
+/// Those that the store sets itself, so that they may stand there and mean nothing.
+const SET_HERE: [&str; 4] = ["w", "wtimeoutms", "waitqueuetimeoutms", "uuidrepresentation"];
+
+/// A client and the database it is for.
+pub(super) struct Connected {
+    pub(super) client: Client,
+    /// For a connection of its own, outside the pool.
+    pub(super) options: ClientOptions,
+    pub(super) database: String,
+}
+
+/// Makes a client. Nothing is sent yet, but a `mongodb+srv` URL is looked up.
+pub(super) async fn connect(location: &str, parameters: &[(String, String)], options: &OpenOptions) -> Result<Connected> {
+    let client_options = client_options(location, parameters, options).await?;
+    let database = client_options.default_database.clone().unwrap_or_else(|| DATABASE.to_owned());
+    let client = Client::with_options(client_options.clone()).map_err(setup)?;
+    Ok(Connected { client, options: client_options, database })
+}
+
+async fn client_options(location: &str, parameters: &[(String, String)], options: &OpenOptions) -> Result<ClientOptions> {
+    let named = |name: &str| parameters.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
+    let url = drivers_url(location, parameters)?;
+    let mut client = ClientOptions::parse(url).await.map_err(wrong_url)?;
+    client.read_concern = Some(ReadConcern::majority());
+    client.write_concern = Some(write_concern(options.durability));
+    client.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
+    client.retry_reads = Some(true);
+    client.retry_writes = Some(true);
+    client.app_name.get_or_insert_with(|| "streamkeep".to_owned());
+    client.connect_timeout.get_or_insert(CONNECT);
+    client.heartbeat_freq.get_or_insert(HEARTBEAT);
+    client.server_selection_timeout.get_or_insert(SELECTION.min(options.timeout));
+    if !named("maxpoolsize") {
+        client.max_pool_size = Some(options.max_connections);
+    }
+    encrypt(&mut client, location, named("tls") || named("ssl"), options.insecure)?;
+    Ok(client)
+}
+
+/// What an acknowledged write means: on the disks of a majority, or less if that is asked for.
+pub(super) fn write_concern(durability: Durability) -> WriteConcern {
+    match durability {
+        Durability::Full => WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build(),
+        Durability::Relaxed => WriteConcern::builder().w(Acknowledgment::Majority).build(),
+    }
+}
+
+/// The URL for the driver, without what is not its business.
+fn drivers_url(location: &str, parameters: &[(String, String)]) -> Result<String> {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in parameters {
+        let lower = name.to_ascii_lowercase();
+        if SET_HERE.contains(&lower.as_str()) {
+            continue;
+        }
+        if !DRIVERS_OWN.contains(&lower.as_str()) {
+            crate::url::refuse_unknown(Some(&(name.clone(), String::new())))?;
+        }
+        query.append_pair(name, value);
+    }
+    // The driver does not read a plus as a space.
+    let query = query.finish().replace('+', "%20");
+    let rest = location.split_once("://").map_or("", |(_, rest)| rest);
+    let slash = if rest.contains('/') { "" } else { "/" };
+    Ok(if query.is_empty() { format!("{location}{slash}") } else { format!("{location}{slash}?{query}") })
+}
+
+/// The driver's own message could repeat what stands in the URL.
+fn wrong_url(error: mongodb::error::Error) -> Error {
+    match error.kind.as_ref() {
+        ErrorKind::DnsResolve { .. } => Error::unavailable("the name in the mongodb+srv URL could not be looked up"),
+        _ => Error::config("the mongodb URL is malformed, or one of its parameters has a value it cannot have"),
+    }
+}
+
+fn setup(error: mongodb::error::Error) -> Error {
+    Error::from(Failure::from(error))
+}
+
+/// Off this machine a connection is encrypted and its host verified, or the URL says that it need not be.
+fn encrypt(client: &mut ClientOptions, location: &str, said: bool, insecure: bool) -> Result<()> {
+    let local = !location.starts_with("mongodb+srv:") && client.hosts.iter().all(is_local);
+    if local || insecure {
+        return Ok(());
+    }
+    match &client.tls {
+        Some(Tls::Disabled) if said => Err(Error::config("off this machine a connection must be encrypted, unless insecure=true says otherwise")),
+        Some(Tls::Enabled(tls)) if tls.allow_invalid_certificates == Some(true) => {
+            Err(Error::config("off this machine the server's certificate must be verified, unless insecure=true says otherwise"))
+        }
+        Some(Tls::Enabled(_)) => Ok(()),
+        _ => {
+            client.tls = Some(Tls::Enabled(mongodb::options::TlsOptions::default()));
+            Ok(())
+        }
+    }
+}
+
+fn is_local(address: &ServerAddress) -> bool {
+    match address {
+        ServerAddress::Tcp { host, .. } => {
+            let host = host.trim_start_matches('[').trim_end_matches(']');
+            host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        }
+        // A socket file.
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn options(url: &str) -> Result<ClientOptions> {
+        let (location, query) = url.split_once('?').unwrap_or((url, ""));
+        let parameters: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        client_options(location, &parameters, &OpenOptions::new(url)).await
+    }
+
+    async fn refusal(url: &str) -> String {
+        options(url).await.err().map(|error| format!("{error} {error:?}")).unwrap_or_default()
+    }
+
+    #[tokio::test]
+    async fn off_this_machine_the_host_is_verified() -> Result<()> {
+        assert!(matches!(options("mongodb://db.example/x").await?.tls, Some(Tls::Enabled(_))));
+        for weaker in ["tls=false", "ssl=false", "tls=true&tlsAllowInvalidCertificates=true", "tls=true&tlsInsecure=true"] {
+            let refused = refusal(&format!("mongodb://u:geheim@db.example/x?{weaker}")).await;
+            assert!(refused.contains("insecure=true") && !refused.contains("geheim"), "{weaker}: {refused}");
+        }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn on_this_machine_a_connection_may_be_plain() -> Result<()> {
+        for local in ["mongodb://localhost/x", "mongodb://127.0.0.1:27018", "mongodb://[::1]/x", "mongodb://%2Frun%2Fmongodb.sock/x"] {
+            assert!(!matches!(options(local).await?.tls, Some(Tls::Enabled(_))), "{local}");
+        }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn what_the_store_relies_on_is_set_whatever_the_url_says() -> Result<()> {
+        let url = "mongodb://localhost/x?w=1&journal=false&readPreference=secondary&readConcernLevel=local&retryWrites=false&replicaSet=rs0&appName=a%20b";
+        let options = options(url).await?;
+        assert_eq!(options.read_concern, Some(ReadConcern::majority()));
+        assert_eq!(options.write_concern, Some(write_concern(Durability::Full)));
+        assert!(matches!(options.selection_criteria, Some(SelectionCriteria::ReadPreference(ReadPreference::Primary))));
+        assert_eq!((options.retry_writes, options.repl_set_name.as_deref(), options.app_name.as_deref()), (Some(true), Some("rs0"), Some("a b")));
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn unknown_parameters_are_named_without_their_values() {
+        let refused = refusal("mongodb://u:geheim@localhost/x?replicaSett=geheim").await;
+        assert!(refused.contains("'replicaSett'") && !refused.contains("geheim"), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn a_malformed_url_is_not_repeated() {
+        for wrong in
+            ["mongodb://u:geheim@", "mongodb://u:geh@eim@localhost", "mongodb://u:geheim@localhost:port/", "mongodb://u:geheim@localhost/?maxPoolSize=geheim"]
+        {
+            let refused = refusal(wrong).await;
+            assert!(refused.contains("malformed") && !refused.contains("geh"), "{wrong}: {refused}");
+        }
+    }
+}

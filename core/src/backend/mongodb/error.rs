@@ -1,0 +1,163 @@
+//! What goes wrong with the server, and what it means to a caller.
+
+use mongodb::error::{Error as DriverError, ErrorKind, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT, WriteFailure};
+use thiserror::Error;
+
+use crate::error::{Error, Outcome};
+
+/// Everything that can go wrong between here and the server.
+#[derive(Clone, Debug, Error)]
+pub(super) enum Failure {
+    /// The deadline passed. What was sent may still run.
+    #[error("the deadline passed")]
+    Late,
+    /// The connection is gone, or cannot be trusted any more. What was sent may still run.
+    #[error("the connection was lost: {0}")]
+    Lost(String),
+    /// There is no connection: nothing was sent.
+    #[error("no connection: {0}")]
+    Unreached(String),
+    /// The server answered with an error. `labels` say what it means for a transaction.
+    #[error("the server refused: {message} ({code})")]
+    Refused { code: i32, message: String, labels: Labels },
+    /// The server, or what is set up in it, is not one to work with.
+    #[error("{0}")]
+    Setup(String),
+    /// An answer could not be read.
+    #[error("an answer of the server could not be read: {0}")]
+    Unreadable(String),
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+    /// A bug here.
+    #[error("{0}")]
+    Bug(String),
+}
+
+/// The server's own word on what a failure means for a transaction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Labels {
+    /// The transaction is over, nothing of it stands, and it may be run again.
+    pub(super) transient: bool,
+    /// The commit may have been done: it is to be asked for again.
+    pub(super) unknown_commit: bool,
+}
+
+/// What a failure asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// Run it again, after a pause.
+    Again,
+    /// It may have been done all the same.
+    Unknown,
+    /// Nothing was sent; perhaps later.
+    Unreached,
+    /// It cannot be done.
+    Final,
+}
+
+/// Refusals that pass: the server steps down, starts, stops, ends what takes too long, or another writer was first.
+const PASSING: [i32; 21] = [6, 7, 50, 89, 91, 112, 117, 134, 189, 202, 216, 234, 246, 251, 262, 290, 9001, 10_107, 11_600, 11_602, 13_435];
+/// One more of those, which did not fit the line: not primary, and not a secondary that may be read.
+const NOT_PRIMARY_OR_SECONDARY: i32 = 13_436;
+
+/// Whether a refusal may be gone when the same is asked again.
+fn passes(code: i32) -> bool {
+    PASSING.contains(&code) || code == NOT_PRIMARY_OR_SECONDARY
+}
+
+impl Failure {
+    pub(super) fn class(&self) -> Class {
+        match self {
+            Self::Late | Self::Lost(_) | Self::Unreadable(_) => Class::Unknown,
+            Self::Unreached(_) => Class::Unreached,
+            Self::Refused { code, labels, .. } if labels.transient || passes(*code) => Class::Again,
+            Self::Setup(_) | Self::Closed | Self::Bug(_) | Self::Refused { .. } => Class::Final,
+        }
+    }
+
+    /// The transaction's own labels; those of a connection that was lost while it committed are told apart by the driver.
+    pub(super) const fn labels(&self) -> Labels {
+        match self {
+            Self::Refused { labels, .. } => *labels,
+            _ => Labels { transient: false, unknown_commit: false },
+        }
+    }
+
+    /// Whether a unique index said no.
+    pub(super) const fn is_duplicate(&self) -> bool {
+        matches!(self, Self::Refused { code: 11_000, .. })
+    }
+}
+
+impl From<DriverError> for Failure {
+    /// The driver's own texts may repeat what stands in the URL only where a URL is read, and there they are not taken.
+    fn from(error: DriverError) -> Self {
+        let labels =
+            Labels { transient: error.contains_label(TRANSIENT_TRANSACTION_ERROR), unknown_commit: error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) };
+        let refused = |code: i32, message: &str| Self::Refused { code, message: message.to_owned(), labels };
+        match error.kind.as_ref() {
+            ErrorKind::Command(command) if matches!(command.code, 18 | 8000) => Self::Setup(format!("the server refuses the login: {}", command.message)),
+            ErrorKind::Command(command) => refused(command.code, &command.message),
+            ErrorKind::Write(WriteFailure::WriteError(write)) => refused(write.code, &named(write.code)),
+            ErrorKind::Write(WriteFailure::WriteConcernError(concern)) => refused(concern.code, &concern.message),
+            ErrorKind::InsertMany(insert) => {
+                let write = insert.write_errors.iter().flatten().next().map(|write| write.code);
+                let code = write.or(insert.write_concern_error.as_ref().map(|concern| concern.code)).unwrap_or_default();
+                refused(code, &named(code))
+            }
+            ErrorKind::Io(cause) => Self::Lost(cause.to_string()),
+            ErrorKind::ConnectionPoolCleared { .. } => Self::Lost("another operation lost its connection".to_owned()),
+            ErrorKind::ServerSelection { message, .. } => Self::Unreached(message.clone()),
+            ErrorKind::DnsResolve { message, .. } => Self::Unreached(message.clone()),
+            ErrorKind::Authentication { message, .. } => Self::Setup(format!("the server refuses the login: {message}")),
+            ErrorKind::InvalidTlsConfig { message, .. } => Self::Setup(format!("TLS: {message}")),
+            ErrorKind::IncompatibleServer { message, .. } => Self::Setup(message.clone()),
+            ErrorKind::SessionsNotSupported => Self::Setup("the server has no sessions".to_owned()),
+            ErrorKind::InvalidResponse { message, .. } => Self::Unreadable(message.clone()),
+            ErrorKind::Bson(_) => Self::Unreadable("a document".to_owned()),
+            ErrorKind::Shutdown => Self::Closed,
+            other => Self::Bug(format!("the driver was used wrongly: {other}")),
+        }
+    }
+}
+
+/// A write's own message repeats the values it is about: its number is enough.
+fn named(code: i32) -> String {
+    match code {
+        11_000 => "a unique index holds that already".to_owned(),
+        10_334 | 17_419 => "a document is too large".to_owned(),
+        _ => "a write was refused".to_owned(),
+    }
+}
+
+/// For whoever only reads, or wrote nothing: what is known of a write is said by whoever sent it.
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        let message = failure.to_string();
+        let error = match &failure {
+            Failure::Late | Failure::Lost(_) | Failure::Unreached(_) => Self::unavailable(message),
+            Failure::Setup(_) => Self::config(message),
+            Failure::Unreadable(_) => return Self::corrupt("an answer of the database", message),
+            Failure::Closed => return Self::closed(),
+            // Found after the fact: what was to be written may stand.
+            Failure::Bug(_) => return Self::internal(message).with_outcome(Outcome::Unknown),
+            Failure::Refused { labels: Labels { transient: true, .. }, .. } => Self::unavailable(message),
+            Failure::Refused { code, .. } if passes(*code) => Self::unavailable(message),
+            Failure::Refused { code, .. } => match code {
+                // Unauthorized, no such database or collection, no such command, a write concern nobody can meet.
+                13 | 26 | 59 | 73 | 79 | 100 | 115 | 303 => Self::config(message),
+                // No room, no memory, too many writers waiting.
+                14_031 | 146 | 365 => Self::unavailable(message),
+                2 | 10_334 | 17_419 => Self::invalid_argument("events", message),
+                _ => Self::internal(message),
+            },
+        };
+        error.with_cause(failure)
+    }
+}
+
+/// The error of a write that may have been done.
+pub(super) fn unknown(failure: Failure) -> Error {
+    Error::from(failure).with_outcome(Outcome::Unknown)
+}

@@ -1,0 +1,99 @@
+//! Importing: whole or not at all, as decided, in the same transaction as an append.
+
+use std::collections::HashSet;
+
+use mongodb::ClientSession;
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use super::Mongo;
+use super::document::{Place, micros};
+use super::error::{Class, Failure, unknown};
+use super::transaction::{Row, Stage, Trouble, Turn, Writer, pauses};
+use crate::backend::{ImportRequest, Imported};
+use crate::decision::{ImportDecision, decide_import};
+use crate::error::Result;
+
+impl Mongo {
+    /// Decides and writes until it is done or refused.
+    pub(super) async fn import_whole(&self, request: &ImportRequest) -> Result<Imported> {
+        let mut pauses = pauses();
+        loop {
+            let failure = match self.import_once(request).await {
+                Ok(answer) => return answer,
+                Err(Trouble::Unknown(failure)) => return Err(unknown(failure)),
+                Err(Trouble::Undone(failure)) => failure,
+            };
+            if failure.class() == Class::Final || Instant::now() >= request.deadline {
+                return Err(failure.into());
+            }
+            sleep(pauses.next().unwrap_or_default()).await;
+        }
+    }
+
+    async fn import_once(&self, request: &ImportRequest) -> std::result::Result<Result<Imported>, Trouble> {
+        let (writer, stage, request) = (self.writer.clone(), Stage::default(), request.clone());
+        let task_stage = stage.clone();
+        let work = self.work.run(request.deadline, |mut session| async move {
+            let answer = import(&writer, &mut session, &request, &task_stage).await;
+            Ok((answer, session))
+        });
+        match work.await {
+            Ok((answer, session)) => {
+                self.work.wrote(&session);
+                answer
+            }
+            Err(failure) if !matches!(failure, Failure::Late | Failure::Bug(_)) || stage.give_up() => Err(Trouble::Undone(failure)),
+            Err(failure) => Err(Trouble::Unknown(failure)),
+        }
+    }
+}
+
+async fn import(writer: &Writer, session: &mut ClientSession, request: &ImportRequest, stage: &Stage) -> std::result::Result<Result<Imported>, Trouble> {
+    match decide_and_write(writer, session, request).await {
+        Ok(answer) => {
+            writer.commit(session, stage, request.deadline).await?;
+            Ok(answer)
+        }
+        Err(failure) => {
+            writer.abort(session).await;
+            Err(Trouble::Undone(failure))
+        }
+    }
+}
+
+async fn decide_and_write(writer: &Writer, session: &mut ClientSession, request: &ImportRequest) -> std::result::Result<Result<Imported>, Failure> {
+    let positions = request.events.len() as u64;
+    let turn = writer.begin(session, positions, request.deadline).await?;
+    let streams: HashSet<&str> = request.events.iter().map(|import| import.stream.as_str()).collect();
+    let streams: Vec<&str> = streams.into_iter().collect();
+    let ids: Vec<Uuid> = request.events.iter().map(|import| import.event.id).collect();
+    let facts = writer.facts(session, &streams, &ids, request.deadline).await?;
+    let (rows, answer) = match decide_import(&request.events, &facts) {
+        Ok(decisions) => place(request, &decisions, turn),
+        Err(refusal) => (Vec::new(), Err(refusal)),
+    };
+    writer.write(session, turn, &rows, positions).await?;
+    Ok(answer)
+}
+
+fn place<'a>(request: &'a ImportRequest, decisions: &[ImportDecision], turn: Turn) -> (Vec<Row<'a>>, Result<Imported>) {
+    let mut rows: Vec<Row<'a>> = Vec::new();
+    let mut answer = Imported { imported: 0, passed_over: 0, position: 0 };
+    for (import, decision) in request.events.iter().zip(decisions) {
+        answer.position = match decision {
+            ImportDecision::PassOver { position } => {
+                answer.passed_over += 1;
+                *position
+            }
+            ImportDecision::Write { version } => {
+                answer.imported += 1;
+                let position = turn.head + answer.imported;
+                let recorded_at = import.recorded_at.map_or(turn.now, micros);
+                rows.push(Row { event: &import.event, place: Place { stream: &import.stream, version: *version, position, recorded_at } });
+                position
+            }
+        };
+    }
+    (rows, Ok(answer))
+}

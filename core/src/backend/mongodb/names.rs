@@ -1,0 +1,54 @@
+//! What a namespace's collections are called, and what stands in them.
+//!
+//! - `streamkeep.NAMESPACE.events`: one document an event;
+//! - `streamkeep.NAMESPACE.streams`: where each stream stands;
+//! - `streamkeep.NAMESPACE.counter`: one document, [`COUNTER`]: the position of the log's last event, and whose turn it was;
+//! - `streamkeep.NAMESPACE.snapshots`;
+//! - `streamkeep.namespaces`: the namespaces of the database.
+
+use mongodb::bson::RawDocumentBuf;
+use mongodb::{Collection, Database};
+
+/// The registry of namespaces.
+pub(super) const REGISTRY: &str = "streamkeep.namespaces";
+/// The counter's id.
+pub(super) const COUNTER: &str = "log";
+/// The index that finds events by position, and keeps two from standing at one.
+pub(super) const POSITION_INDEX: &str = "position";
+/// The index that finds a stream's events, and keeps two from having one version.
+pub(super) const VERSION_INDEX: &str = "stream_version";
+/// The index that finds events by tag.
+pub(super) const TAG_INDEX: &str = "tags_position";
+/// The index that finds a stream's snapshots.
+pub(super) const SNAPSHOT_INDEX: &str = "stream_schema_version";
+
+/// A collection of documents as they are.
+pub(super) type Raw = Collection<RawDocumentBuf>;
+
+/// A namespace's collections.
+#[derive(Clone, Debug)]
+pub(super) struct Names {
+    pub(super) namespace: String,
+    pub(super) database: Database,
+    pub(super) events: Raw,
+    pub(super) streams: Raw,
+    pub(super) counter: Raw,
+    pub(super) snapshots: Raw,
+    pub(super) registry: Raw,
+}
+
+impl Names {
+    /// The namespace's name was checked: it is the one text that becomes part of a name.
+    pub(super) fn new(namespace: &str, database: Database) -> Self {
+        let of = |what: &str| database.collection(&format!("streamkeep.{namespace}.{what}"));
+        Self {
+            namespace: namespace.to_owned(),
+            events: of("events"),
+            streams: of("streams"),
+            counter: of("counter"),
+            snapshots: of("snapshots"),
+            registry: database.collection(REGISTRY),
+            database,
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What stands in the database, and making it: safely when many open at once, by steps that can be repeated, the registry's row last.
+
+use std::collections::HashMap;
+
+use mongodb::bson::{Document, RawDocumentBuf, doc};
+use mongodb::error::Result as Driver;
+use mongodb::options::{IndexOptions, ReturnDocument};
+use mongodb::{ClientSession, IndexModel};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::document::{id, number, uuid};
+use super::error::Failure;
+use super::names::{COUNTER, Names, POSITION_INDEX, REGISTRY, Raw, SNAPSHOT_INDEX, TAG_INDEX, VERSION_INDEX};
+use super::work::{Work, left};
+use crate::error::{Error, Result};
+use crate::store::OpenOptions;
+
+/// What a database written by this library says of itself.
+const FORMAT: i32 = 1;
+/// The oldest library that may read it, and that may write it.
+const MIN_READER: i32 = 1;
+const MIN_WRITER: i32 = 1;
+/// The wire version of MongoDB 4.4, the oldest that can be used.
+const MIN_WIRE: i64 = 9;
+/// What says that a collection is there already.
+const NAMESPACE_EXISTS: i32 = 48;
+
+/// Opens a namespace, or makes it; answers its epoch.
+pub(super) async fn open(work: &Work, names: &Names, options: &OpenOptions, deadline: Instant) -> Result<Uuid> {
+    let (names, create, namespace) = (names.clone(), options.create, options.namespace.clone());
+    let opened = work.run(deadline, |mut session| async move {
+        check_server(&names, &mut session).await?;
+        match look(&names, &mut session, deadline).await? {
+            Some(found) => check(&names, found, &mut session, create).await,
+            None if create => {
+                make(&names, &mut session).await?;
+                let found = look(&names, &mut session, deadline).await?.ok_or_else(|| Failure::Bug("what was just made is not there".to_owned()))?;
+                check(&names, found, &mut session, false).await
+            }
+            None => Err(Failure::Setup(format!("there is no namespace '{namespace}' in this database, and create is false"))),
+        }
+    });
+    opened.await.map_err(Error::from)
+}
+
+async fn check_server(names: &Names, session: &mut ClientSession) -> std::result::Result<(), Failure> {
+    let hello = names.database.run_command(doc! { "hello": 1 }).session(session).await?;
+    if hello.get_str("setName").is_err() && hello.get_str("msg").ok() != Some("isdbgrid") {
+        let message = "the server stands alone and has no transactions: start it with --replSet rs0, then run \
+                       mongosh --eval 'rs.initiate()' once, which makes it a replica set of one";
+        return Err(Failure::Setup(message.to_owned()));
+    }
+    let wire = hello.get("maxWireVersion").and_then(as_i64).unwrap_or_default();
+    if wire < MIN_WIRE {
+        return Err(Failure::Setup(format!("MongoDB 4.4 is the oldest that can be used, this server's wire version is {wire}")));
+    }
+    Ok(())
+}
+
+fn as_i64(value: &mongodb::bson::Bson) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_i32().map(i64::from))
+}
+
+/// A namespace as the registry knows it.
+struct Found {
+    epoch: Uuid,
+    format: u64,
+    needed: u64,
+}
+
+/// Looks for the namespace without changing anything.
+async fn look(names: &Names, session: &mut ClientSession, deadline: Instant) -> std::result::Result<Option<Found>, Failure> {
+    let row = names.registry.find_one(doc! { "_id": &names.namespace }).max_time(left(deadline)).session(session).await?;
+    let Some(row) = row else { return Ok(None) };
+    let needed = number(&row, "min_reader")?.max(number(&row, "min_writer")?);
+    Ok(Some(Found { epoch: id(&row, "epoch")?, format: number(&row, "format")?, needed }))
+}
+
+/// Looks whether what the registry knows can be worked with.
+async fn check(names: &Names, found: Found, session: &mut ClientSession, mend: bool) -> std::result::Result<Uuid, Failure> {
+    if found.needed > FORMAT.unsigned_abs().into() {
+        return Err(Failure::Setup(format!(
+            "the database has format {} and needs a library of format {} or later; this library has format {FORMAT}",
+            found.format, found.needed
+        )));
+    }
+    check_indexes(names, session, mend).await?;
+    // The last event first: the counter read after it can only be farther.
+    let last = names.events.find_one(doc! {}).sort(doc! { "position": -1 }).projection(doc! { "position": 1 }).session(&mut *session).await?;
+    let last = last.map(|event| number(&event, "position")).transpose()?.unwrap_or(0);
+    let counter = names.counter.find_one(doc! { "_id": COUNTER }).session(session).await?;
+    let (counted, epoch) = match &counter {
+        Some(counter) => (number(counter, "position")?, id(counter, "epoch")?),
+        None => return Err(missing(names, names.counter.name())),
+    };
+    if epoch != found.epoch {
+        return Err(Failure::Setup(format!(
+            "{} belongs to another log than {REGISTRY} says: were they restored from different backups?",
+            names.counter.name()
+        )));
+    }
+    if counted < last {
+        return Err(Failure::Setup(format!(
+            "the counter of positions is at {counted}, below the log's head {last}; mend it with: db.getCollection('{}').updateOne({{_id: '{COUNTER}'}}, {{$set: {{position: NumberLong({last})}}}})",
+            names.counter.name()
+        )));
+    }
+    Ok(found.epoch)
+}
+
+fn missing(names: &Names, what: &str) -> Failure {
+    Failure::Setup(format!("namespace '{}' is registered but {what} is missing: restore it, or delete the document from {REGISTRY}", names.namespace))
+}
+
+/// Without its unique indexes a log would not stay one.
+async fn check_indexes(names: &Names, session: &mut ClientSession, mend: bool) -> std::result::Result<(), Failure> {
+    let mut found: HashMap<String, bool> = HashMap::new();
+    let mut indexes = match names.events.list_indexes().session(&mut *session).await {
+        Ok(indexes) => indexes,
+        // The driver says so when there is no such collection.
+        Err(error) => match Failure::from(error) {
+            Failure::Refused { code: 26, .. } => return Err(missing(names, names.events.name())),
+            other => return Err(other),
+        },
+    };
+    while let Some(index) = indexes.next(session).await {
+        let options = index?.options.unwrap_or_default();
+        found.insert(options.name.unwrap_or_default(), options.unique == Some(true));
+    }
+    if found.is_empty() {
+        return Err(missing(names, names.events.name()));
+    }
+    let lacking = |name: &str, unique: bool| found.get(name).is_none_or(|is_unique| *is_unique != unique);
+    if ![(POSITION_INDEX, true), (VERSION_INDEX, true), (TAG_INDEX, false)].iter().any(|(name, unique)| lacking(name, *unique)) {
+        return Ok(());
+    }
+    if mend {
+        return Ok(make_indexes(names, session).await?);
+    }
+    Err(Failure::Setup(format!("{} lacks indexes it needs: open it once with create=true", names.events.name())))
+}
+
+/// Makes everything a namespace has. Each step can be repeated, by this or another opener.
+async fn make(names: &Names, session: &mut ClientSession) -> std::result::Result<(), Failure> {
+    make_indexes(names, session).await?;
+    for collection in [&names.streams, &names.counter, &names.registry] {
+        make_collection(names, collection, session).await?;
+    }
+    // Whoever comes first gives the epoch; everybody registers that one.
+    let first = doc! { "$setOnInsert": { "position": 0_i64, "turn": 0_i64, "epoch": uuid(Uuid::new_v4()) } };
+    let counter = upsert(&names.counter, doc! { "_id": COUNTER }, first, session).await?;
+    let row = doc! { "$setOnInsert": {
+        "epoch": uuid(id(&counter, "epoch")?), "format": FORMAT, "min_reader": MIN_READER, "min_writer": MIN_WRITER,
+        "created_at": mongodb::bson::DateTime::now(),
+    } };
+    upsert(&names.registry, doc! { "_id": &names.namespace }, row, session).await?;
+    Ok(())
+}
+
+/// Made before any transaction needs it: older servers make none in one.
+async fn make_collection(names: &Names, collection: &Raw, session: &mut ClientSession) -> std::result::Result<(), Failure> {
+    match names.database.create_collection(collection.name()).session(session).await.map_err(Failure::from) {
+        Ok(()) | Err(Failure::Refused { code: NAMESPACE_EXISTS, .. }) => Ok(()),
+        Err(failure) => Err(failure),
+    }
+}
+
+async fn upsert(collection: &Raw, filter: Document, update: Document, session: &mut ClientSession) -> std::result::Result<RawDocumentBuf, Failure> {
+    loop {
+        let upserted = collection.find_one_and_update(filter.clone(), update.clone()).upsert(true).return_document(ReturnDocument::After);
+        match upserted.session(&mut *session).await.map_err(Failure::from) {
+            Ok(found) => return found.ok_or_else(|| Failure::Bug("an upsert answered nothing".to_owned())),
+            // Somebody else was first: now it is there.
+            Err(failure) if failure.is_duplicate() => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
+async fn make_indexes(names: &Names, session: &mut ClientSession) -> Driver<()> {
+    let events = [
+        index(doc! { "position": 1 }, POSITION_INDEX, true),
+        index(doc! { "stream": 1, "version": 1 }, VERSION_INDEX, true),
+        index(doc! { "tags": 1, "position": 1 }, TAG_INDEX, false),
+    ];
+    names.events.create_indexes(events).session(&mut *session).await?;
+    let snapshots = [index(doc! { "stream": 1, "schema": 1, "version": 1 }, SNAPSHOT_INDEX, true)];
+    names.snapshots.create_indexes(snapshots).session(session).await?;
+    Ok(())
+}
+
+fn index(keys: Document, name: &str, unique: bool) -> IndexModel {
+    IndexModel::builder().keys(keys).options(IndexOptions::builder().name(name.to_owned()).unique(unique).build()).build()
+}

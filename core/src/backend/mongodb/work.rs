@@ -1,0 +1,82 @@
+//! Work on the database, always to its end: the driver must not lose a future half way.
+//!
+//! Each piece of work runs in a task of its own; who waits for it stops waiting at the deadline, and the task runs on until the driver's own limits end it. It holds one of
+//! the store's permits meanwhile, so that what is still under way counts.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use mongodb::bson::Timestamp;
+use mongodb::{Client, ClientSession};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::task::TaskTracker;
+
+use super::error::Failure;
+
+/// How long closing waits for work that its callers have given up.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// A client, and who may use it.
+#[derive(Debug)]
+pub(super) struct Work {
+    client: Client,
+    permits: Arc<Semaphore>,
+    tasks: TaskTracker,
+    /// When this store's last write was done, by the servers' clock: every later read is at least as new, whichever server answers it.
+    written: Arc<Mutex<Option<Timestamp>>>,
+}
+
+impl Work {
+    pub(super) fn new(client: Client, max_connections: u32) -> Self {
+        let permits = usize::try_from(max_connections).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS);
+        Self { client, permits: Arc::new(Semaphore::new(permits)), tasks: TaskTracker::new(), written: Arc::default() }
+    }
+
+    /// Runs work with a session and waits for it until the deadline.
+    pub(super) async fn run<T, F>(&self, deadline: Instant, work: impl FnOnce(ClientSession) -> F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Failure>> + Send + 'static,
+    {
+        let permit = match timeout_at(deadline, Arc::clone(&self.permits).acquire_owned()).await {
+            Ok(Ok(permit)) => permit,
+            Ok(Err(_)) => return Err(Failure::Closed),
+            Err(_) => return Err(Failure::Unreached("the deadline passed while all connections were in use".to_owned())),
+        };
+        // Takes a session from the pool here; nothing is sent for that.
+        let mut session = self.client.start_session().await?;
+        if let Some(written) = *self.written.lock().unwrap_or_else(PoisonError::into_inner) {
+            session.advance_operation_time(written);
+        }
+        let work = work(session);
+        let task = self.tasks.spawn(async move {
+            let _permit = permit;
+            work.await
+        });
+        match timeout_at(deadline, task).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(panic)) => Err(Failure::Bug(format!("work on the database panicked: {panic}"))),
+            Err(_) => Err(Failure::Late),
+        }
+    }
+
+    /// Takes note that something was written in this session.
+    pub(super) fn wrote(&self, session: &ClientSession) {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        *written = (*written).max(session.operation_time());
+    }
+
+    pub(super) async fn close(&self) {
+        self.permits.close();
+        self.tasks.close();
+        // What does not end in time ends with its connections.
+        let _ = timeout_at(Instant::now() + FAREWELL, self.tasks.wait()).await;
+        self.client.clone().shutdown().immediate(true).await;
+    }
+}
+
+/// What is left of a deadline, for the server's own limits; never nothing, which would mean no limit.
+pub(super) fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1)).min(Duration::from_secs(24 * 60 * 60))
+}
