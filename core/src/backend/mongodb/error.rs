@@ -57,13 +57,11 @@ pub(super) enum Class {
 }
 
 /// Refusals that pass: the server steps down, starts, stops, ends what takes too long, or another writer was first.
-const PASSING: [i32; 21] = [6, 7, 50, 89, 91, 112, 117, 134, 189, 202, 216, 234, 246, 251, 262, 290, 9001, 10_107, 11_600, 11_602, 13_435];
-/// One more of those, which did not fit the line: not primary, and not a secondary that may be read.
-const NOT_PRIMARY_OR_SECONDARY: i32 = 13_436;
+const PASSING: [i32; 22] = [6, 7, 50, 89, 91, 112, 117, 134, 189, 202, 216, 234, 246, 251, 262, 290, 9_001, 10_107, 11_600, 11_602, 13_435, 13_436];
 
 /// Whether a refusal may be gone when the same is asked again.
 fn passes(code: i32) -> bool {
-    PASSING.contains(&code) || code == NOT_PRIMARY_OR_SECONDARY
+    PASSING.contains(&code)
 }
 
 impl Failure {
@@ -160,4 +158,70 @@ impl From<Failure> for Error {
 /// The error of a write that may have been done.
 pub(super) fn unknown(failure: Failure) -> Error {
     Error::from(failure).with_outcome(Outcome::Unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: i32, transient: bool) -> Failure {
+        Failure::Refused { code, message: "no".to_owned(), labels: Labels { transient, unknown_commit: false } }
+    }
+
+    #[test]
+    fn every_refusal_has_its_class_and_its_code() {
+        let table = [
+            // Another writer was first; the server steps down, starts, stops; it took too long.
+            (112, Class::Again, "unavailable"),
+            (251, Class::Again, "unavailable"),
+            (189, Class::Again, "unavailable"),
+            (91, Class::Again, "unavailable"),
+            (10_107, Class::Again, "unavailable"),
+            (11_600, Class::Again, "unavailable"),
+            (13_435, Class::Again, "unavailable"),
+            (50, Class::Again, "unavailable"),
+            // The set-up.
+            (13, Class::Final, "config"),
+            (26, Class::Final, "config"),
+            (100, Class::Final, "config"),
+            // No room.
+            (14_031, Class::Final, "unavailable"),
+            // A value.
+            (10_334, Class::Final, "invalid-argument"),
+            (2, Class::Final, "invalid-argument"),
+            // What is decided after a look cannot meet an index.
+            (11_000, Class::Final, "internal"),
+            (121, Class::Final, "internal"),
+        ];
+        for (code, class, answered) in table {
+            assert_eq!(refused(code, false).class(), class, "{code}");
+            let error = Error::from(refused(code, false));
+            assert_eq!((error.code(), error.outcome()), (answered, Outcome::NotApplied), "{code}");
+        }
+    }
+
+    #[test]
+    fn what_the_server_calls_transient_is_run_again_whatever_its_number() {
+        for code in [112, 251, 11_000, 121] {
+            assert_eq!((refused(code, true).class(), Error::from(refused(code, true)).code()), (Class::Again, "unavailable"), "{code}");
+        }
+    }
+
+    #[test]
+    fn what_may_have_been_done_is_told_from_what_was_never_sent() {
+        let table = [
+            (Failure::Late, Class::Unknown, "unavailable"),
+            (Failure::Lost("reset".to_owned()), Class::Unknown, "unavailable"),
+            (Failure::Unreadable("?".to_owned()), Class::Unknown, "corrupt"),
+            (Failure::Unreached("refused".to_owned()), Class::Unreached, "unavailable"),
+            (Failure::Setup("TLS".to_owned()), Class::Final, "config"),
+            (Failure::Closed, Class::Final, "closed"),
+            (Failure::Bug("!".to_owned()), Class::Final, "internal"),
+        ];
+        for (failure, class, code) in table {
+            assert_eq!(failure.class(), class, "{failure}");
+            assert_eq!(Error::from(failure).code(), code);
+        }
+        assert_eq!(unknown(Failure::Late).outcome(), Outcome::Unknown);
+    }
 }

@@ -278,3 +278,7 @@ fn write_string(text: &str, out: &mut String) -> bool {
     out.push('"');
     true
 }
+
+#[cfg(test)]
+#[path = "json_tests.rs"]
+mod tests;

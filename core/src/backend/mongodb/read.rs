@@ -72,9 +72,10 @@ async fn log_page(names: &Names, session: &mut ClientSession, request: &LogPageR
     let top = request.before.map_or(head, |before| before.saturating_sub(1).min(head));
     let top = if planted("mongodb-reader-skips") { request.before.map_or(u64::MAX >> 1, |before| before.saturating_sub(1)) } else { top };
     if top <= request.after {
+        let bounded = request.before.is_some() || request.direction == Direction::Backward;
         // A cursor above the head comes from another log, or the server that answered does not know the newest: that is not left to chance.
-        let drawn = if request.after > head && request.before.is_none() { certain_head(names, request.deadline).await?.max(head) } else { head };
-        return Ok(LogPage { events: Vec::new(), reached: request.after, caught_up: drawn <= request.after, drawn: Some(drawn) });
+        let drawn = if request.after > head && !bounded { certain_head(names, request.deadline).await?.max(head) } else { head };
+        return Ok(LogPage { events: Vec::new(), reached: request.after, caught_up: bounded || drawn <= request.after, drawn: Some(drawn) });
     }
     let mut page = Page::new(request.max_events, request.max_bytes);
     let backward = request.direction == Direction::Backward;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use mongodb::bson::{Document, RawDocumentBuf, doc};
 use mongodb::error::Result as Driver;
-use mongodb::options::{IndexOptions, ReturnDocument};
+use mongodb::options::IndexOptions;
 use mongodb::{ClientSession, IndexModel};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -166,14 +166,16 @@ async fn make_collection(names: &Names, collection: &Raw, session: &mut ClientSe
     }
 }
 
+/// Sees to it that a document is there, whoever made it, and answers it.
 async fn upsert(collection: &Raw, filter: Document, update: Document, session: &mut ClientSession) -> std::result::Result<RawDocumentBuf, Failure> {
     loop {
-        let upserted = collection.find_one_and_update(filter.clone(), update.clone()).upsert(true).return_document(ReturnDocument::After);
-        match upserted.session(&mut *session).await.map_err(Failure::from) {
-            Ok(found) => return found.ok_or_else(|| Failure::Bug("an upsert answered nothing".to_owned())),
-            // Somebody else was first: now it is there.
-            Err(failure) if failure.is_duplicate() => {}
-            Err(failure) => return Err(failure),
+        match collection.update_one(filter.clone(), update.clone()).upsert(true).session(&mut *session).await.map_err(Failure::from) {
+            // A duplicate: somebody else was first.
+            Err(failure) if !failure.is_duplicate() => return Err(failure),
+            _ => {}
+        }
+        if let Some(found) = collection.find_one(filter.clone()).session(&mut *session).await? {
+            return Ok(found);
         }
     }
 }

@@ -10,6 +10,7 @@ use super::error::Failure;
 use super::work::left;
 use crate::backend::SnapshotRecord;
 use crate::error::Result;
+use crate::event::Payload;
 
 impl Mongo {
     pub(super) async fn save_snapshot(&self, record: &SnapshotRecord, deadline: Instant) -> Result<()> {
@@ -57,9 +58,9 @@ fn record(document: &RawDocument, stream: String, schema: String) -> std::result
         stream,
         schema,
         version: number(document, "version")?,
-        event_id: id(document, "event_id")?,
-        // A number that is no checksum is a checksum that does not hold: the snapshot will not be believed.
-        checksum: u32::try_from(number(document, "checksum")?).unwrap_or(u32::MAX),
-        data: payload(document)?,
+        // What cannot be read makes a snapshot that is not believed, never an error.
+        event_id: id(document, "event_id").unwrap_or_default(),
+        checksum: number(document, "checksum").ok().and_then(|checksum| u32::try_from(checksum).ok()).unwrap_or(u32::MAX),
+        data: payload(document).unwrap_or_else(|_| Payload::Bytes(Vec::new())),
     })
 }

@@ -70,9 +70,13 @@ impl Work {
     pub(super) async fn close(&self) {
         self.permits.close();
         self.tasks.close();
-        // What does not end in time ends with its connections.
-        let _ = timeout_at(Instant::now() + FAREWELL, self.tasks.wait()).await;
-        self.client.clone().shutdown().immediate(true).await;
+        let (client, tasks) = (self.client.clone(), self.tasks.clone());
+        let farewell = async move {
+            tasks.wait().await;
+            client.shutdown().immediate(true).await;
+        };
+        // What its callers have given up may still be under way; the driver must not be taken from it.
+        let _ = timeout_at(Instant::now() + FAREWELL, tokio::spawn(farewell)).await;
     }
 }
 
