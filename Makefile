@@ -36,10 +36,10 @@ format: ## The format is as agreed.
 	cargo fmt --all --check
 
 lint: ## The lints are as agreed.
-	$(call timed,lint,cargo clippy --release --workspace --all-targets -- -D warnings)
+	$(call timed,lint,cargo clippy --release --workspace --all-targets -- -D warnings; cargo clippy --release -p streamkeep --all-features --all-targets -- -D warnings)
 
 test-rust: ## Core, its documentation, the behaviour suite, scenarios, the model.
-	$(call timed,test-rust,cargo test --release -p streamkeep --no-default-features --features sqlite$(comma)postgres; cargo test --release -p streamkeep-tests --test suite)
+	$(call timed,test-rust,cargo test --release -p streamkeep --all-features; cargo test --release -p streamkeep-tests --test suite)
 	$(call timed,first program in Rust,examples/rust/test.sh)
 
 test-faults: ## Storms, cuts and cancellations, each with planted bugs that must turn it red: one extra build.
