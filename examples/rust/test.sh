@@ -32,7 +32,7 @@ debug = "line-tables-only"
 
 [dependencies]
 futures = { version = "0.3", default-features = false, features = ["std", "async-await"] }
-streamkeep = { path = "../streamkeep", features = ["postgres"] }
+streamkeep = { path = "../streamkeep", features = ["postgres", "mongodb"] }
 tempfile = "3"
 tokio = { version = "1", features = ["rt-multi-thread", "macros"] }
 TOML

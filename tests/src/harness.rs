@@ -9,10 +9,7 @@ use streamkeep::{EventStore, OpenOptions, Result};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::servers::{PostgresServer, StartError};
-
-/// Names the Postgres to test on; unless set, the suite starts one of its own.
-pub const POSTGRES_URL: &str = "STREAMKEEP_TEST_POSTGRES_URL";
+use crate::servers::{Server, StartError};
 
 /// Subscribers of other processes' writes look this often, so that cases do not wait long for a notification that never comes.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -26,10 +23,12 @@ pub enum Backend {
     Sqlite,
     /// `postgres:`
     Postgres,
+    /// `mongodb:`
+    Mongodb,
 }
 
 /// Every backend, whether or not this build and this machine have it.
-pub const BACKENDS: [Backend; 3] = [Backend::Memory, Backend::Sqlite, Backend::Postgres];
+pub const BACKENDS: [Backend; 4] = [Backend::Memory, Backend::Sqlite, Backend::Postgres, Backend::Mongodb];
 
 impl Backend {
     /// The name in test names and tables.
@@ -39,6 +38,17 @@ impl Backend {
             Self::Memory => "memory",
             Self::Sqlite => "sqlite",
             Self::Postgres => "postgres",
+            Self::Mongodb => "mongodb",
+        }
+    }
+
+    /// Names the server to test on, where it has one; unless set, the suite starts one of its own.
+    #[must_use]
+    pub const fn url_variable(self) -> Option<&'static str> {
+        match self {
+            Self::Memory | Self::Sqlite => None,
+            Self::Postgres => Some("STREAMKEEP_TEST_POSTGRES_URL"),
+            Self::Mongodb => Some("STREAMKEEP_TEST_MONGODB_URL"),
         }
     }
 
@@ -52,7 +62,8 @@ impl Backend {
             Self::Memory => None,
             Self::Sqlite => (!cfg!(feature = "sqlite")).then(|| "this build has no sqlite".to_owned()),
             Self::Postgres if !cfg!(feature = "postgres") => Some("this build has no postgres".to_owned()),
-            Self::Postgres => postgres_url().err(),
+            Self::Mongodb if !cfg!(feature = "mongodb") => Some("this build has no mongodb".to_owned()),
+            Self::Postgres | Self::Mongodb => self.server_url().err(),
         }
     }
 
@@ -67,7 +78,7 @@ impl Backend {
         let base = match self {
             Self::Memory => format!("memory:{name}"),
             Self::Sqlite => format!("sqlite:{}", folder.path().join("events.db").display()),
-            Self::Postgres => postgres_url().expect("a server, as missing() said"),
+            Self::Postgres | Self::Mongodb => self.server_url().expect("a server, as missing() said"),
         };
         Room { backend: self, base, namespace: name, folder }
     }
@@ -149,39 +160,47 @@ impl Room {
     }
 }
 
-/// The Postgres of this run.
-static POSTGRES: OnceLock<std::result::Result<PostgresOfRun, String>> = OnceLock::new();
+/// The servers of this run.
+static POSTGRES: OnceLock<std::result::Result<ServerOfRun, String>> = OnceLock::new();
+static MONGODB: OnceLock<std::result::Result<ServerOfRun, String>> = OnceLock::new();
 
 #[derive(Debug)]
-enum PostgresOfRun {
-    Given(String),
-    Ours(Mutex<Option<PostgresServer>>, String),
+struct ServerOfRun {
+    url: String,
+    /// Unless it was given.
+    ours: Mutex<Option<Server>>,
 }
 
-fn postgres_url() -> std::result::Result<String, String> {
-    let postgres = POSTGRES.get_or_init(|| {
-        if let Ok(url) = std::env::var(POSTGRES_URL) {
-            return Ok(PostgresOfRun::Given(url));
+impl Backend {
+    fn server_of_run(self) -> Option<&'static OnceLock<std::result::Result<ServerOfRun, String>>> {
+        match self {
+            Self::Memory | Self::Sqlite => None,
+            Self::Postgres => Some(&POSTGRES),
+            Self::Mongodb => Some(&MONGODB),
         }
-        match PostgresServer::start() {
-            Ok(server) => {
-                let url = server.url();
-                Ok(PostgresOfRun::Ours(Mutex::new(Some(server)), url))
+    }
+
+    fn server_url(self) -> std::result::Result<String, String> {
+        let server = self.server_of_run().ok_or("it has no server")?.get_or_init(|| {
+            if let Some(url) = self.url_variable().and_then(|variable| std::env::var(variable).ok()) {
+                return Ok(ServerOfRun { url, ours: Mutex::default() });
             }
-            Err(StartError::NotHere(reason)) => Err(reason),
-            Err(StartError::Failed(reason)) => panic!("{reason}"),
-        }
-    });
-    match postgres {
-        Ok(PostgresOfRun::Given(url) | PostgresOfRun::Ours(_, url)) => Ok(url.clone()),
-        Err(reason) => Err(reason.clone()),
+            match Server::start(self) {
+                Ok(server) => Ok(ServerOfRun { url: server.url(), ours: Mutex::new(Some(server)) }),
+                Err(StartError::NotHere(reason)) => Err(reason),
+                Err(StartError::Failed(reason)) => panic!("{reason}"),
+            }
+        });
+        server.as_ref().map(|server| server.url.clone()).map_err(Clone::clone)
     }
 }
 
 /// Ends the servers this run started. Statics are never dropped, so the suite says when.
 pub fn stop_servers() {
-    if let Some(Ok(PostgresOfRun::Ours(server, _))) = POSTGRES.get() {
-        drop(server.lock().ok().and_then(|mut server| server.take()));
+    for backend in BACKENDS {
+        if let Some(Ok(server)) = backend.server_of_run().and_then(OnceLock::get) {
+            drop(server.ours.lock().ok().and_then(|mut server| server.take()));
+        }
     }
 }
 

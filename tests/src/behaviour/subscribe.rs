@@ -7,7 +7,7 @@ use streamkeep::{ErrorKind, EventStore, Item, Query, QueryItem, RecordedEvent, S
 
 use super::{all_at_once, append, data, event, events, log, refused};
 use crate::harness::{Backend, Room};
-use crate::servers::PostgresServer;
+use crate::servers::Server;
 use crate::suite::Case;
 
 /// No single event may take longer than this to arrive: many times the poll interval, for a slow machine.
@@ -190,7 +190,8 @@ async fn a_stopped_subscription_ends(room: Room) {
 }
 
 async fn a_subscription_outlives_its_database(room: Room) {
-    let mut server = tokio::task::spawn_blocking(PostgresServer::start).await.expect("the task").expect("a server of its own");
+    let backend = room.backend();
+    let mut server = tokio::task::spawn_blocking(move || Server::start(backend)).await.expect("the task").expect("a server of its own");
     let options = streamkeep::OpenOptions::new(server.url()).namespace(room.namespace()).timeout(Duration::from_secs(20));
     let store: EventStore = options.open().await.expect("the store");
     append(&store, "s", [event(1)]).await;

@@ -1,12 +1,12 @@
 //! Runs a command with test servers: `with-servers -- COMMAND…`.
 //!
-//! Starts a throw-away Postgres, unless `STREAMKEEP_TEST_POSTGRES_URL` names one already, sets that variable for the command, ends the
-//! server after it and passes its exit code on. Where there is no Postgres, says so and runs the command without.
+//! Starts a throw-away Postgres and a throw-away MongoDB, unless `STREAMKEEP_TEST_POSTGRES_URL` or `STREAMKEEP_TEST_MONGODB_URL` names one already, sets these variables for
+//! the command, ends the servers after it and passes its exit code on. Where there is no such server, says so and runs the command without.
 
 use std::process::{Command, ExitCode};
 
-use streamkeep_tests::harness::POSTGRES_URL;
-use streamkeep_tests::servers::{PostgresServer, StartError};
+use streamkeep_tests::harness::BACKENDS;
+use streamkeep_tests::servers::{Server, StartError};
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os().skip(1).skip_while(|word| word == "--");
@@ -16,15 +16,20 @@ fn main() -> ExitCode {
     };
     let mut command = Command::new(&program);
     command.args(words);
-    let server = match server() {
-        Ok(server) => server,
-        Err(error) => {
-            eprintln!("with-servers: {error}");
-            return ExitCode::FAILURE;
+    let mut servers = Vec::new();
+    for backend in BACKENDS {
+        let Some(variable) = backend.url_variable().filter(|variable| std::env::var_os(variable).is_none()) else { continue };
+        match Server::start(backend) {
+            Ok(server) => {
+                command.env(variable, server.url());
+                servers.push(server);
+            }
+            Err(StartError::NotHere(reason)) => eprintln!("with-servers: SKIPPED {backend}: {reason}"),
+            Err(StartError::Failed(error)) => {
+                eprintln!("with-servers: {backend}: {error}");
+                return ExitCode::FAILURE;
+            }
         }
-    };
-    if let Some(server) = &server {
-        command.env(POSTGRES_URL, server.url());
     }
     let code = match command.status() {
         // Ended by a signal: there is no code to pass on.
@@ -34,20 +39,6 @@ fn main() -> ExitCode {
             ExitCode::from(127)
         }
     };
-    drop(server);
+    drop(servers);
     code
-}
-
-fn server() -> Result<Option<PostgresServer>, StartError> {
-    if std::env::var_os(POSTGRES_URL).is_some() {
-        return Ok(None);
-    }
-    match PostgresServer::start() {
-        Ok(server) => Ok(Some(server)),
-        Err(StartError::NotHere(reason)) => {
-            eprintln!("with-servers: SKIPPED Postgres: {reason}");
-            Ok(None)
-        }
-        Err(failed) => Err(failed),
-    }
 }

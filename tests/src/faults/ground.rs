@@ -19,7 +19,7 @@ pub struct Ground {
     pub kind: Backend,
     pub url: String,
     folder: Option<PathBuf>,
-    /// On Postgres the name of the database.
+    /// On a server the name of the database.
     pub database: Option<String>,
 }
 
@@ -35,9 +35,11 @@ impl Ground {
                 Self { kind, url: format!("sqlite:{}", folder.join("log.db").display()), folder: Some(folder), database: None }
             }
             Backend::Postgres => {
-                command(&server(), format!("create database {name}")).await?;
-                Self { kind, url: other_database(&server(), &name)?, folder: None, database: Some(name) }
+                command(&server(kind), format!("create database {name}")).await?;
+                Self { kind, url: other_database(&server(kind), &name)?, folder: None, database: Some(name) }
             }
+            // It comes with the first collection in it.
+            Backend::Mongodb => Self { kind, url: other_database(&server(kind), &name)?, folder: None, database: Some(name) },
         })
     }
 
@@ -54,16 +56,17 @@ impl Ground {
         if let Some(folder) = &self.folder {
             std::fs::remove_dir_all(folder)?;
         }
-        if let Some(database) = &self.database {
-            command(&server(), format!("drop database {database} with (force)")).await?;
+        let Some(database) = &self.database else { return Ok(()) };
+        if self.kind == Backend::Mongodb {
+            return Ok(mongodb::Client::with_uri_str(server(self.kind)).await?.database(database).drop().await?);
         }
-        Ok(())
+        command(&server(self.kind), format!("drop database {database} with (force)")).await
     }
 }
 
-/// The test server's URL.
-pub fn server() -> String {
-    Backend::Postgres.room().base().to_owned()
+/// The URL of a backend's test server.
+pub fn server(kind: Backend) -> String {
+    kind.room().base().to_owned()
 }
 
 /// The same server, another database.
@@ -83,7 +86,7 @@ pub async fn command(url: &str, sql: String) -> Result<(), Failed> {
 
 /// How many sessions of others stand in a transaction of the case's database.
 pub async fn open_transactions(ground: &Ground) -> Result<i64, Failed> {
-    if ground.database.is_none() {
+    if ground.kind != Backend::Postgres {
         return Ok(0);
     }
     let mut connection = PgConnection::connect(&ground.url).await?;

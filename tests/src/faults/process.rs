@@ -5,7 +5,7 @@ use std::future::Future;
 use std::process::Stdio;
 
 use libtest_mimic::{Completion, Failed, Trial};
-use streamkeep_tests::harness::{Backend, POSTGRES_URL};
+use streamkeep_tests::harness::Backend;
 use tokio::process::Command;
 
 use super::ground::{Ground, case};
@@ -81,8 +81,8 @@ impl Told {
 pub fn run_case(name: &str, kind: Backend, environment: &[(&str, &str)]) -> Result<Told, Failed> {
     let mut command = std::process::Command::new(std::env::current_exe()?);
     command.args(["--exact", name, "--test-threads", "1"]).envs(environment.iter().copied()).stdin(Stdio::null());
-    if kind == Backend::Postgres {
-        command.env(POSTGRES_URL, super::ground::server());
+    if let Some(variable) = kind.url_variable() {
+        command.env(variable, super::ground::server(kind));
     }
     let output = command.output()?;
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -97,6 +97,7 @@ impl Weather {
             Backend::Memory => (4, 3, 0),
             Backend::Sqlite => (4, 2, 0),
             Backend::Postgres => (2, 4, 4),
+            Backend::Mongodb => (4, 3, 0),
         };
         let squad = |number| Squad { url: ground.url.clone(), seed, number: number * each, writers: each, events: events / squads };
         Self { ground: ground.clone(), seed, squads: (0..squads).map(squad).collect(), holders, events }

@@ -7,6 +7,7 @@ use futures::future::join_all;
 use libtest_mimic::Failed;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use streamkeep::{EventStore, ExpectedVersion};
+use streamkeep_tests::harness::Backend;
 use tokio_util::sync::CancellationToken;
 
 use super::ground::{self, Ground, command};
@@ -48,8 +49,8 @@ struct Unrelated {
 impl Unrelated {
     async fn begin(ground: &Ground) -> Result<Self, Failed> {
         let name = format!("{}_other", ground.database.as_deref().unwrap_or_default());
-        command(&ground::server(), format!("create database {name}")).await?;
-        let mut connection = PgConnection::connect(&ground::other_database(&ground::server(), &name)?).await?;
+        command(&ground::server(Backend::Postgres), format!("create database {name}")).await?;
+        let mut connection = PgConnection::connect(&ground::other_database(&ground::server(Backend::Postgres), &name)?).await?;
         sqlx::raw_sql("create table written (n bigint); begin; insert into written values (1)").execute(&mut connection).await?;
         Ok(Self { connection, name })
     }
@@ -57,7 +58,7 @@ impl Unrelated {
     async fn end(mut self) -> Result<(), Failed> {
         let open: i64 = sqlx::query_scalar("select count(*) from written").fetch_one(&mut self.connection).await?;
         self.connection.close().await?;
-        command(&ground::server(), format!("drop database {} with (force)", self.name)).await?;
+        command(&ground::server(Backend::Postgres), format!("drop database {} with (force)", self.name)).await?;
         if open == 1 { Ok(()) } else { Err("the transaction in the other database did not stay open".into()) }
     }
 }

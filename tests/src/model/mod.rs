@@ -29,7 +29,7 @@ const fn sequences(backend: Backend) -> u32 {
     match backend {
         Backend::Memory => 200,
         Backend::Sqlite => 40,
-        Backend::Postgres => 20,
+        Backend::Postgres | Backend::Mongodb => 20,
     }
 }
 

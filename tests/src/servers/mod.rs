@@ -1,7 +1,97 @@
 //! Throw-away database servers: each in a temporary folder, on a free port, gone when dropped.
 
 mod account;
+mod mongodb;
 mod postgres;
 mod programs;
+mod secantusdb;
 
-pub use self::postgres::{PostgresServer, StartError};
+use std::fmt;
+use std::net::TcpListener;
+use std::time::Duration;
+
+pub use self::mongodb::MongoServer;
+pub use self::postgres::PostgresServer;
+use crate::harness::Backend;
+
+/// How long a server may take to start.
+const START_LIMIT: Duration = Duration::from_secs(60);
+/// Another program may take the free port before the server does.
+const PORTS_TRIED: usize = 3;
+
+/// Why there is no server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StartError {
+    /// The machine has no such server, or nobody to run it as: tests that need it are skipped with this reason.
+    NotHere(String),
+    /// There is one, and it did not start: tests that need it fail.
+    Failed(String),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotHere(reason) | Self::Failed(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// A server of either kind.
+#[derive(Debug)]
+pub enum Server {
+    /// Postgres.
+    Postgres(PostgresServer),
+    /// MongoDB.
+    Mongodb(MongoServer),
+}
+
+impl Server {
+    /// Makes a server of the kind that a backend is for, with its defaults for tests.
+    ///
+    /// # Errors
+    /// `NotHere` when the machine has no such server, or the backend none; `Failed` with what the server said.
+    pub fn start(backend: Backend) -> Result<Self, StartError> {
+        match backend {
+            Backend::Postgres => PostgresServer::start().map(Self::Postgres),
+            Backend::Mongodb => MongoServer::start().map(Self::Mongodb),
+            Backend::Memory | Backend::Sqlite => Err(StartError::NotHere(format!("{backend} has no server"))),
+        }
+    }
+
+    /// The server's URL, with a database in which everything may be done.
+    #[must_use]
+    pub fn url(&self) -> String {
+        match self {
+            Self::Postgres(server) => server.url(),
+            Self::Mongodb(server) => server.url(),
+        }
+    }
+
+    /// Stops it as a crash does: nothing is finished, nobody is told.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn stop_hard(&mut self) -> Result<(), String> {
+        match self {
+            Self::Postgres(server) => server.stop_hard(),
+            Self::Mongodb(server) => server.stop_hard(),
+        }
+    }
+
+    /// Starts it again, on the same port and data.
+    ///
+    /// # Errors
+    /// What the server said.
+    pub fn start_again(&mut self) -> Result<(), String> {
+        match self {
+            Self::Postgres(server) => server.start_again(),
+            Self::Mongodb(server) => server.start_again(),
+        }
+    }
+}
+
+fn free_port() -> std::io::Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}

@@ -1,8 +1,6 @@
 //! A Postgres server of one's own.
 
-use std::fmt;
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,31 +9,10 @@ use tempfile::TempDir;
 
 use super::account::{Account, run};
 use super::programs::postgres_folder;
+use super::{PORTS_TRIED, START_LIMIT, StartError, free_port};
 
 /// Whoever connects is this role; the server trusts connections of this machine, and listens to nobody else.
 const ROLE: &str = "streamkeep";
-const START_LIMIT: Duration = Duration::from_secs(60);
-/// Another program may take the free port before the server does.
-const PORTS_TRIED: usize = 3;
-
-/// Why there is no server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StartError {
-    /// The machine has no Postgres, or nobody to run it as: tests that need it are skipped with this reason.
-    NotHere(String),
-    /// There is one, and it did not start: tests that need it fail.
-    Failed(String),
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotHere(reason) | Self::Failed(reason) => f.write_str(reason),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
 
 /// A running server with its data in a temporary folder; dropping it ends it and removes the data.
 #[derive(Debug)]
@@ -229,8 +206,4 @@ impl Drop for PostgresServer {
         // Its data goes with it: nothing needs to be finished.
         let _ = self.stop_hard();
     }
-}
-
-fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }

@@ -1,5 +1,7 @@
 //! Reaching into a database behind the store's back: to damage what it holds, or to stand in its way.
 
+mod mongodb;
+
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, SqliteConnection};
 
@@ -12,6 +14,8 @@ pub enum Lock {
     Sqlite(SqliteConnection),
     /// The table of events, which stays readable.
     Postgres(PgConnection),
+    /// The turn to write.
+    Mongodb(mongodb::Turn),
 }
 
 impl Lock {
@@ -23,18 +27,20 @@ impl Lock {
         match self {
             Self::Sqlite(connection) => connection.close().await.expect("the connection closes"),
             Self::Postgres(connection) => connection.close().await.expect("the connection closes"),
+            Self::Mongodb(turn) => turn.give_back().await,
         }
     }
 }
 
 impl Room {
-    /// The database's own name of one of the namespace's tables.
+    /// The database's own name of one of the namespace's tables or collections.
     #[must_use]
     pub fn table(&self, name: &str) -> String {
         match self.backend() {
             Backend::Memory => panic!("memory has no tables"),
             Backend::Sqlite => format!("streamkeep_{}_{name}", self.namespace()),
             Backend::Postgres => format!("streamkeep_{}.{name}", self.namespace()),
+            Backend::Mongodb => format!("streamkeep.{}.{name}", self.namespace()),
         }
     }
 
@@ -52,11 +58,12 @@ impl Room {
     /// # Panics
     /// When it fails, or changes another number of rows.
     pub async fn change(&self, statement: &str) {
-        let statement = AssertSqlSafe(statement);
+        let sql = AssertSqlSafe(statement);
         let changed = match self.backend() {
             Backend::Memory => panic!("memory takes no statements"),
-            Backend::Sqlite => self.sqlite().await.execute(statement).await.map(|done| done.rows_affected()),
-            Backend::Postgres => self.postgres().await.execute(statement).await.map(|done| done.rows_affected()),
+            Backend::Sqlite => self.sqlite().await.execute(sql).await.map(|done| done.rows_affected()),
+            Backend::Postgres => self.postgres().await.execute(sql).await.map(|done| done.rows_affected()),
+            Backend::Mongodb => Ok(mongodb::update(self, statement).await),
         };
         assert_eq!(changed.expect("the statement"), 1);
     }
@@ -74,6 +81,7 @@ impl Room {
                 Lock::Sqlite(connection)
             }
             Backend::Postgres => self.lock_table("EXCLUSIVE").await,
+            Backend::Mongodb => Lock::Mongodb(mongodb::Turn::take(self).await),
         }
     }
 

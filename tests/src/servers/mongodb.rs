@@ -1,0 +1,203 @@
+//! A MongoDB server of one's own: `mongod` from the path as a replica set of one, else SecantusDB.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use mongodb::Client;
+use mongodb::bson::{Document, doc};
+use mongodb::options::ClientOptions;
+use tempfile::TempDir;
+
+use super::account::run;
+use super::programs::on_path;
+use super::{PORTS_TRIED, START_LIMIT, StartError, free_port, secantusdb};
+
+/// What the tests' stores find their data in.
+const DATABASE: &str = "streamkeep_test";
+
+/// Which server it is.
+#[derive(Clone, Debug)]
+enum Kind {
+    Mongod(PathBuf),
+    SecantusDb(PathBuf),
+}
+
+/// A running server with its data in a temporary folder; dropping it ends it and removes the data.
+#[derive(Debug)]
+pub struct MongoServer {
+    folder: TempDir,
+    kind: Kind,
+    standalone: bool,
+    port: u16,
+    process: Option<Child>,
+}
+
+impl MongoServer {
+    /// Makes a server that is durable and a replica set of one.
+    ///
+    /// # Errors
+    /// `NotHere` when the machine has neither `mongod` nor Python; `Failed` with what the server said.
+    pub fn start() -> Result<Self, StartError> {
+        Self::start_as(false)
+    }
+
+    /// Makes one that stands alone, without transactions.
+    ///
+    /// # Errors
+    /// As [`MongoServer::start`].
+    pub fn start_standalone() -> Result<Self, StartError> {
+        Self::start_as(true)
+    }
+
+    fn start_as(standalone: bool) -> Result<Self, StartError> {
+        let kind = match on_path("mongod") {
+            Some(program) => Kind::Mongod(program),
+            None => Kind::SecantusDb(secantusdb::program()?),
+        };
+        let folder = tempfile::Builder::new().prefix("streamkeep-mongodb-").tempdir();
+        let folder = folder.map_err(|error| StartError::Failed(format!("no temporary folder: {error}")))?;
+        let mut server = Self { folder, kind, standalone, port: 0, process: None };
+        server.launch_on_a_free_port().map_err(StartError::Failed)?;
+        Ok(server)
+    }
+
+    /// The server's URL, with a database.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("mongodb://127.0.0.1:{}/{DATABASE}", self.port)
+    }
+
+    /// Stops it as a crash does: nothing is finished, nobody is told.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn stop_hard(&mut self) -> Result<(), String> {
+        let Some(mut process) = self.process.take() else { return Ok(()) };
+        process.kill().and_then(|()| process.wait()).map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Stops it in order.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn stop_fast(&mut self) -> Result<(), String> {
+        let Some(mut process) = self.process.take() else { return Ok(()) };
+        run(Command::new("kill").args(["-TERM", &process.id().to_string()]))?;
+        process.wait().map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Starts it again, on the same port and data.
+    ///
+    /// # Errors
+    /// What the server said.
+    pub fn start_again(&mut self) -> Result<(), String> {
+        self.launch()
+    }
+
+    fn launch_on_a_free_port(&mut self) -> Result<(), String> {
+        let mut said = String::new();
+        for _ in 0..PORTS_TRIED {
+            self.port = free_port().map_err(|error| format!("no free port: {error}"))?;
+            match self.launch() {
+                Ok(()) => return Ok(()),
+                Err(error) => said = error,
+            }
+        }
+        Err(said)
+    }
+
+    fn launch(&mut self) -> Result<(), String> {
+        let plain = |error: std::io::Error| error.to_string();
+        let data = self.folder.path().join("data");
+        fs::create_dir_all(&data).map_err(plain)?;
+        let log = fs::File::create(self.folder.path().join("log")).map_err(plain)?;
+        let errors = log.try_clone().map_err(plain)?;
+        let mut command = self.command(&data)?;
+        command.current_dir(self.folder.path()).stdin(Stdio::null()).stdout(log).stderr(errors);
+        self.process = Some(command.spawn().map_err(plain)?);
+        self.await_ready()
+    }
+
+    fn command(&self, data: &std::path::Path) -> Result<Command, String> {
+        let program = match &self.kind {
+            Kind::Mongod(program) | Kind::SecantusDb(program) => program,
+        };
+        // It ends with the tests, where the system can do that.
+        let mut command = if on_path("setpriv").is_some() {
+            let mut command = Command::new("setpriv");
+            command.arg("--pdeathsig=TERM").arg("--").arg(program);
+            command
+        } else {
+            Command::new(program)
+        };
+        command.args(["--port", &self.port.to_string()]);
+        match &self.kind {
+            Kind::Mongod(_) => {
+                command.args(["--bind_ip", "127.0.0.1", "--wiredTigerCacheSizeGB", "0.5", "--dbpath"]).arg(data);
+                if !self.standalone {
+                    command.args(["--replSet", "rs0"]);
+                }
+            }
+            Kind::SecantusDb(_) => {
+                // Somebody's own configuration is not the tests'.
+                let config = self.folder.path().join("secantusd.toml");
+                fs::write(&config, "").map_err(|error| error.to_string())?;
+                command.args(["--host", "127.0.0.1", "--sync-on-commit", "--log-level", "ERROR", "--storage-path"]).arg(data).arg("--config").arg(config);
+                if self.standalone {
+                    command.arg("--standalone");
+                }
+            }
+        }
+        Ok(command)
+    }
+
+    /// Waits until the server can be written to; makes a `mongod` a replica set of one on the way.
+    fn await_ready(&mut self) -> Result<(), String> {
+        let (url, deadline) = (format!("mongodb://127.0.0.1:{}/?directConnection=true", self.port), Instant::now() + START_LIMIT);
+        let initiate = matches!(self.kind, Kind::Mongod(_)) && !self.standalone;
+        loop {
+            if ready(url.clone(), initiate, self.port) {
+                return Ok(());
+            }
+            let ended = self.process.as_mut().and_then(|process| process.try_wait().ok().flatten());
+            if ended.is_some() || Instant::now() > deadline {
+                let said = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+                let _ = self.stop_hard();
+                return Err(format!("the server did not start: {}", said.trim()));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for MongoServer {
+    fn drop(&mut self) {
+        // Its data goes with it: nothing needs to be finished.
+        let _ = self.stop_hard();
+    }
+}
+
+/// Asks in a thread of its own: whoever starts a server may be inside a runtime.
+fn ready(url: String, initiate: bool, port: u16) -> bool {
+    let asking = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+        runtime.block_on(ask(url, initiate, port)).ok()
+    });
+    asking.join().ok().flatten().unwrap_or(false)
+}
+
+async fn ask(url: String, initiate: bool, port: u16) -> mongodb::error::Result<bool> {
+    let mut options = ClientOptions::parse(url).await?;
+    options.server_selection_timeout = Some(Duration::from_secs(1));
+    let client = Client::with_options(options)?;
+    let admin = client.database("admin");
+    let hello: Document = admin.run_command(doc! { "hello": 1 }).await?;
+    if initiate && hello.get_str("setName").is_err() {
+        let members = vec![doc! { "_id": 0, "host": format!("127.0.0.1:{port}") }];
+        admin.run_command(doc! { "replSetInitiate": { "_id": "rs0", "members": members } }).await?;
+    }
+    client.shutdown().immediate(true).await;
+    Ok(hello.get_bool("isWritablePrimary").unwrap_or(false))
+}
