@@ -1,6 +1,6 @@
 //! Appending: a group in one transaction, each append its own answer.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use mongodb::ClientSession;
 use tokio::time::{Instant, sleep};
@@ -11,18 +11,25 @@ use super::document::Place;
 use super::error::{Class, Failure, unknown};
 use super::transaction::{Row, Stage, Trouble, Turn, Writer, pauses};
 use crate::backend::{AppendRequest, Appended};
-use crate::decision::{Decision, decide_appends};
+use crate::decision::{Decision, Facts, decide_appends};
 use crate::error::{Error, Result};
 use crate::faults::{planted, point};
 
 /// The answers of a group, in its order; nothing where an append must be decided once more.
 type Answers = Vec<Option<Result<Appended>>>;
 
+/// When ids are looked up. What succeeds needs no look: a unique index holds every id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    WhenNeeded,
+    First,
+}
+
 impl Mongo {
     /// Answers every append of a group; see the trait.
     pub(super) async fn append_group(&self, group: &[AppendRequest]) -> Vec<Result<Appended>> {
         let mut answers: Answers = group.iter().map(|_| None).collect();
-        let mut pauses = pauses();
+        let (mut pauses, mut look) = (pauses(), Look::WhenNeeded);
         loop {
             answer_late(group, &mut answers);
             let open: Vec<usize> = (0..group.len()).filter(|n| answers[*n].is_none()).collect();
@@ -30,9 +37,11 @@ impl Mongo {
             let Some(deadline) = requests.iter().map(|request| request.deadline).max() else {
                 return answers.into_iter().flatten().collect();
             };
-            match self.attempt(requests, deadline).await {
+            match self.attempt(requests, look, deadline).await {
                 Ok(decided) => open.into_iter().zip(decided).for_each(|(n, answer)| answers[n] = answer),
                 Err(Trouble::Unknown(failure)) => open.into_iter().for_each(|n| answers[n] = Some(Err(unknown(failure.clone())))),
+                // An id is known: now they are looked at before anything is written.
+                Err(Trouble::Undone(failure)) if failure.is_duplicate() && look == Look::WhenNeeded => look = Look::First,
                 Err(Trouble::Undone(failure)) => match failure.class() {
                     // Nothing of it stands; the deadline is looked at before the next try.
                     Class::Again | Class::Unknown | Class::Unreached => sleep(pauses.next().unwrap_or_default()).await,
@@ -49,11 +58,11 @@ impl Mongo {
     }
 
     /// One transaction.
-    async fn attempt(&self, requests: Vec<AppendRequest>, deadline: Instant) -> std::result::Result<Answers, Trouble> {
+    async fn attempt(&self, requests: Vec<AppendRequest>, look: Look, deadline: Instant) -> std::result::Result<Answers, Trouble> {
         let (writer, stage) = (self.writer.clone(), Stage::default());
         let task_stage = stage.clone();
         let work = self.work.run(deadline, |mut session| async move {
-            let answers = append(&writer, &mut session, &requests, &task_stage, deadline).await;
+            let answers = append(&writer, &mut session, &requests, look, &task_stage, deadline).await;
             Ok((answers, session))
         });
         match work.await {
@@ -73,10 +82,11 @@ async fn append(
     writer: &Writer,
     session: &mut ClientSession,
     requests: &[AppendRequest],
+    look: Look,
     stage: &Stage,
     deadline: Instant,
 ) -> std::result::Result<Answers, Trouble> {
-    match decide_and_write(writer, session, requests, deadline).await {
+    match decide_and_write(writer, session, requests, look, deadline).await {
         Ok(answers) if planted("mongodb-ack-before-commit") => {
             let answers = Ok(answers);
             writer.abort(session).await;
@@ -99,23 +109,32 @@ async fn decide_and_write(
     writer: &Writer,
     session: &mut ClientSession,
     requests: &[AppendRequest],
+    look: Look,
     deadline: Instant,
 ) -> std::result::Result<Answers, Failure> {
-    let positions = requests.iter().map(|request| request.events.len() as u64).sum();
-    let turn = writer.begin(session, positions, deadline).await?;
+    let mut growth: HashMap<&str, u64> = HashMap::new();
+    for request in requests {
+        *growth.entry(&request.stream).or_default() += request.events.len() as u64;
+    }
+    let turn = writer.begin(session, &growth, growth.values().sum(), deadline).await?;
     point("mongodb-in-transaction").await;
-    let streams: HashSet<&str> = requests.iter().map(|request| request.stream.as_str()).collect();
-    let streams: Vec<&str> = streams.into_iter().collect();
-    let ids: Vec<Uuid> = requests.iter().flat_map(|request| request.events.iter().map(|event| event.id)).collect();
-    let facts = writer.facts(session, &streams, &ids, deadline).await?;
-    let (rows, answers) = place(requests, decide_appends(requests, &facts), turn);
-    writer.write(session, turn, &rows, positions).await?;
+    let mut facts = Facts { heads: turn.versions(), known: HashMap::new() };
+    let mut decisions = decide_appends(requests, &facts);
+    let refused = decisions.iter().any(|decision| !matches!(decision, Decision::Write { .. }));
+    // Before a refusal is answered, and once an id has turned out to be known.
+    if look == Look::First || (refused && !planted("mongodb-refuses-unlooked")) {
+        let ids: Vec<Uuid> = requests.iter().flat_map(|request| request.events.iter().map(|event| event.id)).collect();
+        facts.known = writer.known(session, &ids, deadline).await?;
+        decisions = decide_appends(requests, &facts);
+    }
+    let (rows, answers) = place(requests, decisions, &turn);
+    writer.write(session, &turn, &rows, deadline).await?;
     Ok(answers)
 }
 
 /// Gives what is to be written its positions, and every append its answer.
-fn place(requests: &[AppendRequest], decisions: Vec<Decision>, turn: Turn) -> (Vec<Row<'_>>, Answers) {
-    let mut rows: Vec<Row<'_>> = Vec::new();
+fn place<'a>(requests: &'a [AppendRequest], decisions: Vec<Decision>, turn: &Turn) -> (Vec<Row<'a>>, Answers) {
+    let mut rows: Vec<Row<'a>> = Vec::new();
     let mut answers: Answers = Vec::with_capacity(requests.len());
     for (request, decision) in requests.iter().zip(decisions) {
         answers.push(match decision {

@@ -1,6 +1,6 @@
 //! Importing: whole or not at all, as decided, in the same transaction as an append.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use mongodb::ClientSession;
 use tokio::time::{Instant, sleep};
@@ -11,7 +11,7 @@ use super::document::{Place, micros};
 use super::error::{Class, Failure, unknown};
 use super::transaction::{Row, Stage, Trouble, Turn, Writer, pauses};
 use crate::backend::{ImportRequest, Imported};
-use crate::decision::{ImportDecision, decide_import};
+use crate::decision::{Facts, ImportDecision, decide_import};
 use crate::error::Result;
 
 impl Mongo {
@@ -63,21 +63,20 @@ async fn import(writer: &Writer, session: &mut ClientSession, request: &ImportRe
 }
 
 async fn decide_and_write(writer: &Writer, session: &mut ClientSession, request: &ImportRequest) -> std::result::Result<Result<Imported>, Failure> {
-    let positions = request.events.len() as u64;
-    let turn = writer.begin(session, positions, request.deadline).await?;
-    let streams: HashSet<&str> = request.events.iter().map(|import| import.stream.as_str()).collect();
-    let streams: Vec<&str> = streams.into_iter().collect();
+    // Which versions its events will have is known only when the streams' heads are.
+    let growth: HashMap<&str, u64> = request.events.iter().map(|import| (import.stream.as_str(), 0)).collect();
+    let turn = writer.begin(session, &growth, request.events.len() as u64, request.deadline).await?;
     let ids: Vec<Uuid> = request.events.iter().map(|import| import.event.id).collect();
-    let facts = writer.facts(session, &streams, &ids, request.deadline).await?;
+    let facts = Facts { heads: turn.versions(), known: writer.known(session, &ids, request.deadline).await? };
     let (rows, answer) = match decide_import(&request.events, &facts) {
-        Ok(decisions) => place(request, &decisions, turn),
+        Ok(decisions) => place(request, &decisions, &turn),
         Err(refusal) => (Vec::new(), Err(refusal)),
     };
-    writer.write(session, turn, &rows, positions).await?;
+    writer.write(session, &turn, &rows, request.deadline).await?;
     Ok(answer)
 }
 
-fn place<'a>(request: &'a ImportRequest, decisions: &[ImportDecision], turn: Turn) -> (Vec<Row<'a>>, Result<Imported>) {
+fn place<'a>(request: &'a ImportRequest, decisions: &[ImportDecision], turn: &Turn) -> (Vec<Row<'a>>, Result<Imported>) {
     let mut rows: Vec<Row<'a>> = Vec::new();
     let mut answer = Imported { imported: 0, passed_over: 0, position: 0 };
     for (import, decision) in request.events.iter().zip(decisions) {

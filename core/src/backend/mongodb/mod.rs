@@ -1,6 +1,6 @@
-//! MongoDB: one document an event, and one counter whose changes serialise the writers.
+//! MongoDB: one document an event, and one for the head of the log, whose changes serialise the writers.
 //!
-//! A group of appends is one transaction that changes the namespace's counter first ([`transaction`]); readers go as far as the counter does ([`read`]).
+//! A group of appends is one transaction that changes the log's head first ([`transaction`]); readers go as far as that says ([`read`]).
 
 mod append;
 mod connect;
@@ -35,7 +35,7 @@ use super::{
 use crate::error::Result;
 use crate::store::OpenOptions;
 
-/// The counter lets one transaction go at a time; a second would only be refused.
+/// The log's head lets one transaction go at a time; a second would only be refused.
 const LANES: usize = 1;
 
 /// Opens a namespace of a MongoDB database; makes what is missing, if that is allowed.

@@ -1,8 +1,7 @@
 //! What a namespace's collections are called, and what stands in them.
 //!
 //! - `streamkeep.NAMESPACE.events`: one document an event;
-//! - `streamkeep.NAMESPACE.streams`: where each stream stands;
-//! - `streamkeep.NAMESPACE.counter`: one document, [`COUNTER`]: the position of the log's last event, and whose turn it was;
+//! - `streamkeep.NAMESPACE.heads`: where each stream stands, and under [`LOG`], the name that no stream has, where the log does;
 //! - `streamkeep.NAMESPACE.snapshots`;
 //! - `streamkeep.namespaces`: the namespaces of the database.
 
@@ -11,8 +10,8 @@ use mongodb::{Collection, Database};
 
 /// The registry of namespaces.
 pub(super) const REGISTRY: &str = "streamkeep.namespaces";
-/// The counter's id.
-pub(super) const COUNTER: &str = "log";
+/// The id of the log's own head: the position of its last event. Whoever has changed it has the turn to write.
+pub(super) const LOG: &str = "";
 /// The index that finds events by position, and keeps two from standing at one.
 pub(super) const POSITION_INDEX: &str = "position";
 /// The index that finds a stream's events, and keeps two from having one version.
@@ -31,8 +30,7 @@ pub(super) struct Names {
     pub(super) namespace: String,
     pub(super) database: Database,
     pub(super) events: Raw,
-    pub(super) streams: Raw,
-    pub(super) counter: Raw,
+    pub(super) heads: Raw,
     pub(super) snapshots: Raw,
     pub(super) registry: Raw,
 }
@@ -44,8 +42,7 @@ impl Names {
         Self {
             namespace: namespace.to_owned(),
             events: of("events"),
-            streams: of("streams"),
-            counter: of("counter"),
+            heads: of("heads"),
             snapshots: of("snapshots"),
             registry: database.collection(REGISTRY),
             database,

@@ -1,6 +1,6 @@
 //! Reading: pages of a stream, pages of the log, the head.
 //!
-//! Positions are committed in their order (see [`super::transaction`]), one behind the other. A reader of the log first asks the counter how far the log goes, by majority:
+//! Positions are committed in their order (see [`super::transaction`]), one behind the other. A reader of the log first asks how far the log goes, by majority:
 //! every position up to there is committed and will stay. Then it reads events up to there, in the same session, so that whichever server answers knows at least as much:
 //! what it reads is settled before it begins to read, however long that takes and however the server goes about it.
 
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::Mongo;
 use super::document::{event, int64, number};
 use super::error::Failure;
-use super::names::{COUNTER, Names};
+use super::names::{LOG, Names};
 use super::query::{filter, leading_tags};
 use super::work::left;
 use crate::backend::{LogPage, LogPageRequest, StreamPage, StreamPageRequest};
@@ -56,16 +56,16 @@ impl Mongo {
     }
 }
 
-/// The position of the last committed event: the counter moves with the events, in one transaction.
+/// The position of the last committed event: the log's head moves with the events, in one transaction.
 async fn head(names: &Names, session: &mut ClientSession, deadline: Instant) -> std::result::Result<u64, Failure> {
-    let counter = names.counter.find_one(doc! { "_id": COUNTER }).max_time(left(deadline)).session(session).await?;
-    counter.map_or_else(|| Err(Failure::Setup(format!("{} is gone: open the store again", names.counter.name()))), |counter| number(&counter, "position"))
+    let log = names.heads.find_one(doc! { "_id": LOG }).max_time(left(deadline)).session(session).await?;
+    log.map_or_else(|| Err(Failure::Setup(format!("{} is gone: open the store again", names.heads.name()))), |log| number(&log, "position"))
 }
 
 /// The head as no server can know it that has been deposed without noticing.
 async fn certain_head(names: &Names, deadline: Instant) -> std::result::Result<u64, Failure> {
-    let counter = names.counter.find_one(doc! { "_id": COUNTER }).read_concern(ReadConcern::linearizable()).max_time(left(deadline)).await?;
-    counter.map_or(Ok(0), |counter| number(&counter, "position"))
+    let log = names.heads.find_one(doc! { "_id": LOG }).read_concern(ReadConcern::linearizable()).max_time(left(deadline)).await?;
+    log.map_or(Ok(0), |log| number(&log, "position"))
 }
 
 async fn log_page(names: &Names, session: &mut ClientSession, request: &LogPageRequest, head: u64) -> std::result::Result<LogPage, Failure> {
@@ -108,7 +108,8 @@ async fn tagged_window(
     top: u64,
     tags: &[&str],
 ) -> std::result::Result<(u64, u64), Failure> {
-    let wanted = doc! { "tags": { "$in": tags }, "position": { "$gt": int64(request.after), "$lte": int64(top) } };
+    // Said so that the index, which holds only what is tagged, is seen to suffice.
+    let wanted = doc! { "tags": { "$in": tags, "$exists": true }, "position": { "$gt": int64(request.after), "$lte": int64(top) } };
     let find = names.events.find_one(wanted).sort(doc! { "position": sign(request.direction) }).projection(doc! { "position": 1 }).skip(PAGE_SCAN_EVENTS - 1);
     let bound = find.max_time(left(request.deadline)).session(session).await?.map(|event| number(&event, "position")).transpose()?;
     Ok(match (request.direction, bound) {

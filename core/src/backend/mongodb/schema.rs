@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::document::{id, number, uuid};
 use super::error::Failure;
-use super::names::{COUNTER, Names, POSITION_INDEX, REGISTRY, Raw, SNAPSHOT_INDEX, TAG_INDEX, VERSION_INDEX};
+use super::names::{LOG, Names, POSITION_INDEX, REGISTRY, Raw, SNAPSHOT_INDEX, TAG_INDEX, VERSION_INDEX};
 use super::work::{Work, left};
 use crate::error::{Error, Result};
 use crate::store::OpenOptions;
@@ -86,24 +86,24 @@ async fn check(names: &Names, found: Found, session: &mut ClientSession, mend: b
         )));
     }
     check_indexes(names, session, mend).await?;
-    // The last event first: the counter read after it can only be farther.
+    // The last event first: the log's head read after it can only be farther.
     let last = names.events.find_one(doc! {}).sort(doc! { "position": -1 }).projection(doc! { "position": 1 }).session(&mut *session).await?;
     let last = last.map(|event| number(&event, "position")).transpose()?.unwrap_or(0);
-    let counter = names.counter.find_one(doc! { "_id": COUNTER }).session(session).await?;
-    let (counted, epoch) = match &counter {
-        Some(counter) => (number(counter, "position")?, id(counter, "epoch")?),
-        None => return Err(missing(names, names.counter.name())),
+    let log = names.heads.find_one(doc! { "_id": LOG }).session(session).await?;
+    let (head, epoch) = match &log {
+        Some(log) => (number(log, "position")?, id(log, "epoch")?),
+        None => return Err(missing(names, names.heads.name())),
     };
     if epoch != found.epoch {
         return Err(Failure::Setup(format!(
             "{} belongs to another log than {REGISTRY} says: were they restored from different backups?",
-            names.counter.name()
+            names.heads.name()
         )));
     }
-    if counted < last {
+    if head < last {
         return Err(Failure::Setup(format!(
-            "the counter of positions is at {counted}, below the log's head {last}; mend it with: db.getCollection('{}').updateOne({{_id: '{COUNTER}'}}, {{$set: {{position: NumberLong({last})}}}})",
-            names.counter.name()
+            "the log's head is at {head}, below its last event at {last}; mend it with: db.getCollection('{}').updateOne({{_id: '{LOG}'}}, {{$set: {{position: NumberLong({last})}}}})",
+            names.heads.name()
         )));
     }
     Ok(found.epoch)
@@ -144,14 +144,14 @@ async fn check_indexes(names: &Names, session: &mut ClientSession, mend: bool) -
 /// Makes everything a namespace has. Each step can be repeated, by this or another opener.
 async fn make(names: &Names, session: &mut ClientSession) -> std::result::Result<(), Failure> {
     make_indexes(names, session).await?;
-    for collection in [&names.streams, &names.counter, &names.registry] {
+    for collection in [&names.heads, &names.registry] {
         make_collection(names, collection, session).await?;
     }
     // Whoever comes first gives the epoch; everybody registers that one.
-    let first = doc! { "$setOnInsert": { "position": 0_i64, "turn": 0_i64, "epoch": uuid(Uuid::new_v4()) } };
-    let counter = upsert(&names.counter, doc! { "_id": COUNTER }, first, session).await?;
+    let first = doc! { "$setOnInsert": { "position": 0_i64, "epoch": uuid(Uuid::new_v4()) } };
+    let log = upsert(&names.heads, doc! { "_id": LOG }, first, session).await?;
     let row = doc! { "$setOnInsert": {
-        "epoch": uuid(id(&counter, "epoch")?), "format": FORMAT, "min_reader": MIN_READER, "min_writer": MIN_WRITER,
+        "epoch": uuid(id(&log, "epoch")?), "format": FORMAT, "min_reader": MIN_READER, "min_writer": MIN_WRITER,
         "created_at": mongodb::bson::DateTime::now(),
     } };
     upsert(&names.registry, doc! { "_id": &names.namespace }, row, session).await?;
@@ -184,12 +184,20 @@ async fn make_indexes(names: &Names, session: &mut ClientSession) -> Driver<()> 
     let events = [
         index(doc! { "position": 1 }, POSITION_INDEX, true),
         index(doc! { "stream": 1, "version": 1 }, VERSION_INDEX, true),
-        index(doc! { "tags": 1, "position": 1 }, TAG_INDEX, false),
+        // Costs only what is tagged.
+        tagged(index(doc! { "tags": 1, "position": 1 }, TAG_INDEX, false)),
     ];
     names.events.create_indexes(events).session(&mut *session).await?;
     let snapshots = [index(doc! { "stream": 1, "schema": 1, "version": 1 }, SNAPSHOT_INDEX, true)];
     names.snapshots.create_indexes(snapshots).session(session).await?;
     Ok(())
+}
+
+fn tagged(mut index: IndexModel) -> IndexModel {
+    if let Some(options) = &mut index.options {
+        options.partial_filter_expression = Some(doc! { "tags": { "$exists": true } });
+    }
+    index
 }
 
 fn index(keys: Document, name: &str, unique: bool) -> IndexModel {
