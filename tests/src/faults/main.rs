@@ -6,6 +6,7 @@ mod cancel;
 mod checker;
 mod checker_proof;
 mod cuts;
+mod dead;
 #[cfg(streamkeep_faults)]
 mod failpoints;
 mod follow;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
     trials.extend(storm::trials());
     trials.extend(cancel::trials());
     trials.extend(cuts::trials());
+    trials.extend(dead::trials());
     trials.extend(follow::trials());
     #[cfg(streamkeep_faults)]
     trials.extend(failpoints::trials());

@@ -46,6 +46,13 @@ const BUGS: &[Bug] = &[
     bug("postgres-connection-returned", Backend::Postgres, "cuts::a_silent_server_is_left_at_the_deadline", "no end within"),
     bug("postgres-refusal-too-early", Backend::Postgres, "cuts::a_refusal_waits_for_what_may_still_arrive", "refused: "),
     bug("queue-drops-sent", Backend::Postgres, "failpoints::append_dropped_at_postgres-append-before", "did not run on"),
+    bug("mongodb-turn-outside", Backend::Mongodb, "storm", "missed: "),
+    bug("mongodb-reader-skips", Backend::Mongodb, "storm", "missed: "),
+    bug("mongodb-ack-before-commit", Backend::Mongodb, "storm", "lost: "),
+    bug("mongodb-refuses-unlooked", Backend::Mongodb, "storm", "refused: "),
+    bug("mongodb-waits-for-the-dead", Backend::Mongodb, "dead::a_writer_that_died_in_its_transaction_is_not_waited_for", "no end within"),
+    bug("queue-drops-sent", Backend::Mongodb, "failpoints::append_dropped_at_mongodb-in-transaction", "did not run on"),
+    bug("subscription-listens-late", Backend::Mongodb, "failpoints::a_write_between_page_and_wait_wakes_at_once", "no end within"),
 ];
 
 pub fn trials() -> Vec<Trial> {

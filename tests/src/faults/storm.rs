@@ -20,6 +20,8 @@ use super::writers::{Draft, Squad};
 
 /// How many events a storm writes; `STREAMKEEP_STORM_EVENTS` says another number.
 const EVENTS: u64 = 20_000;
+/// Where the server is a slow one, so many fewer.
+const SLOW_EVENTS: u64 = 6_000;
 /// The last event of a storm, by which subscribers know that it is over.
 const OVER: &str = "StormOver";
 /// A subscriber that is given nothing for so long, in the middle of a storm, is stuck.
@@ -56,7 +58,7 @@ pub fn trials() -> Vec<Trial> {
 
 async fn storm(ground: Ground) -> Result<(), Failed> {
     let (seed, began) = (ground::seed(), Instant::now());
-    let events = std::env::var("STREAMKEEP_STORM_EVENTS").ok().and_then(|events| events.parse().ok()).unwrap_or(EVENTS);
+    let events = std::env::var("STREAMKEEP_STORM_EVENTS").ok().and_then(|events| events.parse().ok()).unwrap_or(if ground.kind == Backend::Mongodb { SLOW_EVENTS } else { EVENTS });
     println!("storm {}: seed {seed}", ground.kind);
     // A store in memory is gone with its last handle.
     let keeper = ground.open().await?;
@@ -157,7 +159,8 @@ impl Follower {
         let (start, before) = if self.from_head == 0 { (Start::Beginning, 0) } else { (Start::Now, store.head().await?) };
         let mut subscription = store.subscribe(SubscribeOptions { start: Some(start), ..SubscribeOptions::default() });
         let mut first = true;
-        while let Ok(item) = tokio::time::timeout(STUCK, subscription.try_next()).await {
+        let stuck = if self.url.starts_with("mongodb") { STUCK * Backend::Mongodb.patience() } else { STUCK };
+        while let Ok(item) = tokio::time::timeout(stuck, subscription.try_next()).await {
             if std::mem::take(&mut first) && start == Start::Now {
                 sighting.start = (before, store.head().await?);
             }

@@ -48,7 +48,7 @@ fn check(first: Room) {
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     let checked = runner.run(&proptest::collection::vec(operation::operation(), 1..MOST_OPERATIONS), |operations| {
-        let ended = runtime.block_on(async { tokio::time::timeout(SEQUENCE_LIMIT, run::sequence(backend.room(), &operations)).await });
+        let ended = runtime.block_on(async { tokio::time::timeout(SEQUENCE_LIMIT * backend.patience(), run::sequence(backend.room(), &operations)).await });
         ended.unwrap_or_else(|_| Err(format!("not done within {SEQUENCE_LIMIT:?}"))).map_err(TestCaseError::fail)
     });
     if let Err(failure) = checked {

@@ -12,7 +12,7 @@ use libtest_mimic::Trial;
 use serde_json::{Map, Value};
 
 use crate::harness::{BACKENDS, Room, TESTS};
-use crate::suite::{in_time, trial};
+use crate::suite::{CASE_LIMIT, in_time, trial};
 
 /// A scenario as it stands in its file.
 #[derive(Clone, Debug)]
@@ -152,7 +152,7 @@ pub fn trials() -> Vec<Trial> {
     let each = scenarios.into_iter().flat_map(|(file, scenario)| BACKENDS.map(|backend| (backend, file.clone(), scenario.clone())));
     let run = |scenario: Scenario, room: Room| async move { assert_eq!(run::run(&scenario, room).await, Ok(()), "'{}'", scenario.name) };
     let mut trials: Vec<Trial> =
-        each.map(|(backend, file, scenario)| trial(backend, &format!("scenario {file}"), None, move |room| in_time(run(scenario, room)))).collect();
+        each.map(|(backend, file, scenario)| trial(backend, &format!("scenario {file}"), None, move |room| in_time(CASE_LIMIT * backend.patience(), run(scenario, room)))).collect();
     trials.push(Trial::test("the scenario runner fails on what it does not know or did not expect", || {
         proof::fails_where_it_should();
         Ok(())

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use mongodb::ClientSession;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Mongo;
+use super::abandoned::Waits;
 use super::document::Place;
 use super::error::{Class, Failure, unknown};
-use super::transaction::{Row, Stage, Trouble, Turn, Writer, pauses};
+use super::transaction::{Row, Stage, Trouble, Turn, Writer};
 use crate::backend::{AppendRequest, Appended};
 use crate::decision::{Decision, Facts, decide_appends};
 use crate::error::{Error, Result};
@@ -29,7 +30,7 @@ impl Mongo {
     /// Answers every append of a group; see the trait.
     pub(super) async fn append_group(&self, group: &[AppendRequest]) -> Vec<Result<Appended>> {
         let mut answers: Answers = group.iter().map(|_| None).collect();
-        let (mut pauses, mut look) = (pauses(), Look::WhenNeeded);
+        let (mut waits, mut look) = (Waits::new(), Look::WhenNeeded);
         loop {
             answer_late(group, &mut answers);
             let open: Vec<usize> = (0..group.len()).filter(|n| answers[*n].is_none()).collect();
@@ -44,7 +45,7 @@ impl Mongo {
                 Err(Trouble::Undone(failure)) if failure.is_duplicate() && look == Look::WhenNeeded => look = Look::First,
                 Err(Trouble::Undone(failure)) => match failure.class() {
                     // Nothing of it stands; the deadline is looked at before the next try.
-                    Class::Again | Class::Unknown | Class::Unreached => sleep(pauses.next().unwrap_or_default()).await,
+                    Class::Again | Class::Unknown | Class::Unreached => waits.pause(&self.work, &self.writer, &failure, deadline).await,
                     // Somebody's value: each for itself, so that it is refused alone.
                     Class::Final if open.len() > 1 && matches!(failure, Failure::Refused { .. }) => {
                         for n in open {
@@ -86,6 +87,7 @@ async fn append(
     stage: &Stage,
     deadline: Instant,
 ) -> std::result::Result<Answers, Trouble> {
+    let _present = writer.writers.enter(&writer.names, session).await.map_err(Trouble::Undone)?;
     match decide_and_write(writer, session, requests, look, deadline).await {
         Ok(answers) if planted("mongodb-ack-before-commit") => {
             let answers = Ok(answers);

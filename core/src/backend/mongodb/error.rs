@@ -56,8 +56,8 @@ pub(super) enum Class {
     Final,
 }
 
-/// Refusals that pass: the server steps down, starts, stops, ends what takes too long, or another writer was first.
-const PASSING: [i32; 22] = [6, 7, 50, 89, 91, 112, 117, 134, 189, 202, 216, 234, 246, 251, 262, 290, 9_001, 10_107, 11_600, 11_602, 13_435, 13_436];
+/// Refusals that pass: the server steps down, starts, stops, ends what takes too long or was told to end, or another writer was first.
+const PASSING: [i32; 23] = [6, 7, 50, 89, 91, 112, 117, 134, 189, 202, 216, 234, 246, 251, 262, 290, 9_001, 10_107, 11_600, 11_601, 11_602, 13_435, 13_436];
 
 /// Whether a refusal may be gone when the same is asked again.
 fn passes(code: i32) -> bool {
@@ -80,6 +80,11 @@ impl Failure {
             Self::Refused { labels, .. } => *labels,
             _ => Labels { transient: false, unknown_commit: false },
         }
+    }
+
+    /// Whether another transaction was first.
+    pub(super) const fn is_conflict(&self) -> bool {
+        matches!(self, Self::Refused { code: 112, .. })
     }
 
     /// Whether a unique index said no.

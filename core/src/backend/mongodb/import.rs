@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use mongodb::ClientSession;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Mongo;
+use super::abandoned::Waits;
 use super::document::{Place, micros};
 use super::error::{Class, Failure, unknown};
-use super::transaction::{Row, Stage, Trouble, Turn, Writer, pauses};
+use super::transaction::{Row, Stage, Trouble, Turn, Writer};
 use crate::backend::{ImportRequest, Imported};
 use crate::decision::{Facts, ImportDecision, decide_import};
 use crate::error::Result;
@@ -17,7 +18,7 @@ use crate::error::Result;
 impl Mongo {
     /// Decides and writes until it is done or refused.
     pub(super) async fn import_whole(&self, request: &ImportRequest) -> Result<Imported> {
-        let mut pauses = pauses();
+        let mut waits = Waits::new();
         loop {
             let failure = match self.import_once(request).await {
                 Ok(answer) => return answer,
@@ -27,7 +28,7 @@ impl Mongo {
             if failure.class() == Class::Final || Instant::now() >= request.deadline {
                 return Err(failure.into());
             }
-            sleep(pauses.next().unwrap_or_default()).await;
+            waits.pause(&self.work, &self.writer, &failure, request.deadline).await;
         }
     }
 
@@ -50,6 +51,7 @@ impl Mongo {
 }
 
 async fn import(writer: &Writer, session: &mut ClientSession, request: &ImportRequest, stage: &Stage) -> std::result::Result<Result<Imported>, Trouble> {
+    let _present = writer.writers.enter(&writer.names, session).await.map_err(Trouble::Undone)?;
     match decide_and_write(writer, session, request).await {
         Ok(answer) => {
             writer.commit(session, stage, request.deadline).await?;

@@ -2,6 +2,7 @@
 //!
 //! A group of appends is one transaction that changes the log's head first ([`transaction`]); readers go as far as that says ([`read`]).
 
+mod abandoned;
 mod append;
 mod connect;
 mod document;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
+use self::abandoned::Writers;
 use self::connect::{connect, write_concern};
 use self::names::Names;
 use self::transaction::Writer;
@@ -52,7 +54,7 @@ pub(crate) async fn open(location: &str, parameters: &[(String, String)], option
         }
     };
     let watcher = Watcher::new(connected.options, &connected.database, names.events.name());
-    let mongo = Arc::new(Mongo { writer: Arc::new(Writer { names, epoch, write_concern: write_concern(options.durability) }), work, watcher });
+    let mongo = Arc::new(Mongo { writer: Arc::new(Writer { names, epoch, write_concern: write_concern(options.durability), writers: Writers::default() }), work, watcher });
     Ok(Opened {
         events: Arc::<Mongo>::clone(&mongo),
         snapshots: mongo,

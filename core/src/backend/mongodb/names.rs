@@ -3,6 +3,7 @@
 //! - `streamkeep.NAMESPACE.events`: one document an event;
 //! - `streamkeep.NAMESPACE.heads`: where each stream stands, and under [`LOG`], the name that no stream has, where the log does;
 //! - `streamkeep.NAMESPACE.snapshots`;
+//! - `streamkeep.NAMESPACE.writers`: the sessions that write, and when each was last seen (see [`super::abandoned`]);
 //! - `streamkeep.namespaces`: the namespaces of the database.
 
 use mongodb::bson::RawDocumentBuf;
@@ -21,6 +22,9 @@ pub(super) const TAG_INDEX: &str = "tags_position";
 /// The index that finds a stream's snapshots.
 pub(super) const SNAPSHOT_INDEX: &str = "stream_schema_version";
 
+/// The index by which the sessions of long ago are forgotten.
+pub(super) const SEEN_INDEX: &str = "seen";
+
 /// A collection of documents as they are.
 pub(super) type Raw = Collection<RawDocumentBuf>;
 
@@ -32,6 +36,7 @@ pub(super) struct Names {
     pub(super) events: Raw,
     pub(super) heads: Raw,
     pub(super) snapshots: Raw,
+    pub(super) writers: Raw,
     pub(super) registry: Raw,
 }
 
@@ -44,6 +49,7 @@ impl Names {
             events: of("events"),
             heads: of("heads"),
             snapshots: of("snapshots"),
+            writers: of("writers"),
             registry: database.collection(REGISTRY),
             database,
         }

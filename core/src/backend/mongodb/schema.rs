@@ -9,12 +9,13 @@ use mongodb::{ClientSession, IndexModel};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::abandoned::FORGOTTEN_AFTER;
 use super::document::{id, number, uuid};
 use super::error::Failure;
-use super::names::{LOG, Names, POSITION_INDEX, REGISTRY, Raw, SNAPSHOT_INDEX, TAG_INDEX, VERSION_INDEX};
+use super::names::{LOG, Names, POSITION_INDEX, REGISTRY, Raw, SEEN_INDEX, SNAPSHOT_INDEX, TAG_INDEX, VERSION_INDEX};
 use super::work::{Work, left};
 use crate::error::{Error, Result};
-use crate::store::OpenOptions;
+use crate::store::{Durability, OpenOptions};
 
 /// What a database written by this library says of itself.
 const FORMAT: i32 = 1;
@@ -29,8 +30,12 @@ const NAMESPACE_EXISTS: i32 = 48;
 /// Opens a namespace, or makes it; answers its epoch.
 pub(super) async fn open(work: &Work, names: &Names, options: &OpenOptions, deadline: Instant) -> Result<Uuid> {
     let (names, create, namespace) = (names.clone(), options.create, options.namespace.clone());
+    let durable = options.durability == Durability::Full;
     let opened = work.run(deadline, |mut session| async move {
         check_server(&names, &mut session).await?;
+        if durable {
+            check_storage(&names, &mut session).await?;
+        }
         match look(&names, &mut session, deadline).await? {
             Some(found) => check(&names, found, &mut session, create).await,
             None if create => {
@@ -54,6 +59,17 @@ async fn check_server(names: &Names, session: &mut ClientSession) -> std::result
     let wire = hello.get("maxWireVersion").and_then(as_i64).unwrap_or_default();
     if wire < MIN_WIRE {
         return Err(Failure::Setup(format!("MongoDB 4.4 is the oldest that can be used, this server's wire version is {wire}")));
+    }
+    Ok(())
+}
+
+/// An engine that keeps everything in memory takes its word for a journal it does not have. Who may not ask is not told.
+async fn check_storage(names: &Names, session: &mut ClientSession) -> std::result::Result<(), Failure> {
+    let ask = doc! { "serverStatus": 1, "metrics": 0, "repl": 0, "locks": 0, "wiredTiger": 0, "tcmalloc": 0 };
+    let Ok(status) = names.database.client().database("admin").run_command(ask).session(session).await else { return Ok(()) };
+    let persistent = status.get_document("storageEngine").ok().and_then(|engine| engine.get_bool("persistent").ok());
+    if persistent == Some(false) {
+        return Err(Failure::Setup("the server keeps nothing on a disk: what it acknowledges goes with it; durability=relaxed takes it all the same".to_owned()));
     }
     Ok(())
 }
@@ -189,7 +205,12 @@ async fn make_indexes(names: &Names, session: &mut ClientSession) -> Driver<()> 
     ];
     names.events.create_indexes(events).session(&mut *session).await?;
     let snapshots = [index(doc! { "stream": 1, "schema": 1, "version": 1 }, SNAPSHOT_INDEX, true)];
-    names.snapshots.create_indexes(snapshots).session(session).await?;
+    names.snapshots.create_indexes(snapshots).session(&mut *session).await?;
+    let mut seen = index(doc! { "seen": 1 }, SEEN_INDEX, false);
+    if let Some(options) = &mut seen.options {
+        options.expire_after = Some(FORGOTTEN_AFTER);
+    }
+    names.writers.create_indexes([seen]).session(session).await?;
     Ok(())
 }
 

@@ -19,6 +19,7 @@ use mongodb::options::{ReadConcern, ReadPreference, ReturnDocument, SelectionCri
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
+use super::abandoned::Writers;
 use super::document::{self, Place, int64, number, uuid};
 use super::error::{Class, Failure, Labels};
 use super::names::{LOG, Names};
@@ -29,11 +30,12 @@ use crate::faults::{planted, point};
 use crate::position::MAX_POSITION;
 
 /// What every transaction of a store needs.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Writer {
     pub(super) names: Names,
     pub(super) epoch: Uuid,
     pub(super) write_concern: WriteConcern,
+    pub(super) writers: Writers,
 }
 
 /// The turn to write: what is read from here on stays until the commit.

@@ -1,0 +1,48 @@
+//! Writers that died where it hurts others: in their transaction, with the turn to write.
+
+use std::time::Duration;
+
+use libtest_mimic::{Failed, Trial};
+use mongodb::bson::{Bson, DateTime, doc};
+use mongodb::{Client, ClientSession};
+use streamkeep::{Event, ExpectedVersion};
+use streamkeep_tests::harness::Backend;
+
+use super::cancel::{conclude, in_time};
+use super::ground::{Ground, case};
+use super::history::{Demand, History};
+use super::writers::Draft;
+
+pub fn trials() -> Vec<Trial> {
+    vec![case("dead::a_writer_that_died_in_its_transaction_is_not_waited_for", Backend::Mongodb, dead_writer)]
+}
+
+/// The server would keep its turn for a minute. Others look who was not seen for long, and end what that one had open; what it had written is gone with it.
+async fn dead_writer(ground: Ground) -> Result<(), Failed> {
+    let (store, mut history) = (ground.open().await?, History::default());
+    store.append("s-1", [Event::json_text("Before", "{}")], ExpectedVersion::Any).await?;
+    let dead = turn_of_the_dead(&ground).await?;
+    let draft = Draft { stream: "s-2".into(), demand: Demand::NoStream, events: vec![Event::json_text("Happened", "{}")] };
+    let (attempt, _, wrong) = in_time("an append behind a writer that died", draft.append(&store)).await?;
+    history.attempts.push(attempt);
+    history.wrong.extend(wrong);
+    drop(dead);
+    conclude("a writer that died", &ground, &store, &history, 0).await
+}
+
+/// What a process leaves that is killed in its transaction: a session known to write, not seen for a while, with the log's head changed and an event written.
+async fn turn_of_the_dead(ground: &Ground) -> Result<ClientSession, Failed> {
+    let client = Client::with_uri_str(&ground.url).await?;
+    let database = client.default_database().ok_or("the URL names a database")?;
+    let collection = |name: &str| database.collection::<mongodb::bson::Document>(&format!("streamkeep.default.{name}"));
+    let mut session = client.start_session().await?;
+    let id = session.id().get("id").cloned().unwrap_or(Bson::Null);
+    let seen = DateTime::from_millis(DateTime::now().timestamp_millis() - Duration::from_secs(60).as_millis() as i64);
+    collection("writers").insert_one(doc! { "_id": id, "seen": seen }).await?;
+    session.start_transaction().await?;
+    let taken = doc! { "$inc": { "position": 1_i64 } };
+    collection("heads").update_one(doc! { "_id": "" }, taken).session(&mut session).await?;
+    let half = doc! { "_id": "half", "position": 2_i64, "stream": "s-1", "version": 2_i64 };
+    collection("events").insert_one(half).session(&mut session).await?;
+    Ok(session)
+}
