@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the jar, installs it, runs the first program from it in empty projects, and the tests of the Kotlin and Java faces.
-# STREAMKEEP_CACHE keeps what is built and fetched; STREAMKEEP_TEST_POSTGRES_URL adds Postgres to the tests.
+# STREAMKEEP_CACHE keeps what is built and fetched; STREAMKEEP_TEST_POSTGRES_URL and STREAMKEEP_TEST_MONGODB_URL add these servers to the tests.
 set -euo pipefail
 cd "$(dirname "$0")"
 root="$(cd .. && pwd)"
@@ -72,6 +72,7 @@ benches() {
 }
 
 [ -n "${STREAMKEEP_TEST_POSTGRES_URL:-}" ] || echo "jvm: SKIPPED on Postgres: STREAMKEEP_TEST_POSTGRES_URL is not set"
+[ -n "${STREAMKEEP_TEST_MONGODB_URL:-}" ] || echo "jvm: SKIPPED on MongoDB: STREAMKEEP_TEST_MONGODB_URL is not set"
 part "build, tests and installing" maven install "-Doutput.folder=$cache/jvm/streamkeep"
 part "Kotlin's examples from the installed jar" examples kotlin FirstProgramKt orders.OrdersKt demo.DemoKt
 part "Java's examples from the installed jar" examples java FirstProgram Orders Demo

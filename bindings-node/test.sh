@@ -3,7 +3,8 @@
 #
 # CARGO_TARGET_DIR                where cargo builds
 # STREAMKEEP_CACHE                where tools and artifacts are kept (~/.cache/streamkeep)
-# STREAMKEEP_TEST_POSTGRES_URL    a server to test on; without it that part is skipped, and says so
+# STREAMKEEP_TEST_POSTGRES_URL    a Postgres to test on; without it that part is skipped, and says so
+# STREAMKEEP_TEST_MONGODB_URL     a MongoDB to test on, likewise
 set -euo pipefail
 cd "$(dirname "$0")"
 root=$(cd .. && pwd)
@@ -82,9 +83,8 @@ own_tests() {
     (cd "$app" && npx --no-install tsc -p tests/types/tsconfig.json && STREAMKEEP_PANIC_PROBE="$work/panic_probe.node" node --expose-gc --test --test-reporter=dot tests/*.test.mjs)
 }
 
-if [ -z "${STREAMKEEP_TEST_POSTGRES_URL:-}" ]; then
-    echo "node: SKIPPED on Postgres: STREAMKEEP_TEST_POSTGRES_URL is not set"
-fi
+[ -n "${STREAMKEEP_TEST_POSTGRES_URL:-}" ] || echo "node: SKIPPED on Postgres: STREAMKEEP_TEST_POSTGRES_URL is not set"
+[ -n "${STREAMKEEP_TEST_MONGODB_URL:-}" ] || echo "node: SKIPPED on MongoDB: STREAMKEEP_TEST_MONGODB_URL is not set"
 part "preparing the tools" tools
 part "building the tarball" tarball
 part "the first program" first_program

@@ -3,7 +3,8 @@
 #
 # CARGO_TARGET_DIR                where cargo builds
 # STREAMKEEP_CACHE                where environments and artifacts are kept (~/.cache/streamkeep)
-# STREAMKEEP_TEST_POSTGRES_URL    a server to test on; without it that part is skipped, and says so
+# STREAMKEEP_TEST_POSTGRES_URL    a Postgres to test on; without it that part is skipped, and says so
+# STREAMKEEP_TEST_MONGODB_URL     a MongoDB to test on, likewise
 # PYTHON                          the interpreter (python3)
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -51,9 +52,8 @@ own_tests() {
     "$cache/tools/bin/python" -m pytest --quiet "$@"
 }
 
-if [ -z "${STREAMKEEP_TEST_POSTGRES_URL:-}" ]; then
-    echo "python: SKIPPED on Postgres: STREAMKEEP_TEST_POSTGRES_URL is not set"
-fi
+[ -n "${STREAMKEEP_TEST_POSTGRES_URL:-}" ] || echo "python: SKIPPED on Postgres: STREAMKEEP_TEST_POSTGRES_URL is not set"
+[ -n "${STREAMKEEP_TEST_MONGODB_URL:-}" ] || echo "python: SKIPPED on MongoDB: STREAMKEEP_TEST_MONGODB_URL is not set"
 part "preparing the tools" tools
 part "building the wheel" wheel
 part "the first program" first_program

@@ -1,5 +1,5 @@
 /**
- * An event store as a library: append, read, snapshot and subscribe, with one contract on memory, SQLite and Postgres. Start at {@link EventStore}.
+ * An event store as a library: append, read, snapshot and subscribe, with one contract on memory, SQLite, Postgres and MongoDB. Start at {@link EventStore}.
  *
  * @packageDocumentation
  */

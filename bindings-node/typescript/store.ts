@@ -75,7 +75,7 @@ export class EventStore<E extends AnyEvent = AnyEvent> {
   }
 
   /**
-   * Opens a store: `memory:` (its own), `memory:NAME` (shared in this process), `sqlite:PATH`, `postgres://…`. Creates what is missing.
+   * Opens a store: `memory:` (its own), `memory:NAME` (shared in this process), `sqlite:PATH`, `postgres://…`, `mongodb://…`, `mongodb+srv://…`. Creates what is missing.
    *
    * Rejects with `config` when the URL, an option or the server's set-up is not one to work with, `unavailable` when the database cannot be reached.
    */

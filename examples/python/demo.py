@@ -30,7 +30,7 @@ _decoder = json.JSONDecoder()
 def main() -> None:
     """Work with the store and the file named on the command line."""
     parser = argparse.ArgumentParser(description="Imports a log of JSON Lines into a store and works with it.")
-    parser.add_argument("url", help="sqlite:PATH, postgres://… or memory:")
+    parser.add_argument("url", help="memory:, sqlite:PATH, postgres://… or mongodb://…")
     parser.add_argument("file", type=Path, help="JSON Lines, plain or .gz; a line: stream, type, time, data, metadata?, tags?")
     arguments = parser.parse_args()
     with EventStore.open(arguments.url) as store:

@@ -1,4 +1,4 @@
-"""An event store as a library: append, read, snapshot and subscribe, with one contract on memory, SQLite and Postgres.
+"""An event store as a library: append, read, snapshot and subscribe, with one contract on memory, SQLite, Postgres and MongoDB.
 
 Start at `EventStore`, or at `AsyncEventStore` for asyncio.
 """

@@ -41,7 +41,7 @@ class EventStore:
 
     @classmethod
     def open(cls, url: str, **options: Unpack[OpenOptions]) -> Self:
-        """Open `memory:`, `memory:NAME`, `sqlite:PATH` or `postgres://…`; what is missing is created.
+        """Open `memory:`, `memory:NAME`, `sqlite:PATH`, `postgres://…`, `mongodb://…` or `mongodb+srv://…`; what is missing is created.
 
         Options, each of which may stand in the URL instead: `namespace` (`default`), `create` (true), `durability` (`full`, or
         `relaxed`), `timeout` of an operation (30 s), `poll_interval` of subscriptions (250 ms), `max_connections` (10),

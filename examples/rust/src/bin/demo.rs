@@ -28,7 +28,7 @@ const SCHEMA: &str = "count-by-type/1";
 /// Imports a log of JSON Lines into a store and works with it.
 #[derive(Parser)]
 struct Arguments {
-    /// `sqlite:PATH`, `postgres://…` or `memory:`
+    /// `memory:`, `sqlite:PATH`, `postgres://…` or `mongodb://…`
     url: String,
     /// JSON Lines, plain or gzip; a line: stream, type, time, data, metadata?, tags?
     file: PathBuf,

@@ -50,7 +50,7 @@ public final class Demo {
 
     public static void main(String[] args) throws IOException {
         if (args.length != 2) {
-            System.err.println("demo URL FILE: memory:, sqlite:PATH or postgres://…, and JSON Lines, plain or .gz");
+            System.err.println("demo URL FILE: memory:, sqlite:PATH, postgres://… or mongodb://…, and JSON Lines, plain or .gz");
             System.exit(2);
         }
         try (var store = BlockingEventStore.open(args[0])) {

@@ -46,7 +46,7 @@ private typealias Fold = TreeMap<String, Long>
 
 suspend fun main(args: Array<String>) {
     if (args.size != 2) {
-        System.err.println("demo URL FILE: memory:, sqlite:PATH or postgres://…, and JSON Lines, plain or .gz")
+        System.err.println("demo URL FILE: memory:, sqlite:PATH, postgres://… or mongodb://…, and JSON Lines, plain or .gz")
         exitProcess(2)
     }
     EventStore.open(args[0]).use { store ->

@@ -16,7 +16,7 @@ public final class BlockingEventStore implements AutoCloseable {
         this.calls = calls;
     }
 
-    /** Opens a store with every option at its default: {@code memory:}, {@code memory:NAME}, {@code sqlite:PATH}, {@code postgres://…}. */
+    /** Opens a store with every option at its default: {@code memory:}, {@code memory:NAME}, {@code sqlite:PATH}, {@code postgres://…}, {@code mongodb://…}, {@code mongodb+srv://…}. */
     public static BlockingEventStore open(String url) {
         return open(url, OpenOptions.defaults());
     }

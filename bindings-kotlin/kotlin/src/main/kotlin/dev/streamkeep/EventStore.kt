@@ -137,7 +137,7 @@ public class EventStore internal constructor(private val calls: Calls) {
 
     public companion object {
         /**
-         * Opens a store: `memory:` (its own), `memory:NAME` (shared in the process), `sqlite:PATH`, `postgres://…`. Every option can stand in the URL too.
+         * Opens a store: `memory:` (its own), `memory:NAME` (shared in the process), `sqlite:PATH`, `postgres://…`, `mongodb://…`, `mongodb+srv://…`. Every option can stand in the URL too.
          *
          * @param namespace a log of its own inside the database; `default` unless given
          * @param create whether what is missing is created; true unless given
