@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from conftest import BACKENDS, url_of
 
 FORKED = """
 import asyncio, os, sys, time
@@ -178,10 +179,9 @@ def run(script, *arguments, timeout=60):
     return done.stdout
 
 
-@pytest.mark.parametrize("backend", ["memory", "sqlite"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_a_forked_child_finds_the_parents_handle_closed_and_can_open_its_own(backend, tmp_path):
-    urls = ("memory:", "memory:") if backend == "memory" else (f"sqlite:{tmp_path}/parent.db", f"sqlite:{tmp_path}/child.db")
-    run(FORKED, *urls)
+    run(FORKED, url_of(backend, tmp_path), url_of(backend, tmp_path))
 
 
 def test_a_file_open_at_the_fork_is_refused_in_the_child_and_taken_once_the_parent_has_closed_it(tmp_path):
@@ -189,17 +189,18 @@ def test_a_file_open_at_the_fork_is_refused_in_the_child_and_taken_once_the_pare
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_pools_of_processes_work(method, tmp_path):
+def test_pools_of_processes_work(method, durable_url, tmp_path):
     script = tmp_path / "pool.py"
     script.write_text(POOL)
-    done = subprocess.run([sys.executable, script, f"sqlite:{tmp_path}/pool.db", method], capture_output=True, text=True, timeout=60)  # noqa: PLW1510
+    done = subprocess.run([sys.executable, script, durable_url, method], capture_output=True, text=True, timeout=60)  # noqa: PLW1510
     assert (done.returncode, done.stderr) == (0, ""), done
 
 
-@pytest.mark.parametrize("backend", ["memory", "sqlite"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_an_interpreter_ends_cleanly_with_calls_in_flight(backend, tmp_path):
-    for number in range(20):
-        assert run(EXIT, "memory:exit" if backend == "memory" else f"sqlite:{tmp_path}/{number}.db", timeout=20) == "leaving\n"
+    url = url_of(backend, tmp_path)
+    for _ in range(20):
+        assert run(EXIT, url, timeout=20) == "leaving\n"
 
 
 @pytest.mark.parametrize("face", ["sync", "async"])
