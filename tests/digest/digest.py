@@ -3,15 +3,18 @@
     digest.py file PATH
     digest.py sqlite PATH NAMESPACE
     digest.py postgres URL NAMESPACE
+    digest.py mongodb URL NAMESPACE
 
 prints the number of events and the SHA-256 over the lines `stream TAB version TAB type TAB data`, sorted by stream (its bytes)
 and version. For a file, the version is the line's place among the lines of its stream. Equal lines mean equal contents. Needs
-nothing but Python; for Postgres, psql.
+nothing but Python; for Postgres, psql; for MongoDB, pymongo, which the environment of the Python face's tests has
+($STREAMKEEP_CACHE/python/tools).
 """
 
 import gzip
 import hashlib
 import json
+import math
 import re
 import sqlite3
 import subprocess
@@ -19,6 +22,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 Row = tuple[bytes, int, bytes, bytes]
 """Stream, version, type, data."""
@@ -86,6 +90,47 @@ def rows_of_postgres(url: str, namespace: str) -> Iterator[Row]:
         sys.exit("psql failed")
 
 
+def rows_of_mongodb(url: str, namespace: str) -> Iterator[Row]:
+    """Read a namespace's collection on a MongoDB server. The URL is the server's own, without the store's parameters."""
+    try:
+        from pymongo import MongoClient  # noqa: PLC0415 who asks for another database need not have it
+    except ImportError:
+        sys.exit("pymongo is not installed for this Python: the one in $STREAMKEEP_CACHE/python/tools/bin has it")
+    fields = ("stream", "version", "type", "data", "data_json", "data_bytes")
+    with MongoClient[dict[str, Any]](url) as client:
+        events = client.get_default_database("streamkeep")[f"streamkeep.{checked(namespace)}.events"]
+        for event in events.find({}, dict.fromkeys(fields, 1)):
+            yield event["stream"].encode(), event["version"], event["type"].encode(), content(event)
+
+
+def content(event: dict[str, Any]) -> bytes:
+    """Take the bytes of an event's data; its text, which stands there when the value would not give it back; or the value, spelled."""
+    if "data_bytes" in event:
+        return bytes(event["data_bytes"])
+    text: str = event["data_json"] if "data_json" in event else spelled(event["data"])
+    return text.encode()
+
+
+def spelled(value: object) -> str:
+    """Spell a BSON value the one way that the store leaves to it: compact, every number and every string in a form of its own."""
+    match value:
+        case dict():
+            return "{" + ",".join(f"{spelled(key)}:{spelled(member)}" for key, member in value.items()) + "}"
+        case list():
+            return "[" + ",".join(map(spelled, value)) + "]"
+        case str() | bool() | None:
+            # The short escapes where there are any, \u00xx for other control characters, everything else as it is.
+            return json.dumps(value, ensure_ascii=False)
+        case int():
+            return format(value, "d")
+        case float() if math.isfinite(value):
+            # The shortest digits that give the double back, which are Python's own too; an exponent has neither a plus nor a zero in front.
+            return re.sub(r"e([+-])0*", lambda sign: "e" + sign[1].strip("+"), repr(value))
+        case _ if type(value).__name__ == "Decimal128" and re.fullmatch(r"-?[0-9.]+(E[+-][0-9]+)?", str(value)):
+            return str(value)
+    sys.exit(f"no JSON was ever stored as {type(value).__name__}")
+
+
 def checked(namespace: str) -> str:
     """Refuse what is no namespace: names cannot be parameters."""
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", namespace):
@@ -111,6 +156,8 @@ def main() -> None:
             rows = rows_of_sqlite(path, namespace)
         case ["postgres", url, namespace]:
             rows = rows_of_postgres(url, namespace)
+        case ["mongodb", url, namespace]:
+            rows = rows_of_mongodb(url, namespace)
         case _:
             sys.exit(__doc__)
     print(*digest(rows))  # noqa: T201
