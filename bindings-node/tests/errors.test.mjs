@@ -78,8 +78,10 @@ onEach('an event known with other content is a duplicate', async ({ open }) => {
 })
 
 onEach('a server that is not there is unavailable, without its password', async () => {
-  const opening = EventStore.open('postgres://amy:hunter2@127.0.0.1:1/none?timeout_ms=300')
-  await assert.rejects(opening, (error) => error instanceof UnavailableError && error.retryable && !inspect(error, { depth: null }).includes('hunter2'))
+  for (const scheme of ['postgres', 'mongodb']) {
+    const opening = EventStore.open(`${scheme}://amy:hunter2@127.0.0.1:1/none?timeout_ms=300`)
+    await assert.rejects(opening, (error) => error instanceof UnavailableError && error.retryable && !inspect(error, { depth: null }).includes('hunter2'), scheme)
+  }
 }, ['memory'])
 
 onEach('a closed store says so, and closing twice is fine', async ({ open }) => {

@@ -54,13 +54,13 @@ for (const backend of BACKENDS) {
     assert.match(ended.output, /50 terminated/)
     free()
   })
-}
 
-test('a process that ends in the middle of its work ends as it says, 20 times', async () => {
-  const { url, free } = place('sqlite')
-  for (let round = 0; round < 20; round += 1) {
-    const ended = await child('exit', url)
-    assert.deepEqual([ended.code, ended.signal], [7, null], ended.errors)
-  }
-  free()
-})
+  test(`${backend}: a process that ends in the middle of its work ends as it says, 20 times`, { skip }, async () => {
+    const { url, free } = place(backend)
+    for (let round = 0; round < 20; round += 1) {
+      const ended = await child('exit', url)
+      assert.deepEqual([ended.code, ended.signal], [7, null], ended.errors)
+    }
+    free()
+  })
+}
