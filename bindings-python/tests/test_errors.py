@@ -113,9 +113,11 @@ def test_a_wrong_url_is_a_config_error(url):
         sk.EventStore.open(url)
 
 
-def test_credentials_appear_nowhere():
-    with pytest.raises(sk.StreamkeepError) as caught:
-        sk.EventStore.open("postgres://amy:S3NTINEL@127.0.0.1:1/x?timeout_ms=200&s3cret=S3NTINEL")
+@pytest.mark.parametrize("scheme", ["postgres", "mongodb"])
+@pytest.mark.parametrize(("parameter", "kind"), [("", sk.UnavailableError), ("&s3cret=S3NTINEL", sk.ConfigError)])
+def test_credentials_appear_nowhere(scheme, parameter, kind):
+    with pytest.raises(kind) as caught:
+        sk.EventStore.open(f"{scheme}://amy:S3NTINEL@127.0.0.1:1/x?timeout_ms=200{parameter}")
     assert "S3NTINEL" not in f"{caught.value!r} {caught.value} {vars(caught.value)}"
 
 
