@@ -1,9 +1,10 @@
 import os
+import re
 import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, url_of
+from conftest import DURABLE, ROOT, url_of
 
 EXAMPLES = ROOT / "examples" / "python"
 FIRST = (ROOT / "examples" / "first_program.txt").read_text()
@@ -54,12 +55,13 @@ def test_the_demo_imports_folds_follows_and_can_be_repeated(durable_url, tmp_pat
     assert first[-1] == "followed 600 events in order"
 
 
-@pytest.mark.parametrize("backend", ["sqlite"])
+@pytest.mark.parametrize("backend", DURABLE)
 def test_the_database_holds_the_file_to_the_byte(backend, tmp_path):
     file = ROOT / "examples" / "data" / "parcels.jsonl"
     url = url_of(backend, tmp_path)
     run("demo.py", url, str(file))
     digest = [sys.executable, str(ROOT / "tests" / "digest" / "digest.py")]
     of_file = subprocess.check_output([*digest, "file", str(file)], text=True)
-    assert subprocess.check_output([*digest, "sqlite", url.removeprefix("sqlite:"), "default"], text=True) == of_file
+    place = [url.removeprefix("sqlite:"), "default"] if backend == "sqlite" else re.split("[?&]namespace=", url)
+    assert subprocess.check_output([*digest, backend, *place], text=True) == of_file
     assert of_file.startswith("600 ")
