@@ -11,7 +11,10 @@ import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withTimeout
 import org.junit.jupiter.api.Assumptions.assumeTrue
+import org.junit.jupiter.api.DynamicTest
+import org.junit.jupiter.api.DynamicTest.dynamicTest
 import org.junit.jupiter.api.Test
+import org.junit.jupiter.api.TestFactory
 import org.junit.jupiter.params.ParameterizedTest
 import org.junit.jupiter.params.provider.ValueSource
 import java.util.concurrent.ConcurrentHashMap
@@ -93,13 +96,16 @@ class CancellationTest {
         assertEquals(0 to 0, quiet())
     }
 
-    @Test
-    fun `cancelling a coroutine that opens leaves no store behind`(): Unit = runBlocking(Dispatchers.Default) {
+    @TestFactory
+    fun `cancelling a coroutine that opens leaves no store behind`(): List<DynamicTest> = backends.map { backend -> dynamicTest("on $backend") { opened(backend) } }
+
+    private fun opened(backend: Backend): Unit = runBlocking(Dispatchers.Default) {
         val random = Random(7)
         val before = Channel.shared.nativeHandles
+        val url = backend.freshUrl()
         repeat(TIMES) {
             coroutineScope {
-                val opening = launch { EventStore.open(sqlite.freshUrl()).close() }
+                val opening = launch { EventStore.open(url).close() }
                 delay(random.nextLong(LONGEST_MICROS).microseconds)
                 opening.cancel()
             }

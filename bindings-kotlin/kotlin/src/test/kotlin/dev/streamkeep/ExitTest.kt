@@ -4,17 +4,21 @@ import kotlinx.coroutines.GlobalScope
 import kotlinx.coroutines.DelicateCoroutinesApi
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
-import org.junit.jupiter.api.Test
+import org.junit.jupiter.api.DynamicTest
+import org.junit.jupiter.api.DynamicTest.dynamicTest
+import org.junit.jupiter.api.TestFactory
 import java.util.concurrent.TimeUnit
 import kotlin.test.assertEquals
 import kotlin.test.assertTrue
 
 /** A JVM that ends while calls are in flight just ends. */
 class ExitTest {
-    @Test
-    fun `a JVM with calls in flight exits without a word`() {
+    @TestFactory
+    fun `a JVM with calls in flight exits without a word`(): List<DynamicTest> = backends.map { backend -> dynamicTest("on $backend") { exits(backend) } }
+
+    private fun exits(backend: Backend) {
         repeat(TIMES / AT_ONCE) { round ->
-            val processes = List(AT_ONCE) { n -> listOf("return", "exit")[n % 2].let { how -> how to start(how) } }
+            val processes = List(AT_ONCE) { n -> listOf("return", "exit")[n % 2].let { how -> how to start(how, backend.freshUrl()) } }
             for ((how, process) in processes) {
                 val ended = process.waitFor(SECONDS, TimeUnit.SECONDS)
                 if (!ended) process.destroyForcibly()
@@ -24,8 +28,8 @@ class ExitTest {
         }
     }
 
-    private fun start(how: String): Process {
-        val command = listOf(java(), "-XX:TieredStopAtLevel=1", "-cp", System.getProperty("java.class.path"), "dev.streamkeep.ExitTestKt", how, sqlite.freshUrl())
+    private fun start(how: String, url: String): Process {
+        val command = listOf(java(), "-XX:TieredStopAtLevel=1", "-cp", System.getProperty("java.class.path"), "dev.streamkeep.ExitTestKt", how, url)
         return ProcessBuilder(command).redirectErrorStream(true).start().apply { outputStream.close() }
     }
 

@@ -2,6 +2,7 @@ package dev.streamkeep
 
 import com.fasterxml.jackson.databind.JsonNode
 import com.fasterxml.jackson.databind.ObjectMapper
+import org.junit.jupiter.api.AfterEach
 import org.junit.jupiter.api.DynamicTest
 import org.junit.jupiter.api.DynamicTest.dynamicTest
 import org.junit.jupiter.api.TestFactory
@@ -15,12 +16,20 @@ class VectorTest {
     private val vectors = ObjectMapper().readTree(repository.resolve("tests/vectors/values.json").toFile())
     private val values = ScenarioValues()
 
+    private val stores = mutableListOf<Face>()
+
+    @AfterEach
+    fun close() = stores.forEach(Face::close)
+
     @TestFactory
-    fun `values are taken and refused as in every language`(): List<DynamicTest> = listOf(kotlinFace, javaFace).flatMap { face ->
-        val store = face.open(memory.freshUrl(), OpenOptions())
-        listOf("accepted", "refused", "same", "different").flatMap { section -> vectors[section].map { Triple(section, it, case(store, section, it)) } }
+    fun `values are taken and refused as in every language`(): List<DynamicTest> = listOf(kotlinFace, javaFace).flatMap { face -> backends.flatMap { on(face, it) } }
+
+    private fun on(face: Opener, backend: Backend): List<DynamicTest> {
+        // What a crash would leave of it is not asked here.
+        val store = face.open(backend.freshUrl(), OpenOptions(durability = Durability.Relaxed)).also(stores::add)
+        return listOf("accepted", "refused", "same", "different").flatMap { section -> vectors[section].map { Triple(section, it, case(store, section, it)) } }
             .plus(listOf("metadata", "tags", "names").flatMap { kind -> vectors[kind].properties().flatMap { (section, cases) -> cases.map { Triple("$kind $section", it, nested(store, kind, section, it)) } } })
-            .map { (section, case, run) -> dynamicTest("$face, $section: ${case["name"].asText()}") { run() } }
+            .map { (section, case, run) -> dynamicTest("$face on $backend, $section: ${case["name"].asText()}") { run() } }
     }
 
     private fun case(store: Face, section: String, case: JsonNode): () -> Unit = when (section) {
