@@ -22,8 +22,8 @@ class ExitTest {
             for ((how, process) in processes) {
                 val ended = process.waitFor(SECONDS, TimeUnit.SECONDS)
                 if (!ended) process.destroyForcibly()
-                assertTrue(ended, "the JVM hangs ($how, round $round)")
-                assertEquals("in flight\n" to 0, process.inputStream.readAllBytes().decodeToString() to process.exitValue(), "$how, round $round")
+                assertTrue(ended, "the JVM hangs ($backend, $how, round $round)")
+                assertEquals("in flight\n" to 0, process.inputStream.readAllBytes().decodeToString() to process.exitValue(), "$backend, $how, round $round")
             }
         }
     }
