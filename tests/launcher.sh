@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Leaves a launcher of a face's program where the comparisons of all faces find it: in demos for digest/all.sh, in benches for bench/faces.py.
+# Leaves a launcher of a face's program where the comparisons of all faces find it: in demos and moves for digest/all.sh, in benches for bench/faces.py.
 #
-#   launcher.sh demos|benches FACE COMMAND [ARGUMENT…]
+#   launcher.sh demos|moves|benches FACE COMMAND [ARGUMENT…]
 set -euo pipefail
 folder=${STREAMKEEP_CACHE:-$HOME/.cache/streamkeep}/$1
 face=$2
