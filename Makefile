@@ -25,7 +25,7 @@ demo: ## Imports a log into an embedded store, reads, folds and follows it (FILE
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	"$(CARGO_TARGET_DIR)/release/demo" "$(or $(URL),sqlite:$$folder/demo.db)" "$(FILE)"
 
-test: ## Passes the tests of all backends and languages. Starts a throw-away Postgres.
+test: ## Passes the tests of all backends and languages. Starts a throw-away Postgres and MongoDB.
 	@start=$$(date +%s); cargo build --release -p streamkeep-tests --bin with-servers; \
 	"$(CARGO_TARGET_DIR)/release/with-servers" -- $(MAKE) --no-print-directory test-inner; \
 	echo "all tests passed in $$(( $$(date +%s) - start )) s"
@@ -54,7 +54,7 @@ test-node: ## The Node face, from its tarball.
 test-jvm: ## The Kotlin and Java faces, from their jar.
 	$(call timed,test-jvm,bindings-kotlin/test.sh)
 
-digests: ## The same log through two databases from five faces: equal digests.
+digests: ## The same log through three databases from five faces, and from one database to the next: equal digests.
 	$(call timed,digests,tests/digest/all.sh $(FILE))
 
 small-benches: ## The bench of each language runs, on SQLite.

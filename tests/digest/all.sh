@@ -1,19 +1,31 @@
 #!/usr/bin/env bash
-# The same log through every face into every database: the digest of each database is the file's.
+# The same log through every face into every database: the digest of each database is the file's. Then the log moves from one database to the next, and stays the same.
 #
 #   all.sh FILE
 #
-# Each face's test leaves a launcher of its demo in $STREAMKEEP_CACHE/demos/FACE. STREAMKEEP_TEST_POSTGRES_URL names a server; without it that half is
-# skipped, and says so.
+# Each face's test leaves a launcher of its demo in $STREAMKEEP_CACHE/demos/FACE, and Rust's one of move_log in $STREAMKEEP_CACHE/moves/rust. Digests are taken by the Python in
+# $STREAMKEEP_CACHE/python/tools, the environment of the Python face's tests, which has MongoDB's driver. STREAMKEEP_TEST_POSTGRES_URL and STREAMKEEP_TEST_MONGODB_URL name
+# servers; without one, what needs it is skipped, and says so.
 set -euo pipefail
 file=$1
 here=$(cd "$(dirname "$0")" && pwd)
-demos=${STREAMKEEP_CACHE:-$HOME/.cache/streamkeep}/demos
+cache=${STREAMKEEP_CACHE:-$HOME/.cache/streamkeep}
+python=$cache/python/tools/bin/python
 postgres=${STREAMKEEP_TEST_POSTGRES_URL:-}
+mongodb=${STREAMKEEP_TEST_MONGODB_URL:-}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
-digest() { python3 "$here/digest.py" "$@"; }
+for program in "$cache"/{demos/{rust,python,node,kotlin,java},moves/rust} "$python"; do
+    [ -x "$program" ] || { echo "$program is not there: run the test of its face first" >&2; exit 1; }
+done
+
+digest() { "$python" "$here/digest.py" "$@"; }
+
+# Runs a program quietly: what it complains about is shown when it fails.
+quietly() { "$@" 2> "$folder/errors" || { cat "$folder/errors" >&2; exit 1; }; }
+
+in_namespace() { case $1 in *\?*) echo "$1&namespace=$2" ;; *) echo "$1?namespace=$2" ;; esac; }
 
 expected=$(digest file "$file")
 echo "file: $expected"
@@ -23,17 +35,42 @@ compare() { # what, digest
 }
 
 for face in rust python node kotlin java; do
-    [ -x "$demos/$face" ] || { echo "$face: its demo is not built: run its test first" >&2; exit 1; }
     # The demo twice: what is there already is passed over, and nothing changes.
-    for _ in first again; do "$demos/$face" "sqlite:$folder/$face.db" "$file" > "$folder/$face.txt" 2> "$folder/$face.err" || { cat "$folder/$face.err" >&2; exit 1; }; done
+    for _ in first again; do quietly "$cache/demos/$face" "sqlite:$folder/$face.db" "$file" > /dev/null; done
     compare "$face, SQLite" "$(digest sqlite "$folder/$face.db" default)"
-    if [ -n "$postgres" ]; then
+    for backend in postgres mongodb; do
+        case $backend in
+            postgres) name=Postgres variable=STREAMKEEP_TEST_POSTGRES_URL server=$postgres ;;
+            mongodb) name=MongoDB variable=STREAMKEEP_TEST_MONGODB_URL server=$mongodb ;;
+        esac
+        if [ -z "$server" ]; then
+            echo "$face, $name: SKIPPED: $variable is not set"
+            continue
+        fi
         namespace="digest_${face}_$$"
-        case $postgres in *\?*) sign='&' ;; *) sign='?' ;; esac
-        "$demos/$face" "$postgres${sign}namespace=$namespace" "$file" > /dev/null 2> "$folder/$face.err" || { cat "$folder/$face.err" >&2; exit 1; }
-        compare "$face, Postgres" "$(digest postgres "$postgres" "$namespace")"
-    else
-        echo "$face, Postgres: SKIPPED: STREAMKEEP_TEST_POSTGRES_URL is not set"
-    fi
+        quietly "$cache/demos/$face" "$(in_namespace "$server" "$namespace")" "$file" > /dev/null
+        compare "$face, $name" "$(digest "$backend" "$server" "$namespace")"
+    done
 done
+
+# Moves the log, and moves it again: everything is passed over, which the store does only with what has the same place, id and content.
+move() { # from, to
+    quietly "$cache/moves/rust" "$1" "$2" > "$folder/moved"
+    quietly "$cache/moves/rust" "$1" "$2" > "$folder/again"
+    if [ "$(cat "$folder/moved")" != "imported ${expected% *}, passed over 0" ] || [ "$(cat "$folder/again")" != "imported 0, passed over ${expected% *}" ]; then
+        echo "moved into ${2%%:*}: $(cat "$folder/moved"); again: $(cat "$folder/again")"
+        wrong=1
+    fi
+}
+
+if [ -n "$postgres" ] && [ -n "$mongodb" ]; then
+    namespace="digest_moved_$$"
+    in_mongodb=$(in_namespace "$mongodb" "$namespace")
+    move "sqlite:$folder/rust.db" "$in_mongodb"
+    compare "moved from SQLite to MongoDB" "$(digest mongodb "$mongodb" "$namespace")"
+    move "$in_mongodb" "$(in_namespace "$postgres" "$namespace")"
+    compare "moved on to Postgres" "$(digest postgres "$postgres" "$namespace")"
+else
+    echo "moved from SQLite to MongoDB and on to Postgres: SKIPPED: STREAMKEEP_TEST_POSTGRES_URL and STREAMKEEP_TEST_MONGODB_URL are not both set"
+fi
 exit $wrong
