@@ -7,21 +7,25 @@ use futures::TryStreamExt;
 use streamkeep::{Event, EventStore, Events, ExpectedVersion, ImportEvent, OpenOptions, ReadAllOptions, ReadOptions};
 
 use crate::figures::{Figure, median_micros, rate};
+use crate::processes;
 use crate::workload::Workload;
 
 /// A store to append to, and one with the log that is read.
 pub(crate) struct Face {
     store: EventStore,
     log: EventStore,
+    url: String,
+    namespace: String,
     workload: &'static Workload,
 }
 
 impl Face {
     /// Opens both in namespaces of this run's own, so that the database can be used again. All processes of a run share its log: the first fills it.
     pub(crate) async fn open(url: &str, run: &str, workload: &'static Workload) -> Result<Self> {
-        let store = OpenOptions::new(url).namespace(format!("bench_{run}_{}", std::process::id())).open().await?;
+        let namespace = format!("bench_{run}_{}", std::process::id());
+        let store = OpenOptions::new(url).namespace(&namespace).open().await?;
         let log = OpenOptions::new(url).namespace(format!("bench_{run}_log")).open().await?;
-        let face = Self { store, log, workload };
+        let face = Self { store, log, url: url.to_owned(), namespace, workload };
         if face.log.head().await? == 0 {
             face.fill().await?;
         }
@@ -34,9 +38,11 @@ impl Face {
         Ok(())
     }
 
-    /// Every row once, in the table's order.
+    /// Every row that all faces have, once.
     pub(crate) async fn round(&self, round: u32) -> Result<[Figure; 5]> {
-        Ok([self.one(round).await?, self.many(round).await?, self.batches(round).await?, self.stream().await?, self.log().await?])
+        let Workload { batches, batch_events, .. } = self.workload;
+        let (one, many, batches) = (self.one(round).await?, self.many(round).await?, self.batches(round, *batches, *batch_events).await?);
+        Ok([one, many, batches, self.stream().await?, self.log().await?])
     }
 
     /// One long stream first, the rest in streams of a hundred.
@@ -77,17 +83,22 @@ impl Face {
         for caller in callers.collect::<Vec<_>>() {
             caller.await??;
         }
-        Ok(rate(u32::try_from(workload.callers)? * workload.appends_per_caller, started))
+        Ok(rate(workload.callers * workload.appends_per_caller, started))
     }
 
-    /// A hundred events of one stream a call: events a second.
-    pub(crate) async fn batches(&self, round: u32) -> Result<Figure> {
+    /// Several processes on this namespace: appends a second.
+    pub(crate) fn processes(&self) -> Result<Figure> {
+        processes::together(&self.url, &self.namespace, self.workload)
+    }
+
+    /// So many events of one stream a call: events a second.
+    pub(crate) async fn batches(&self, round: u32, calls: u32, events: u32) -> Result<Figure> {
         let started = Instant::now();
-        for n in 0..self.workload.batches {
-            let events: Vec<Event> = (0..self.workload.batch_events).map(|_| event(self.workload)).collect();
-            self.store.append(format!("batch{round}-{n}"), events, ExpectedVersion::NoStream).await?;
+        for n in 0..calls {
+            let batch: Vec<Event> = (0..events).map(|_| event(self.workload)).collect();
+            self.store.append(format!("batch{round}-{events}-{n}"), batch, ExpectedVersion::NoStream).await?;
         }
-        Ok(rate(self.workload.batches * self.workload.batch_events, started))
+        Ok(rate(calls * events, started))
     }
 
     /// The long stream: events a second.
@@ -115,6 +126,7 @@ impl Face {
     }
 }
 
-fn event(workload: &Workload) -> Event {
+/// An event to append.
+pub(crate) fn event(workload: &Workload) -> Event {
     Event::json_text(&workload.r#type, &workload.data).with_metadata(&workload.metadata)
 }

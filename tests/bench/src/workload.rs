@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 /// The rows of the table: an event's contents and the numbers of each row.
 #[derive(Deserialize)]
@@ -14,7 +15,7 @@ pub(crate) struct Workload {
     /// About 100 bytes of metadata.
     pub(crate) metadata: String,
     /// Callers of one process in the row of many.
-    pub(crate) callers: usize,
+    pub(crate) callers: u32,
     /// Appends of one caller, in the row of one.
     pub(crate) lone_appends: u32,
     /// Streams the lone caller goes round.
@@ -29,12 +30,35 @@ pub(crate) struct Workload {
     pub(crate) long_stream_events: u32,
     /// The log that is read.
     pub(crate) log_events: u32,
+    /// What only the table beside the raw driver has.
+    pub(crate) beside_raw: BesideRaw,
+}
+
+/// The numbers of the rows that the faces do not have.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BesideRaw {
+    /// Events of one stream a call, in the row of great batches.
+    pub(crate) great_batch_events: u32,
+    /// Calls in the row of great batches.
+    pub(crate) great_batches: u32,
+    /// Processes that append to one log together.
+    pub(crate) processes: u32,
+    /// Callers of each of them.
+    pub(crate) callers_per_process: u32,
+    /// For how long they do.
+    pub(crate) processes_ms: u64,
 }
 
 impl Workload {
-    /// Reads it, for the whole life of the program: every task of it borrows from here.
-    pub(crate) fn load() -> Result<&'static Self> {
-        let read: Self = serde_json::from_str(include_str!("../workload.json")).context("workload.json")?;
-        Ok(Box::leak(Box::new(read)))
+    /// Reads it, for the whole life of the program: every task of it borrows from here. The numbers of a slow server, by the scheme of its URL, stand in a section of its own.
+    pub(crate) fn load(url: &str) -> Result<&'static Self> {
+        let mut read: Map<String, Value> = serde_json::from_str(include_str!("../workload.json")).context("workload.json")?;
+        let mut sections: Map<String, Value> = read.remove("of").map(serde_json::from_value).transpose()?.unwrap_or_default();
+        let scheme = url.split([':', '+']).next().unwrap_or_default();
+        if let Some(Value::Object(section)) = sections.remove(scheme) {
+            read.extend(section);
+        }
+        Ok(Box::leak(Box::new(serde_json::from_value(Value::Object(read)).context("workload.json")?)))
     }
 }

@@ -1,0 +1,147 @@
+//! The raw driver, as good as it gets by hand: what every figure is a ratio to.
+//!
+//! A file a database; each writes what the store writes, under the same unique constraints (position; stream and version; id) and no others, through the same driver.
+
+mod mongodb;
+mod postgres;
+mod sqlite;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail, ensure};
+use async_trait::async_trait;
+use futures::{Stream, TryStreamExt};
+
+use self::mongodb::Mongodb;
+use self::postgres::Postgres;
+use self::sqlite::Sqlite;
+use crate::figures::{Figure, median_micros, rate};
+use crate::workload::Workload;
+
+/// What is written by hand for each database.
+#[async_trait]
+trait Driver: Send + Sync {
+    /// Callers worth having in the row of many.
+    fn callers(&self) -> u32;
+
+    /// One event, durable when this returns.
+    async fn insert_one(&self, stream: &str, version: i64) -> Result<()>;
+
+    /// Events of one stream, one behind the other.
+    async fn insert_many(&self, stream: &str, first_version: i64, count: u32) -> Result<()>;
+
+    /// The first events of a stream, or of the whole log, each decoded into owned values; answers how many there were.
+    async fn read(&self, stream: Option<&str>, count: u32) -> Result<u32>;
+
+    /// Leaves nothing of this run on a server that is kept.
+    async fn close(&self) -> Result<()>;
+}
+
+/// The raw driver's side of each row.
+pub(crate) struct Raw {
+    driver: Arc<dyn Driver>,
+    workload: &'static Workload,
+}
+
+impl Raw {
+    /// Makes an empty table, or collection, and fills the log to read.
+    pub(crate) async fn open(url: &str, folder: &Path, run: &str, workload: &'static Workload) -> Result<Self> {
+        let driver: Arc<dyn Driver> = match url.split(':').next() {
+            Some("sqlite") => Arc::new(Sqlite::open(&folder.join("raw.db"), workload).await?),
+            Some("postgres" | "postgresql") => Arc::new(Postgres::open(url, workload).await?),
+            Some("mongodb" | "mongodb+srv") => Arc::new(Mongodb::open(url, run, workload).await?),
+            _ => bail!("a URL of sqlite:, postgres: or mongodb:"),
+        };
+        let raw = Self { driver, workload };
+        raw.fill().await?;
+        Ok(raw)
+    }
+
+    pub(crate) async fn close(self) -> Result<()> {
+        self.driver.close().await
+    }
+
+    /// A log of the same shape as the store's; what later rounds append comes behind it.
+    async fn fill(&self) -> Result<()> {
+        for n in (0..self.workload.log_events).step_by(1_000) {
+            let (stream, version) = if n < self.workload.long_stream_events { ("long".to_owned(), n) } else { (format!("short-{n}"), 0) };
+            self.driver.insert_many(&stream, i64::from(version) + 1, 1_000).await?;
+        }
+        Ok(())
+    }
+
+    /// One event a call, one caller: the median latency in microseconds.
+    pub(crate) async fn one(&self, round: u32) -> Result<Figure> {
+        let streams = self.workload.lone_streams;
+        let mut latencies: Vec<Duration> = Vec::new();
+        for n in 0..self.workload.lone_appends {
+            let stream = format!("lone{round}-{}", n % streams);
+            let started = Instant::now();
+            self.driver.insert_one(&stream, i64::from(n / streams) + 1).await?;
+            latencies.push(started.elapsed());
+        }
+        Ok(median_micros(&mut latencies))
+    }
+
+    /// As many callers as the driver is given, each its own stream: appends a second.
+    pub(crate) async fn many(&self, round: u32) -> Result<Figure> {
+        let appends = self.workload.appends_per_caller;
+        let started = Instant::now();
+        let callers = (0..self.driver.callers()).map(|caller| {
+            let driver = Arc::clone(&self.driver);
+            tokio::spawn(async move {
+                for version in 1..=appends {
+                    driver.insert_one(&format!("many{round}-{caller}"), i64::from(version)).await?;
+                }
+                Ok::<_, anyhow::Error>(())
+            })
+        });
+        for caller in callers.collect::<Vec<_>>() {
+            caller.await??;
+        }
+        Ok(rate(self.driver.callers() * appends, started))
+    }
+
+    /// So many events of one stream a call: events a second.
+    pub(crate) async fn batches(&self, round: u32, calls: u32, events: u32) -> Result<Figure> {
+        let started = Instant::now();
+        for n in 0..calls {
+            self.driver.insert_many(&format!("batch{round}-{events}-{n}"), 1, events).await?;
+        }
+        Ok(rate(calls * events, started))
+    }
+
+    /// The long stream: events a second.
+    pub(crate) async fn stream(&self) -> Result<Figure> {
+        self.read(Some("long"), self.workload.long_stream_events).await
+    }
+
+    /// The log as the store's reader reads it: events a second.
+    pub(crate) async fn log(&self) -> Result<Figure> {
+        self.read(None, self.workload.log_events).await
+    }
+
+    async fn read(&self, stream: Option<&str>, expected: u32) -> Result<Figure> {
+        let started = Instant::now();
+        let count = self.driver.read(stream, expected).await?;
+        ensure!(count == expected, "{count} events read");
+        Ok(rate(count, started))
+    }
+}
+
+/// What a read gives: the store's columns, decoded into owned values.
+struct Decoded {
+    bytes: usize,
+}
+
+/// Counts rows and looks at their content.
+async fn count<E>(rows: impl Stream<Item = Result<Decoded, E>>) -> Result<u32>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let (count, bytes) = rows.try_fold((0, 0_usize), |(count, bytes), row| std::future::ready(Ok((count + 1, bytes + row.bytes)))).await?;
+    ensure!(count == 0 || bytes > 0, "rows without content");
+    Ok(count)
+}

@@ -1,0 +1,165 @@
+//! MongoDB by hand, over one connection: the transaction that an append to an event store comes down to, `insert_many` for batches, `find` for reads, all with majority and
+//! journal, on a collection with the store's indexes. It expects nothing, knows no repeats and tries nothing again: over one connection nothing gets in its way.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use anyhow::{Context, Result, ensure};
+use async_trait::async_trait;
+use futures::TryStreamExt;
+use mongodb::bson::{DateTime, Document, Uuid, doc};
+use mongodb::options::{Acknowledgment, ClientOptions, IndexOptions, ReadConcern, ReturnDocument, WriteConcern};
+use mongodb::{Client, Collection, Database, IndexModel};
+use serde::{Deserialize, Serialize};
+
+use super::{Decoded, Driver, count};
+use crate::workload::Workload;
+
+/// Where the counter of the transactions begins: what `insert_many` writes stands below and does not ask it.
+const COUNTED_FROM: i64 = 1 << 40;
+
+/// An event's document, with the store's fields.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    #[serde(rename = "_id")]
+    id: Uuid,
+    position: i64,
+    stream: String,
+    version: i64,
+    r#type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schema: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<Vec<String>>,
+    recorded_at: DateTime,
+    data: Document,
+    metadata: Document,
+}
+
+/// Where a stream stands.
+#[derive(Deserialize)]
+struct Head {
+    version: i64,
+}
+
+/// The counter, as a change leaves it.
+#[derive(Deserialize)]
+struct Counter {
+    position: i64,
+    at: DateTime,
+}
+
+pub(super) struct Mongodb {
+    client: Client,
+    database: Database,
+    events: Collection<Stored>,
+    /// The same collection, for a look at a stream's last event.
+    heads: Collection<Head>,
+    counter: Collection<Counter>,
+    /// The position behind which `insert_many` goes on.
+    inserted: AtomicI64,
+    data: Document,
+    metadata: Document,
+    run: String,
+    workload: &'static Workload,
+}
+
+impl Mongodb {
+    pub(super) async fn open(url: &str, run: &str, workload: &'static Workload) -> Result<Self> {
+        let mut options = ClientOptions::parse(url).await?;
+        options.max_pool_size = Some(1);
+        options.read_concern = Some(ReadConcern::majority());
+        options.write_concern = Some(durable());
+        let client = Client::with_options(options)?;
+        let database = client.default_database().unwrap_or_else(|| client.database("streamkeep"));
+        let events = database.collection::<Stored>(&format!("raw_{run}_events"));
+        let unique = |keys| IndexModel::builder().keys(keys).options(IndexOptions::builder().unique(true).build()).build();
+        let tags = IndexModel::builder().keys(doc! { "tags": 1, "position": 1 }).build();
+        events.create_indexes([unique(doc! { "position": 1 }), unique(doc! { "stream": 1, "version": 1 }), tags]).await?;
+        let counter = database.collection(&format!("raw_{run}_counter"));
+        counter.clone_with_type::<Document>().insert_one(doc! { "_id": "log", "position": COUNTED_FROM }).await?;
+        Ok(Self {
+            client,
+            database,
+            heads: events.clone_with_type(),
+            events,
+            counter,
+            inserted: AtomicI64::new(0),
+            data: serde_json::from_str(&workload.data)?,
+            metadata: serde_json::from_str(&workload.metadata)?,
+            run: run.to_owned(),
+            workload,
+        })
+    }
+
+    fn event(&self, stream: &str, version: i64, position: i64, recorded_at: DateTime) -> Stored {
+        Stored {
+            id: Uuid::from_bytes(uuid::Uuid::now_v7().into_bytes()),
+            position,
+            stream: stream.to_owned(),
+            version,
+            r#type: self.workload.r#type.clone(),
+            schema: None,
+            tags: None,
+            recorded_at,
+            data: self.data.clone(),
+            metadata: self.metadata.clone(),
+        }
+    }
+}
+
+#[async_trait]
+impl Driver for Mongodb {
+    /// More would only be refused: whoever changes the counter has it until the commit.
+    fn callers(&self) -> u32 {
+        1
+    }
+
+    /// Counts, looks how far the stream is, inserts, commits.
+    async fn insert_one(&self, stream: &str, version: i64) -> Result<()> {
+        let mut session = self.client.start_session().await?;
+        session.start_transaction().read_concern(ReadConcern::majority()).write_concern(durable()).await?;
+        let next = vec![doc! { "$set": { "position": { "$add": ["$position", 1_i64] }, "at": "$$NOW" } }];
+        let counter = self.counter.find_one_and_update(doc! { "_id": "log" }, next).return_document(ReturnDocument::After).session(&mut session).await?;
+        let counter = counter.context("the counter is gone")?;
+        let last = self.heads.find_one(doc! { "stream": stream }).sort(doc! { "version": -1 }).projection(doc! { "_id": 0, "version": 1 });
+        let head = last.session(&mut session).await?.map_or(0, |head| head.version);
+        ensure!(head + 1 == version, "{stream} is at {head}");
+        self.events.insert_one(self.event(stream, version, counter.position, counter.at)).session(&mut session).await?;
+        Ok(session.commit_transaction().await?)
+    }
+
+    async fn insert_many(&self, stream: &str, first_version: i64, count: u32) -> Result<()> {
+        let first_position = self.inserted.fetch_add(i64::from(count), Ordering::Relaxed) + 1;
+        let now = DateTime::now();
+        let events: Vec<Stored> = (0..i64::from(count)).map(|n| self.event(stream, first_version + n, first_position + n, now)).collect();
+        self.events.insert_many(events).await?;
+        Ok(())
+    }
+
+    /// One streamed find.
+    async fn read(&self, stream: Option<&str>, limit: u32) -> Result<u32> {
+        let (filter, order) = match stream {
+            Some(stream) => (doc! { "stream": stream }, doc! { "version": 1 }),
+            None => (doc! {}, doc! { "position": 1 }),
+        };
+        let found = self.events.find(filter).sort(order).limit(i64::from(limit)).await?;
+        count(found.map_ok(|event| Decoded { bytes: event.stream.len() + event.r#type.len() + event.data.len() + event.metadata.len() })).await
+    }
+
+    /// Drops the collections of this run: its own, and those of the store's namespaces.
+    async fn close(&self) -> Result<()> {
+        let (own, store) = (format!("raw_{}_", self.run), format!("bench_{}_", self.run));
+        for name in self.database.list_collection_names().await? {
+            if name.starts_with(&own) || name.strip_prefix("streamkeep.").is_some_and(|name| name.starts_with(&store)) {
+                self.database.collection::<Document>(&name).drop().await?;
+            }
+        }
+        let namespaces = self.database.collection::<Document>("streamkeep.namespaces");
+        namespaces.delete_many(doc! { "_id": { "$regex": format!("^{store}") } }).await?;
+        Ok(())
+    }
+}
+
+fn durable() -> WriteConcern {
+    WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build()
+}
