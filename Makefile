@@ -15,7 +15,7 @@ URL ?=
 
 timed = @start=$$(date +%s); $(2); echo "$(1): $$(( $$(date +%s) - start )) s"
 
-.PHONY: help demo test test-inner format lint test-rust test-faults test-python test-node test-jvm digests small-benches bench
+.PHONY: help demo test test-inner format lint test-rust test-faults test-python test-node test-jvm digests small-benches bench bench-inner
 
 help: ## Lists the commands.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -60,10 +60,19 @@ digests: ## The same log through three databases from five faces, and from one d
 small-benches: ## The bench of each language runs, on SQLite.
 	$(call timed,small-benches,tests/bench/faces.py sqlite: --small)
 
+bench_rust = "$(CARGO_TARGET_DIR)/release/streamkeep-bench"
+# What is made on a server that is thrown away need not be dropped.
+keep = $(if $(STREAMKEEP_TEST_MONGODB_URL),,KEEP=--keep)
+
 bench: ## The figures, as ratios to the raw driver from Rust, then of each language as ratios to Rust's.
 	@cargo build --quiet --release -p streamkeep-bench -p streamkeep-tests --bin streamkeep-bench --bin with-servers
-	@echo SQLite; "$(CARGO_TARGET_DIR)/release/streamkeep-bench" sqlite:; echo; tests/bench/faces.py sqlite:
-	@echo Postgres; "$(CARGO_TARGET_DIR)/release/with-servers" -- bash -c \
-	'[ -z "$${STREAMKEEP_TEST_POSTGRES_URL:-}" ] || { "$(CARGO_TARGET_DIR)/release/streamkeep-bench" "$$STREAMKEEP_TEST_POSTGRES_URL" && echo && tests/bench/faces.py "$$STREAMKEEP_TEST_POSTGRES_URL"; }'
+	@echo SQLite; $(bench_rust) sqlite:; echo; tests/bench/faces.py sqlite:
+	@"$(CARGO_TARGET_DIR)/release/with-servers" -- $(MAKE) --no-print-directory $(keep) bench-inner
+
+bench-inner:
+	@[ -z "$${STREAMKEEP_TEST_POSTGRES_URL:-}" ] || { \
+	echo; echo Postgres; $(bench_rust) "$$STREAMKEEP_TEST_POSTGRES_URL"; echo; tests/bench/faces.py "$$STREAMKEEP_TEST_POSTGRES_URL"; }
+	@[ -z "$${STREAMKEEP_TEST_MONGODB_URL:-}" ] || { \
+	echo; echo MongoDB; $(bench_rust) "$$STREAMKEEP_TEST_MONGODB_URL" $(KEEP); echo; tests/bench/faces.py "$$STREAMKEEP_TEST_MONGODB_URL" --rounds 3; }
 
 comma := ,

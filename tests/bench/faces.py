@@ -21,10 +21,10 @@ CACHE = Path(os.environ.get("STREAMKEEP_CACHE") or Path.home() / ".cache" / "str
 FACES = ["rust", "python", "node", "kotlin", "java"]
 ROWS = {
     "one_us": ("one event, one caller", "us"),
-    "many_per_s": ("32 callers", "appends/s"),
-    "batch_per_s": ("100 events of one stream a call", "events/s"),
-    "stream_per_s": ("a stream of 10,000", "events/s"),
-    "log_per_s": ("the log of 100,000", "events/s"),
+    "many_per_s": ("{callers} callers", "appends/s"),
+    "batch_per_s": ("{batch_events} events of one stream a call", "events/s"),
+    "stream_per_s": ("a stream of {long_stream_events:,}", "events/s"),
+    "log_per_s": ("the log of {log_events:,}", "events/s"),
 }
 ROUND_SECONDS = 600
 """What a round may take. One that takes longer hangs."""
@@ -41,44 +41,53 @@ SMALL = {
 }
 
 Figures = dict[str, float]
+Workload = dict[str, str | int]
 
 
 def main() -> None:
     """Measure what the command line asks for."""
     parser = argparse.ArgumentParser(description="Compares the faces of all languages.")
-    parser.add_argument("url", help="sqlite: (in a temporary folder) or postgres://…")
+    parser.add_argument("url", help="sqlite: (in a temporary folder), postgres://… or mongodb://…")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each face; the median counts")
     parser.add_argument("--small", action="store_true", help="one round of almost nothing, to see that it runs; without Rust")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:{folder}/bench.db" if arguments.url == "sqlite:" else arguments.url
+        numbers = workload(url) | (SMALL if arguments.small else {})
+        file = Path(folder) / "workload.json"
+        file.write_text(json.dumps(numbers))
         if arguments.small:
-            workload = Path(folder) / "small.json"
-            workload.write_text(json.dumps(json.loads((HERE / "workload.json").read_text()) | SMALL))
             for face in FACES[1:]:
-                figures = measure(face, url, workload)
+                figures = measure(face, url, file)
                 print(f"{face}: {', '.join(f'{name} {figure:.0f}' for name, figure in figures.items())}")
         else:
-            print_table(rounds(url, arguments.rounds))
+            print_table(rounds(url, arguments.rounds, file), numbers)
 
 
-def rounds(url: str, count: int) -> dict[str, list[Figures]]:
+def workload(url: str) -> Workload:
+    """Read the numbers every face has, with those of the database's own section. Rust does the same for itself."""
+    read = json.loads((HERE / "workload.json").read_text())
+    read |= read["of"].get(url.partition(":")[0].partition("+")[0], {})
+    return {name: value for name, value in read.items() if not isinstance(value, dict)}
+
+
+def rounds(url: str, count: int, file: Path) -> dict[str, list[Figures]]:
     """Measure every face in turn."""
     measured: dict[str, list[Figures]] = {face: [] for face in FACES}
     for number in range(count):
         first = number % len(FACES)
         for face in FACES[first:] + FACES[:first]:
-            measured[face].append(measure(face, url, HERE / "workload.json"))
+            measured[face].append(measure(face, url, file))
     return measured
 
 
-def measure(face: str, url: str, workload: Path) -> Figures:
+def measure(face: str, url: str, file: Path) -> Figures:
     """Run one round of a face."""
     if face == "rust":
         target = Path(os.environ.get("CARGO_TARGET_DIR") or CACHE / "target")
         command = [str(target / "release" / "streamkeep-bench"), url, "--face", "--run", RUN]
     else:
-        command = [str(CACHE / "benches" / face), url, RUN, str(workload)]
+        command = [str(CACHE / "benches" / face), url, RUN, str(file)]
     if not os.access(command[0], os.X_OK):
         sys.exit(f"{face}: its bench is not built: run its test first")
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=ROUND_SECONDS, check=False)  # noqa: S603 our own
@@ -90,7 +99,7 @@ def measure(face: str, url: str, workload: Path) -> Figures:
     return {name: figures[name] for name in ROWS}
 
 
-def print_table(measured: dict[str, list[Figures]]) -> None:
+def print_table(measured: dict[str, list[Figures]], numbers: Workload) -> None:
     """Print medians with half the distance from the lowest to the highest, and their ratio to Rust's."""
     print("median ±spread (ratio to Rust); a latency is better when it is lower, a rate when it is higher\n")
     print(f"| row | unit | {' | '.join(FACES)} |\n|---|---|{'---|' * len(FACES)}")
@@ -98,7 +107,7 @@ def print_table(measured: dict[str, list[Figures]]) -> None:
         columns = {face: [figures[name] for figures in measured[face]] for face in FACES}
         base = statistics.median(columns["rust"])
         cells = [cell(column, base) for column in columns.values()]
-        print(f"| {row} | {unit} | {' | '.join(cells)} |")
+        print(f"| {row.format_map(numbers)} | {unit} | {' | '.join(cells)} |")
 
 
 def cell(figures: list[float], base: float) -> str:

@@ -32,6 +32,9 @@ struct Arguments {
     /// A name in the namespaces; processes of one run share the log that is read.
     #[arg(long)]
     run: Option<String>,
+    /// Leaves what it made behind, for a server that is thrown away: SecantusDB takes minutes to drop it.
+    #[arg(long)]
+    keep: bool,
     /// As one process of several that append to this namespace: see `processes`.
     #[arg(long, hide = true)]
     append_to: Option<String>,
@@ -57,7 +60,7 @@ async fn main() -> Result<()> {
     let face = Face::open(&url, &run, workload).await?;
     table::print(&raw, &face, workload, arguments.rounds).await?;
     face.close().await?;
-    raw.close().await
+    if arguments.keep { Ok(()) } else { raw.drop_run().await }
 }
 
 /// The second of two rounds: the first warms up, as in every language.

@@ -55,9 +55,8 @@ async fn figures(raw: &Raw, face: &Face, workload: &Workload, round: u32) -> Res
     let one = (raw.one(round).await?, face.one(round).await?);
     let many = (raw.many(round).await?, face.many(round).await?);
     let processes = (many.1, face.processes()?);
-    let mut batches = Vec::new();
-    for (calls, events) in [(workload.batches, workload.batch_events), (workload.beside_raw.great_batches, workload.beside_raw.great_batch_events)] {
-        batches.push((raw.batches(round, calls, events).await?, face.batches(round, calls, events).await?));
-    }
-    Ok([one, many, processes, batches[0], batches[1], (raw.stream().await?, face.stream().await?), (raw.log().await?, face.log().await?)])
+    let batches = [(workload.batches, workload.batch_events), (workload.beside_raw.great_batches, workload.beside_raw.great_batch_events)];
+    let [batches, great_batches] =
+        batches.map(async |(calls, events)| Ok::<_, anyhow::Error>((raw.batches(round, calls, events).await?, face.batches(round, calls, events).await?)));
+    Ok([one, many, processes, batches.await?, great_batches.await?, (raw.stream().await?, face.stream().await?), (raw.log().await?, face.log().await?)])
 }

@@ -36,7 +36,7 @@ trait Driver: Send + Sync {
     async fn read(&self, stream: Option<&str>, count: u32) -> Result<u32>;
 
     /// Leaves nothing of this run on a server that is kept.
-    async fn close(&self) -> Result<()>;
+    async fn drop_run(&self) -> Result<()>;
 }
 
 /// The raw driver's side of each row.
@@ -59,8 +59,9 @@ impl Raw {
         Ok(raw)
     }
 
-    pub(crate) async fn close(self) -> Result<()> {
-        self.driver.close().await
+    /// Drops what this run has made, its own and the store's, where the names are of this run alone.
+    pub(crate) async fn drop_run(&self) -> Result<()> {
+        self.driver.drop_run().await
     }
 
     /// A log of the same shape as the store's; what later rounds append comes behind it.

@@ -1,5 +1,5 @@
 //! MongoDB by hand, over one connection: the transaction that an append to an event store comes down to, `insert_many` for batches, `find` for reads, all with majority and
-//! journal, on a collection with the store's indexes. It expects nothing, knows no repeats and tries nothing again: over one connection nothing gets in its way.
+//! journal, on a collection with the store's indexes. It knows no repeats, keeps no streams' heads and tries nothing again: over one connection nothing gets in its way.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -121,7 +121,9 @@ impl Driver for Mongodb {
         let next = vec![doc! { "$set": { "position": { "$add": ["$position", 1_i64] }, "at": "$$NOW" } }];
         let counter = self.counter.find_one_and_update(doc! { "_id": "log" }, next).return_document(ReturnDocument::After).session(&mut session).await?;
         let counter = counter.context("the counter is gone")?;
-        let last = self.heads.find_one(doc! { "stream": stream }).sort(doc! { "version": -1 }).projection(doc! { "_id": 0, "version": 1 });
+        // From the expected version on: SecantusDB looks at all that match, however few are wanted.
+        let expected = doc! { "stream": stream, "version": { "$gte": version - 1 } };
+        let last = self.heads.find_one(expected).sort(doc! { "version": -1 }).projection(doc! { "_id": 0, "version": 1 });
         let head = last.session(&mut session).await?.map_or(0, |head| head.version);
         ensure!(head + 1 == version, "{stream} is at {head}");
         self.events.insert_one(self.event(stream, version, counter.position, counter.at)).session(&mut session).await?;
@@ -147,7 +149,7 @@ impl Driver for Mongodb {
     }
 
     /// Drops the collections of this run: its own, and those of the store's namespaces.
-    async fn close(&self) -> Result<()> {
+    async fn drop_run(&self) -> Result<()> {
         let (own, store) = (format!("raw_{}_", self.run), format!("bench_{}_", self.run));
         for name in self.database.list_collection_names().await? {
             if name.starts_with(&own) || name.strip_prefix("streamkeep.").is_some_and(|name| name.starts_with(&store)) {

@@ -91,9 +91,8 @@ impl Driver for Postgres {
         count(query.fetch(&self.pool).and_then(|row| ready(decode(&row)))).await
     }
 
-    /// The next run makes the table anew.
-    async fn close(&self) -> Result<()> {
-        self.pool.close().await;
+    async fn drop_run(&self) -> Result<()> {
+        sqlx::raw_sql("drop table raw_events; drop sequence raw_positions").execute(&self.pool).await?;
         Ok(())
     }
 }

@@ -70,8 +70,7 @@ impl Driver for Sqlite {
     }
 
     /// The file stands in a temporary folder.
-    async fn close(&self) -> Result<()> {
-        self.pool.close().await;
+    async fn drop_run(&self) -> Result<()> {
         Ok(())
     }
 }
