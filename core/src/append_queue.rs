@@ -150,7 +150,9 @@ impl Shared {
     async fn run_lane(self: Arc<Self>, mut group: Vec<Waiting>) {
         let mut lane = Lane { shared: &self, freed: false };
         loop {
+            let sent = group.len();
             self.send(group).await;
+            self.gather(sent).await;
             let mut state = self.state();
             group = state.take_group();
             if group.is_empty() {
@@ -159,6 +161,17 @@ impl Shared {
                 lane.freed = true;
                 return;
             }
+        }
+    }
+
+    /// Lets those who were answered together come back together: taken too soon, the next group is the first of them alone, and all others wait for that.
+    async fn gather(&self, sent: usize) {
+        let pause = self.backend.gathering();
+        for _ in 0..2 {
+            if pause.is_zero() || sent < 2 || self.state().waiting.len() >= sent {
+                return;
+            }
+            tokio::time::sleep(pause).await;
         }
     }
 

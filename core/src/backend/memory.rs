@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
@@ -147,6 +148,10 @@ impl Log {
 impl EventBackend for Memory {
     fn lanes(&self) -> usize {
         1
+    }
+
+    fn gathering(&self) -> Duration {
+        Duration::ZERO
     }
 
     async fn append(&self, group: &[AppendRequest]) -> Vec<Result<Appended>> {

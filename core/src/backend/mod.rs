@@ -9,6 +9,7 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
@@ -115,6 +116,10 @@ pub(crate) struct LogPage {
 pub(crate) trait EventBackend: Send + Sync + Debug {
     /// How many groups of appends are worth having in flight at once.
     fn lanes(&self) -> usize;
+
+    /// How long a lane waits, twice at most, for those it has just answered to come back before it sends the next group: little beside what a group costs. Zero where a group costs
+    /// little more than one append.
+    fn gathering(&self) -> Duration;
 
     /// Writes a group of appends, together where possible; answers each, in the order given.
     ///

@@ -42,7 +42,8 @@ pub fn trials() -> Vec<Trial> {
         IN_APPENDS.iter().map(|(kind, point)| alone(&format!("failpoints::append_dropped_at_{point}"), *kind, |ground| append_dropped(ground, point)));
     let late = IN_APPENDS.iter().map(|(kind, point)| alone(&format!("failpoints::deadline_passes_at_{point}"), *kind, |ground| deadline_passes(ground, point)));
     let reads = IN_READS.iter().map(|(kind, point)| alone(&format!("failpoints::read_dropped_at_{point}"), *kind, |ground| read_dropped(ground, point)));
-    let wakes = [Backend::Sqlite, Backend::Postgres, Backend::Mongodb].map(|kind| alone("failpoints::a_write_between_page_and_wait_wakes_at_once", kind, write_between));
+    let wakes = [Backend::Sqlite, Backend::Postgres, Backend::Mongodb]
+        .map(|kind| alone("failpoints::a_write_between_page_and_wait_wakes_at_once", kind, write_between));
     let horizon = [alone("failpoints::a_page_is_read_after_the_horizon", Backend::Postgres, page_after_horizon)];
     appends.chain(late).chain(reads).chain(wakes).chain(horizon).collect()
 }

@@ -58,7 +58,11 @@ pub fn trials() -> Vec<Trial> {
 
 async fn storm(ground: Ground) -> Result<(), Failed> {
     let (seed, began) = (ground::seed(), Instant::now());
-    let events = std::env::var("STREAMKEEP_STORM_EVENTS").ok().and_then(|events| events.parse().ok()).unwrap_or(if ground.kind == Backend::Mongodb { SLOW_EVENTS } else { EVENTS });
+    let events = std::env::var("STREAMKEEP_STORM_EVENTS").ok().and_then(|events| events.parse().ok()).unwrap_or(if ground.kind == Backend::Mongodb {
+        SLOW_EVENTS
+    } else {
+        EVENTS
+    });
     println!("storm {}: seed {seed}", ground.kind);
     // A store in memory is gone with its last handle.
     let keeper = ground.open().await?;

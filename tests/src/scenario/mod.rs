@@ -151,8 +151,11 @@ pub fn trials() -> Vec<Trial> {
     let scenarios = all();
     let each = scenarios.into_iter().flat_map(|(file, scenario)| BACKENDS.map(|backend| (backend, file.clone(), scenario.clone())));
     let run = |scenario: Scenario, room: Room| async move { assert_eq!(run::run(&scenario, room).await, Ok(()), "'{}'", scenario.name) };
-    let mut trials: Vec<Trial> =
-        each.map(|(backend, file, scenario)| trial(backend, &format!("scenario {file}"), None, move |room| in_time(CASE_LIMIT * backend.patience(), run(scenario, room)))).collect();
+    let mut trials: Vec<Trial> = each
+        .map(|(backend, file, scenario)| {
+            trial(backend, &format!("scenario {file}"), None, move |room| in_time(CASE_LIMIT * backend.patience(), run(scenario, room)))
+        })
+        .collect();
     trials.push(Trial::test("the scenario runner fails on what it does not know or did not expect", || {
         proof::fails_where_it_should();
         Ok(())

@@ -124,10 +124,10 @@ impl MongoServer {
         let program = match &self.kind {
             Kind::Mongod(program) | Kind::SecantusDb(program) => program,
         };
-        // It ends with the tests, where the system can do that.
+        // It ends with the tests, where the system can do that; its data goes too, so there is nothing to finish.
         let mut command = if on_path("setpriv").is_some() {
             let mut command = Command::new("setpriv");
-            command.arg("--pdeathsig=TERM").arg("--").arg(program);
+            command.arg("--pdeathsig=KILL").arg("--").arg(program);
             command
         } else {
             Command::new(program)

@@ -27,7 +27,8 @@ pub const REDDENED_BY: &[(&str, &str)] = &[
 /// The cases, on Postgres alone.
 #[must_use]
 pub fn cases() -> Vec<Case> {
-    const ALONE: &[(Backend, &str)] = &[(Backend::Memory, "has no sessions"), (Backend::Sqlite, "has one writer"), (Backend::Mongodb, "has writers that take turns, and announce nothing")];
+    const ALONE: &[(Backend, &str)] =
+        &[(Backend::Memory, "has no sessions"), (Backend::Sqlite, "has one writer"), (Backend::Mongodb, "has writers that take turns, and announce nothing")];
     let cases = [announcing::cases(), joined::cases(), held_up::cases()].into_iter().flatten();
     cases.map(|case| case.lacking(ALONE)).collect()
 }

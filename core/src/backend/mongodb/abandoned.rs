@@ -70,11 +70,15 @@ async fn see(names: &Names, id: &Bson) -> Result<(), Failure> {
 
 /// Ends the transactions of sessions that were not seen for long.
 async fn end_abandoned(names: Names) -> Result<(), Failure> {
-    let long_ago = doc! { "$subtract": ["$$NOW", i64::try_from(PATIENCE.as_millis()).unwrap_or(i64::MAX)] };
-    let mut unseen = names.writers.find(doc! { "$expr": { "$lt": ["$seen", long_ago] } }).await?;
+    // Both times are the server's.
+    let mut known = names.writers.aggregate([doc! { "$project": { "seen": 1, "now": "$$NOW" } }]).await?;
     let mut sessions: Vec<Document> = Vec::new();
-    while unseen.advance().await? {
-        sessions.push(doc! { "id": uuid(document::id(unseen.current(), "_id")?) });
+    while known.advance().await? {
+        let writer = known.current();
+        let unseen = document::time(writer, "now")?.saturating_sub(document::time(writer, "seen")?);
+        if u128::try_from(unseen).is_ok_and(|unseen| unseen > PATIENCE.as_micros()) {
+            sessions.push(doc! { "id": uuid(document::id(writer, "_id")?) });
+        }
     }
     if !sessions.is_empty() {
         names.writers.client().database("admin").run_command(doc! { "killSessions": sessions }).await?;

@@ -54,6 +54,14 @@ pub(super) fn of_event(event: &Event, place: &Place<'_>) -> RawDocumentBuf {
     document
 }
 
+/// The document of a stream's head.
+pub(super) fn of_head(stream: &str, version: u64) -> RawDocumentBuf {
+    let mut document = RawDocumentBuf::new();
+    document.append(cstr!("_id"), stream);
+    document.append(cstr!("version"), int64(version));
+    document
+}
+
 /// Adds a payload under `data`, `data_json` and `data_bytes`.
 pub(super) fn append_payload(document: &mut RawDocumentBuf, payload: &Payload) {
     match payload {

@@ -20,6 +20,7 @@ mod work;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
@@ -39,6 +40,8 @@ use crate::store::OpenOptions;
 
 /// The log's head lets one transaction go at a time; a second would only be refused.
 const LANES: usize = 1;
+/// A transaction costs several times as much, most of it whatever its size.
+const GATHERING: Duration = Duration::from_millis(1);
 
 /// Opens a namespace of a MongoDB database; makes what is missing, if that is allowed.
 pub(crate) async fn open(location: &str, parameters: &[(String, String)], options: &OpenOptions) -> Result<Opened> {
@@ -54,7 +57,11 @@ pub(crate) async fn open(location: &str, parameters: &[(String, String)], option
         }
     };
     let watcher = Watcher::new(connected.options, &connected.database, names.events.name());
-    let mongo = Arc::new(Mongo { writer: Arc::new(Writer { names, epoch, write_concern: write_concern(options.durability), writers: Writers::default() }), work, watcher });
+    let mongo = Arc::new(Mongo {
+        writer: Arc::new(Writer { names, epoch, write_concern: write_concern(options.durability), writers: Writers::default() }),
+        work,
+        watcher,
+    });
     Ok(Opened {
         events: Arc::<Mongo>::clone(&mongo),
         snapshots: mongo,
@@ -80,6 +87,10 @@ impl fmt::Debug for Mongo {
 impl EventBackend for Mongo {
     fn lanes(&self) -> usize {
         LANES
+    }
+
+    fn gathering(&self) -> Duration {
+        GATHERING
     }
 
     async fn append(&self, group: &[AppendRequest]) -> Vec<Result<Appended>> {

@@ -30,12 +30,10 @@ impl Mongo {
     pub(super) async fn page_of_stream(&self, request: &StreamPageRequest) -> Result<StreamPage> {
         let (names, request) = (self.writer.names.clone(), request.clone());
         let page = self.work.run(request.deadline, |mut session| async move {
-            let versions = doc! { "$gte": int64(request.from_version), "$lte": int64(request.to_version) };
-            let wanted = doc! { "stream": &request.stream, "version": versions };
-            let order = doc! { "stream": sign(request.direction), "version": sign(request.direction) };
-            let mut page = Page::new(request.max_events, request.max_bytes);
-            let all = page.fill(&names, wanted, order, &mut session, request.deadline).await?;
-            Ok(StreamPage { events: page.events, end: all })
+            let to = window_of_versions(&request);
+            let page = stream_page(&names, &mut session, &request, to).await?;
+            // Nothing where an import may have begun further on.
+            if page.events.is_empty() && to < request.to_version { stream_page(&names, &mut session, &request, request.to_version).await } else { Ok(page) }
         });
         Ok(page.await?)
     }
@@ -54,6 +52,26 @@ impl Mongo {
         let names = self.writer.names.clone();
         Ok(self.work.run(deadline, |mut session| async move { head(&names, &mut session, deadline).await }).await?)
     }
+}
+
+/// How far a page looks: one behind the first follows what is there, without holes, so it need not look further than it can hold. It tells servers so that would rather sort all
+/// that follows than walk along an index.
+fn window_of_versions(request: &StreamPageRequest) -> u64 {
+    if request.direction == Direction::Forward && request.from_version > 1 {
+        request.to_version.min(request.from_version.saturating_add(request.max_events as u64))
+    } else {
+        request.to_version
+    }
+}
+
+async fn stream_page(names: &Names, session: &mut ClientSession, request: &StreamPageRequest, to: u64) -> std::result::Result<StreamPage, Failure> {
+    let wanted = doc! { "stream": &request.stream, "version": { "$gte": int64(request.from_version), "$lte": int64(to) } };
+    let order = doc! { "stream": sign(request.direction), "version": sign(request.direction) };
+    let mut page = Page::new(request.max_events, request.max_bytes);
+    let all = page.fill(names, wanted, order, session, request.deadline).await?;
+    // A window that is not full has the stream's end in it, if it has the beginning of what was asked for.
+    let begun = page.events.first().is_some_and(|event| event.version == request.from_version);
+    Ok(StreamPage { end: all && (begun || to == request.to_version), events: page.events })
 }
 
 /// The position of the last committed event: the log's head moves with the events, in one transaction.

@@ -69,7 +69,9 @@ async fn check_storage(names: &Names, session: &mut ClientSession) -> std::resul
     let Ok(status) = names.database.client().database("admin").run_command(ask).session(session).await else { return Ok(()) };
     let persistent = status.get_document("storageEngine").ok().and_then(|engine| engine.get_bool("persistent").ok());
     if persistent == Some(false) {
-        return Err(Failure::Setup("the server keeps nothing on a disk: what it acknowledges goes with it; durability=relaxed takes it all the same".to_owned()));
+        return Err(Failure::Setup(
+            "the server keeps nothing on a disk: what it acknowledges goes with it; durability=relaxed takes it all the same".to_owned(),
+        ));
     }
     Ok(())
 }
@@ -111,10 +113,7 @@ async fn check(names: &Names, found: Found, session: &mut ClientSession, mend: b
         None => return Err(missing(names, names.heads.name())),
     };
     if epoch != found.epoch {
-        return Err(Failure::Setup(format!(
-            "{} belongs to another log than {REGISTRY} says: were they restored from different backups?",
-            names.heads.name()
-        )));
+        return Err(Failure::Setup(format!("{} belongs to another log than {REGISTRY} says: were they restored from different backups?", names.heads.name())));
     }
     if head < last {
         return Err(Failure::Setup(format!(

@@ -84,6 +84,10 @@ impl EventBackend for Postgres {
         LANES
     }
 
+    fn gathering(&self) -> Duration {
+        Duration::ZERO
+    }
+
     async fn append(&self, group: &[AppendRequest]) -> Vec<Result<Appended>> {
         let answers = self.append_group(group).await;
         if answers.iter().flatten().any(|appended| !appended.repeated) {

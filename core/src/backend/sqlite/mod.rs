@@ -118,6 +118,10 @@ impl EventBackend for Sqlite {
         1
     }
 
+    fn gathering(&self) -> Duration {
+        Duration::ZERO
+    }
+
     async fn append(&self, group: &[AppendRequest]) -> Vec<Result<Appended>> {
         self.append_group(group).await
     }
