@@ -5,7 +5,7 @@ use std::time::Duration;
 use libtest_mimic::{Failed, Trial};
 use mongodb::bson::{Bson, DateTime, doc};
 use mongodb::{Client, ClientSession};
-use streamkeep::{Event, ExpectedVersion};
+use streamkeep::Event;
 use streamkeep_tests::harness::Backend;
 
 use super::cancel::{conclude, in_time};
@@ -20,7 +20,8 @@ pub fn trials() -> Vec<Trial> {
 /// The server would keep its turn for a minute. Others look who was not seen for long, and end what that one had open; what it had written is gone with it.
 async fn dead_writer(ground: Ground) -> Result<(), Failed> {
     let (store, mut history) = (ground.open().await?, History::default());
-    store.append("s-1", [Event::json_text("Before", "{}")], ExpectedVersion::Any).await?;
+    let before = Draft { stream: "s-1".into(), demand: Demand::NoStream, events: vec![Event::json_text("Before", "{}")] };
+    history.attempts.push(before.append(&store).await.0);
     let dead = turn_of_the_dead(&ground).await?;
     let draft = Draft { stream: "s-2".into(), demand: Demand::NoStream, events: vec![Event::json_text("Happened", "{}")] };
     let (attempt, _, wrong) = in_time("an append behind a writer that died", draft.append(&store)).await?;

@@ -206,7 +206,7 @@ impl Writer {
             }
         }
         let positions = rows.len() as u64;
-        if positions != turn.positions {
+        if positions != turn.positions && !planted("mongodb-turn-outside") {
             updates.push(doc! { "q": { "_id": LOG }, "u": { "$set": { "position": int64(turn.head + positions) } } });
         }
         if !new.is_empty() {
