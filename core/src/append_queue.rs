@@ -23,6 +23,9 @@ use crate::version::ExpectedVersion;
 /// Permits of the room for waiting appends are KiB, so that their number stays small.
 const ROOM_UNIT_BYTES: usize = 1024;
 
+/// How often a lane lets other tasks run before it waits for those who have further to go.
+const GATHERING_TURNS: usize = 32;
+
 /// Takes appends and sends them in groups.
 #[derive(Clone, Debug)]
 pub(crate) struct AppendQueue(Arc<Shared>);
@@ -167,10 +170,18 @@ impl Shared {
     /// Lets those who were answered together come back together: taken too soon, the next group is the first of them alone, and all others wait for that.
     async fn gather(&self, sent: usize) {
         let pause = self.backend.gathering();
-        for _ in 0..2 {
-            if pause.is_zero() || sent < 2 || self.state().waiting.len() >= sent {
+        let all_back = || sent < 2 || self.state().waiting.len() >= sent;
+        if pause.is_zero() {
+            return;
+        }
+        // Who only goes round in a loop is back as soon as its task has run.
+        for _ in 0..GATHERING_TURNS {
+            if all_back() {
                 return;
             }
+            tokio::task::yield_now().await;
+        }
+        if !all_back() {
             tokio::time::sleep(pause).await;
         }
     }

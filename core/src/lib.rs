@@ -1,7 +1,7 @@
-//! An event store as a library: append, read, snapshot and subscribe, with one contract on memory, SQLite and Postgres.
+//! An event store as a library: append, read, snapshot and subscribe, with one contract on memory, SQLite, Postgres and MongoDB.
 //!
-//! Start at [`EventStore`]. A store is made from a URL: `memory:`, `memory:NAME`, `sqlite:PATH` (feature `sqlite`, on by default) or
-//! `postgres://…` (feature `postgres`).
+//! Start at [`EventStore`]. A store is made from a URL: `memory:`, `memory:NAME`, `sqlite:PATH` (feature `sqlite`, on by default),
+//! `postgres://…` (feature `postgres`), `mongodb://…` or `mongodb+srv://…` (feature `mongodb`).
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> streamkeep::Result<()> {

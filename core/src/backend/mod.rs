@@ -117,8 +117,7 @@ pub(crate) trait EventBackend: Send + Sync + Debug {
     /// How many groups of appends are worth having in flight at once.
     fn lanes(&self) -> usize;
 
-    /// How long a lane waits, twice at most, for those it has just answered to come back before it sends the next group: little beside what a group costs. Zero where a group costs
-    /// little more than one append.
+    /// How long a lane waits at most for those it has just answered to come back before it sends the next group: little beside what a group costs. Zero where it need not.
     fn gathering(&self) -> Duration;
 
     /// Writes a group of appends, together where possible; answers each, in the order given.

@@ -72,7 +72,7 @@ pub(crate) struct Shared {
 }
 
 impl EventStore {
-    /// Opens a store: `memory:` (its own), `memory:NAME` (shared in this process), `sqlite:PATH`, `postgres://…`.
+    /// Opens a store: `memory:` (its own), `memory:NAME` (shared in this process), `sqlite:PATH`, `postgres://…`, `mongodb://…` or `mongodb+srv://…`.
     ///
     /// Creates what is missing, safely when many do so at once. Options stand in the URL, or see [`OpenOptions`].
     ///

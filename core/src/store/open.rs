@@ -53,7 +53,7 @@ impl std::fmt::Debug for OpenOptions {
 }
 
 impl OpenOptions {
-    /// Options for `memory:`, `memory:NAME`, `sqlite:PATH` or `postgres://…`, each at its default.
+    /// Options for `memory:`, `memory:NAME`, `sqlite:PATH`, `postgres://…`, `mongodb://…` or `mongodb+srv://…`, each at its default.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {

@@ -32,7 +32,7 @@ impl Mongo {
         let page = self.work.run(request.deadline, |mut session| async move {
             let to = window_of_versions(&request);
             let page = stream_page(&names, &mut session, &request, to).await?;
-            // Nothing where an import may have begun further on.
+            // There is no such stream, or an import began it further on.
             if page.events.is_empty() && to < request.to_version { stream_page(&names, &mut session, &request, request.to_version).await } else { Ok(page) }
         });
         Ok(page.await?)
@@ -54,13 +54,11 @@ impl Mongo {
     }
 }
 
-/// How far a page looks: one behind the first follows what is there, without holes, so it need not look further than it can hold. It tells servers so that would rather sort all
-/// that follows than walk along an index.
+/// How far a page looks: no further than it can hold, for a stream has no holes. It tells servers so that would rather sort all that follows than walk along an index.
 fn window_of_versions(request: &StreamPageRequest) -> u64 {
-    if request.direction == Direction::Forward && request.from_version > 1 {
-        request.to_version.min(request.from_version.saturating_add(request.max_events as u64))
-    } else {
-        request.to_version
+    match request.direction {
+        Direction::Forward => request.to_version.min(request.from_version.max(1).saturating_add(request.max_events as u64)),
+        Direction::Backward => request.to_version,
     }
 }
 
@@ -70,7 +68,7 @@ async fn stream_page(names: &Names, session: &mut ClientSession, request: &Strea
     let mut page = Page::new(request.max_events, request.max_bytes);
     let all = page.fill(names, wanted, order, session, request.deadline).await?;
     // A window that is not full has the stream's end in it, if it has the beginning of what was asked for.
-    let begun = page.events.first().is_some_and(|event| event.version == request.from_version);
+    let begun = page.events.first().is_some_and(|event| event.version == request.from_version.max(1));
     Ok(StreamPage { end: all && (begun || to == request.to_version), events: page.events })
 }
 
