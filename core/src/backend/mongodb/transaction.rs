@@ -294,9 +294,11 @@ fn set(stream: &str, version: u64) -> Document {
     update(stream, doc! { "$set": { "version": int64(version) } })
 }
 
-const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+/// A little more than a small transaction takes: a rival who has the turn is done by then.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(8);
+const LONGEST_PAUSE: Duration = Duration::from_millis(60);
 
 /// How tries are spaced: with jitter, so that rivals do not meet again. Shorter pauses were tried and wear the server down.
 pub(super) fn pauses() -> ExponentialBackoff {
-    ExponentialBuilder::default().with_min_delay(Duration::from_millis(4)).with_max_delay(LONGEST_PAUSE).without_max_times().with_jitter().build()
+    ExponentialBuilder::default().with_min_delay(SHORTEST_PAUSE).with_max_delay(LONGEST_PAUSE).without_max_times().with_jitter().build()
 }
