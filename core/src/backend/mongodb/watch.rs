@@ -3,6 +3,9 @@
 //! Only a hint. Whoever is woken reads by position, and whoever is not polls; so nothing here ever fails anything, and no place in the stream is remembered: one that
 //! ended, for whatever reason — its history is gone, its collection was dropped, the server is no primary any more, has no change streams or does not allow them — begins
 //! anew with what happens next, after a pause that grows.
+//!
+//! The stream is a plain aggregation: the driver's own change streams go on by themselves after what they take to pass, at once and for as long as they meet it, and a
+//! server that took the question and refused every answer was asked seventy times a second.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -17,9 +20,12 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::error::Failure;
+use crate::faults::planted;
 
 /// How long the server holds a question open while nothing happens.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// A stream that lives for so long was asked for news at least once, and answered.
+const STANDS: Duration = Duration::from_secs(3);
 /// A stream that lived for longer was a good one: the next pause is a short one again.
 const GOOD: Duration = Duration::from_secs(10);
 
@@ -55,6 +61,9 @@ impl Watcher {
 
     /// Ends when somebody has written since the last time. Begins to watch with the first who asks.
     pub(super) async fn hinted(&self) {
+        if planted("mongodb-deaf") {
+            return std::future::pending().await;
+        }
         self.begun.get_or_init(|| self.begin());
         self.written.notified().await;
     }
@@ -89,28 +98,44 @@ async fn watch(options: ClientOptions, database: String, collection: String, wri
         if !std::mem::replace(&mut told, true) {
             tracing::warn!(error = %failure, "the change stream ended; new events are found by polling until there is one again");
         }
+        if planted("mongodb-watches-once") {
+            return;
+        }
         // What happened in between is not in the next stream.
         written.notify_one();
-        sleep(pauses.next().unwrap_or(PATIENCE)).await;
+        let pause = if planted("mongodb-watches-hastily") { Duration::ZERO } else { pauses.next().unwrap_or(PATIENCE) };
+        sleep(pause).await;
     }
 }
 
 /// Follows one stream to its end.
 async fn follow(client: &Client, database: &str, collection: &str, written: &Notify, told: &mut bool) -> Result<(), Failure> {
     let collection = client.database(database).collection::<Document>(collection);
-    let inserts = [doc! { "$match": { "operationType": { "$in": ["insert", "invalidate"] } } }, doc! { "$project": { "_id": 1, "operationType": 1 } }];
-    let mut stream = collection.watch().pipeline(inserts).max_await_time(PATIENCE).await?.with_type::<Document>();
+    let inserts = [
+        doc! { "$changeStream": {} },
+        doc! { "$match": { "operationType": { "$in": ["insert", "invalidate"] } } },
+        doc! { "$project": { "_id": 1, "operationType": 1 } },
+    ];
+    let mut stream = collection.aggregate(inserts).max_await_time(PATIENCE).await?;
     // From here on nothing is missed; what came before it may have been.
     written.notify_one();
-    while stream.is_alive() {
-        if stream.next_if_any().await?.is_some() {
+    let news = async {
+        while stream.advance().await? {
             written.notify_one();
         }
+        Err(Failure::Lost("the change stream was ended by the server".to_owned()))
+    };
+    let standing = async {
+        sleep(STANDS).await;
         if std::mem::take(told) {
             tracing::info!("there is a change stream again");
         }
+        std::future::pending().await
+    };
+    tokio::select! {
+        ended = news => ended,
+        never = standing => never,
     }
-    Err(Failure::Lost("the change stream was ended by the server".to_owned()))
 }
 
 fn pauses() -> ExponentialBackoff {
