@@ -4,6 +4,7 @@ use mongodb::error::{Error as DriverError, ErrorKind, TRANSIENT_TRANSACTION_ERRO
 use thiserror::Error;
 
 use crate::error::{Error, Outcome};
+use crate::faults::planted;
 
 /// Everything that can go wrong between here and the server.
 #[derive(Clone, Debug, Error)]
@@ -61,7 +62,7 @@ const PASSING: [i32; 23] = [6, 7, 50, 89, 91, 112, 117, 134, 189, 202, 216, 234,
 
 /// Whether a refusal may be gone when the same is asked again.
 fn passes(code: i32) -> bool {
-    PASSING.contains(&code)
+    !planted("mongodb-primaries-never-change") && PASSING.contains(&code)
 }
 
 impl Failure {
@@ -111,6 +112,8 @@ impl From<DriverError> for Failure {
             }
             ErrorKind::Io(cause) => Self::Lost(cause.to_string()),
             ErrorKind::ConnectionPoolCleared { .. } => Self::Lost("another operation lost its connection".to_owned()),
+            // The driver finds none to talk to, which no waiting changes.
+            ErrorKind::ServerSelection { message, .. } if message.contains(" reports wire version ") => Self::Setup(message.clone()),
             ErrorKind::ServerSelection { message, .. } => Self::Unreached(message.clone()),
             ErrorKind::DnsResolve { message, .. } => Self::Unreached(message.clone()),
             ErrorKind::Authentication { message, .. } => Self::Setup(format!("the server refuses the login: {message}")),
