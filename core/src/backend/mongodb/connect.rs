@@ -9,6 +9,7 @@ use url::form_urlencoded;
 
 use super::error::Failure;
 use crate::error::{Error, Result};
+use crate::faults::planted;
 use crate::store::{Durability, OpenOptions};
 
 /// The database when the URL names none.
@@ -77,7 +78,9 @@ async fn client_options(location: &str, parameters: &[(String, String)], options
     let named = |name: &str| parameters.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
     let url = drivers_url(location, parameters)?;
     let mut client = ClientOptions::parse(url).await.map_err(wrong_url)?;
-    client.read_concern = Some(ReadConcern::majority());
+    if !planted("mongodb-trusts-the-url") {
+        client.read_concern = Some(ReadConcern::majority());
+    }
     client.write_concern = Some(write_concern(options.durability));
     client.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
     client.retry_reads = Some(true);
