@@ -10,8 +10,12 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use streamkeep::{EventStore, OpenOptions};
 use streamkeep_tests::harness::Backend;
 
+use super::proxy::end_sessions;
+
 /// A whole case may take this long: what hangs is a failure with a name, not a suite that never ends.
 const CASE_LIMIT: Duration = Duration::from_secs(100);
+
+const CLEAR_LIMIT: Duration = Duration::from_secs(10);
 
 /// A fresh database, and nobody else's.
 #[derive(Clone, Debug)]
@@ -52,13 +56,14 @@ impl Ground {
     }
 
     /// Leaves nothing behind that would be in anybody's way.
-    async fn clear(&self) -> Result<(), Failed> {
+    async fn clear(&self, failed: bool) -> Result<(), Failed> {
         if let Some(folder) = &self.folder {
             std::fs::remove_dir_all(folder)?;
         }
         match &self.database {
             Some(database) if self.kind == Backend::Postgres => command(&server(self.kind), format!("drop database {database} with (force)")).await,
             // On MongoDB it stays until the server goes: SecantusDB takes a minute to drop one, and others wait for that.
+            Some(_) if failed => Ok(end_sessions(&mongodb::Client::with_uri_str(server(self.kind)).await?).await?),
             _ => Ok(()),
         }
     }
@@ -110,7 +115,10 @@ where
             let ground = Ground::new(kind).await?;
             let limit = CASE_LIMIT * kind.patience();
             let told = tokio::time::timeout(limit, tokio::spawn(work(ground.clone()))).await;
-            let cleared = ground.clear().await;
+            let failed = !matches!(told, Ok(Ok(Ok(()))));
+            // A server that hangs over what the case left open must not hide what the case says.
+            let cleared =
+                tokio::time::timeout(CLEAR_LIMIT, ground.clear(failed)).await.unwrap_or_else(|_| Err("what the case left behind could not be removed".into()));
             told.map_err(|_| format!("the case did not end within {} s", limit.as_secs()))???;
             cleared.map(|()| Completion::Completed)
         })

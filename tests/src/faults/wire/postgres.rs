@@ -1,14 +1,11 @@
-//! Postgres' protocol, version 3: where a message ends, and the few messages the proxy must understand.
+//! Postgres' protocol, version 3.
 
 use std::io;
 
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
+use super::{LONGEST, Protocol, split};
 
 /// Codes in place of a protocol version: the client asks for TLS or GSS encryption.
 const ENCRYPTION: [u32; 2] = [80_877_103, 80_877_104];
-/// Longer than anything an append sends.
-const LONGEST: usize = 64 << 20;
 
 /// One message, whole, as it came.
 #[derive(Debug)]
@@ -76,47 +73,31 @@ fn number(bytes: &[u8]) -> Option<u32> {
     Some(u32::from_be_bytes(bytes.get(..4)?.try_into().ok()?))
 }
 
-/// What came from one side and was not yet a whole message.
+/// One side of a connection: whether its messages have a type by now.
 #[derive(Debug)]
-pub struct Incoming {
-    buffer: Vec<u8>,
-    /// Whether messages have a type by now.
+pub struct Side {
     typed: bool,
 }
 
-impl Incoming {
-    pub const fn of_client() -> Self {
-        Self { buffer: Vec::new(), typed: false }
-    }
+impl Side {
+    pub const CLIENT: Self = Self { typed: false };
+    pub const SERVER: Self = Self { typed: true };
+}
 
-    pub const fn of_server() -> Self {
-        Self { buffer: Vec::new(), typed: true }
-    }
+impl Protocol for Side {
+    type Message = Message;
 
-    /// The next whole message; nothing at the end. Can be dropped and asked again.
-    pub async fn next(&mut self, stream: &mut TcpStream) -> io::Result<Option<Message>> {
-        loop {
-            if let Some(message) = self.take()? {
-                return Ok(Some(message));
-            }
-            if stream.read_buf(&mut self.buffer).await? == 0 {
-                return Ok(None);
-            }
-        }
-    }
-
-    fn take(&mut self) -> io::Result<Option<Message>> {
+    fn take(&mut self, buffer: &mut Vec<u8>) -> io::Result<Option<Message>> {
         let type_bytes = usize::from(self.typed);
-        let Some(length) = self.buffer.get(type_bytes..).and_then(number) else { return Ok(None) };
+        let Some(length) = buffer.get(type_bytes..).and_then(number) else { return Ok(None) };
         let length = type_bytes + length as usize;
         if length < type_bytes + 4 || length > LONGEST {
             return Err(io::Error::other("this is not Postgres' protocol"));
         }
-        if self.buffer.len() < length {
+        if buffer.len() < length {
             return Ok(None);
         }
-        let rest = self.buffer.split_off(length);
-        let message = Message { bytes: std::mem::replace(&mut self.buffer, rest), typed: self.typed };
+        let message = Message { bytes: split(buffer, length), typed: self.typed };
         // After the start-up message, and not after a question for encryption, messages have a type.
         self.typed |= !message.asks_for_encryption();
         Ok(Some(message))
