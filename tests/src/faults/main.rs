@@ -16,6 +16,7 @@ mod planted;
 mod polls;
 mod process;
 mod proxy;
+mod scripted;
 mod storm;
 mod transactions;
 mod wire;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
     trials.extend(cuts::trials());
     trials.extend(dead::trials());
     trials.extend(follow::trials());
+    trials.extend(scripted::trials());
     #[cfg(streamkeep_faults)]
     trials.extend(failpoints::trials());
     #[cfg(streamkeep_faults)]

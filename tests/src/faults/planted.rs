@@ -53,6 +53,12 @@ const BUGS: &[Bug] = &[
     bug("mongodb-waits-for-the-dead", Backend::Mongodb, "dead::a_writer_that_died_in_its_transaction_is_not_waited_for", "no end within"),
     bug("queue-drops-sent", Backend::Mongodb, "failpoints::append_dropped_at_queue-before-send", "did not run on"),
     bug("subscription-listens-late", Backend::Mongodb, "failpoints::a_write_between_page_and_wait_wakes_at_once", "no end within"),
+    bug("mongodb-deaf", Backend::Mongodb, "hints::a_write_of_another_store_arrives_long_before_the_poll", "no end within"),
+    bug("mongodb-watches-once", Backend::Mongodb, "hints::a_lost_change_stream_is_begun_anew_without_haste", "the change stream was begun 0 times"),
+    bug("mongodb-watches-hastily", Backend::Mongodb, "hints::a_lost_change_stream_is_begun_anew_without_haste", "the change stream was begun"),
+    bug("subscription-trusts-hints", Backend::Mongodb, "hints::polling_alone_is_enough", "no end within"),
+    bug("mongodb-trusts-the-url", Backend::Mongodb, "concerns::commands_carry_what_the_store_relies_on", "reads with concern 'local'"),
+    bug("mongodb-primaries-never-change", Backend::Mongodb, "primaries::whatever_a_deposed_primary_refuses_comes_back", "was answered 10107"),
 ];
 
 pub fn trials() -> Vec<Trial> {

@@ -1,0 +1,172 @@
+//! Change streams are hints: a lost one costs time, never an event, and is begun anew without haste.
+
+use std::time::Duration;
+
+use futures::future::try_join_all;
+use libtest_mimic::{Failed, Trial};
+use mongodb::bson::{Bson, Document, doc};
+use streamkeep::{EventStore, RecordedEvent, SubscribeOptions, Subscription};
+use streamkeep_tests::harness::Backend;
+use tokio::time::sleep;
+
+use super::super::cancel::in_time;
+use super::super::ground::{Ground, case};
+use super::super::history::{Demand, History};
+use super::super::proxy::{Deed, Seen, refusal};
+use super::{Stage, done, draft};
+
+/// No case waits for this.
+const NEVER: Duration = Duration::from_secs(600);
+const SOON: Duration = Duration::from_millis(50);
+/// How long a change stream is kept from working, and how often it may be tried meanwhile: by pauses that grow from a quarter of a second it is four times, and the driver asks
+/// once more each time.
+const WINDOW: Duration = Duration::from_millis(1_500);
+const MOST: usize = 10;
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        case("hints::a_write_of_another_store_arrives_long_before_the_poll", Backend::Mongodb, hinted),
+        case("hints::a_lost_change_stream_is_begun_anew_without_haste", Backend::Mongodb, lost),
+        case("hints::polling_alone_is_enough", Backend::Mongodb, hintless),
+    ]
+}
+
+/// What a subscriber is given of what another store writes.
+struct Listener {
+    store: EventStore,
+    follow: Subscription,
+    given: usize,
+}
+
+impl Listener {
+    async fn begin(stage: &Stage, namespace: &str, poll: Duration) -> Result<Self, Failed> {
+        let store = stage.options().namespace(namespace).poll_interval(poll).open().await?;
+        let mut follow = store.subscribe(SubscribeOptions::default());
+        in_time("catching up", follow.next_batch()).await??;
+        Ok(Self { store, follow, given: 0 })
+    }
+
+    /// Each of some writes arrives.
+    async fn hears(&mut self, writer: &EventStore) -> Result<(), Failed> {
+        for _ in 0..3 {
+            let draft = draft("s-1", Demand::Any);
+            done(writer, &draft, &mut History::default()).await?;
+            let ids: Vec<_> = draft.events.iter().map(|event| event.id).collect();
+            let given: Vec<_> = self.takes(ids.len()).await?.iter().map(|event| event.id).collect();
+            if given != ids {
+                return Err(format!("a subscriber was given {given:?} instead of {ids:?}, which was written").into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The next events, as many as are to be there.
+    async fn takes(&mut self, count: usize) -> Result<Vec<RecordedEvent>, Failed> {
+        let mut events = Vec::new();
+        while events.len() < count {
+            let batch = in_time("the wait for another store's write", self.follow.next_batch()).await??;
+            events.extend(batch.into_iter().flat_map(|batch| batch.events));
+        }
+        self.given += events.len();
+        Ok(events)
+    }
+
+    async fn end(self) -> Result<(), Failed> {
+        drop(self.follow);
+        Ok(self.store.close().await?)
+    }
+}
+
+/// A change stream stands: since it last was kept from working it was asked for news twice.
+fn stands(seen: &[Seen]) -> bool {
+    let since = seen.iter().rposition(|seen| seen.scripted).map_or(0, |last| last + 1);
+    seen[since..].iter().filter(|seen| seen.command.name == "getMore").count() >= 2
+}
+
+async fn hinted(ground: Ground) -> Result<(), Failed> {
+    let stage = Stage::set(&ground).await?;
+    let (writer, mut listener) = (ground.open().await?, Listener::begin(&stage, "default", NEVER).await?);
+    in_time("a change stream", stage.proxy.script().until(stands)).await?;
+    listener.hears(&writer).await?;
+    listener.end().await?;
+    Ok(writer.close().await?)
+}
+
+/// No server with change streams, or none that lets us have them.
+async fn hintless(ground: Ground) -> Result<(), Failed> {
+    let cases = [("alone", 40_573), ("forbidden", 13), ("unknown", 59)].map(async |(namespace, code)| {
+        let stage = Stage::set(&ground).await?;
+        stage.proxy.script().always("aggregate", Deed::Answer(refusal(code, &[])));
+        let (writer, mut listener) = (ground.options().namespace(namespace).open().await?, Listener::begin(&stage, namespace, SOON).await?);
+        listener.hears(&writer).await?;
+        listener.end().await?;
+        Ok::<_, Failed>(writer.close().await?)
+    });
+    try_join_all(cases).await.map(drop)
+}
+
+/// A way to lose a change stream.
+struct Loss {
+    name: &'static str,
+    command: &'static str,
+    answer: Document,
+}
+
+fn losses() -> Vec<Loss> {
+    let loss = |name, command, code: i32, labels: &[&str]| Loss { name, command, answer: refusal(code, labels) };
+    let resumable = &["ResumableChangeStreamError"][..];
+    vec![
+        loss("history", "getMore", 286, &[]),
+        loss("history_at_once", "aggregate", 286, &[]),
+        loss("fatal", "getMore", 280, &[]),
+        loss("forbidden", "getMore", 13, &[]),
+        loss("forbidden_at_once", "aggregate", 13, &[]),
+        loss("unsupported", "aggregate", 40_573, &[]),
+        // What a driver would begin anew by itself, and as often as it meets it.
+        loss("killed", "getMore", 43, resumable),
+        loss("interrupted", "getMore", 237, resumable),
+        loss("deposed", "getMore", 10_107, resumable),
+        Loss { name: "invalidated", command: "getMore", answer: invalidated() },
+    ]
+}
+
+/// The collection was dropped or renamed: the stream's last word.
+fn invalidated() -> Document {
+    let event = doc! { "_id": { "_data": "82" }, "operationType": "invalidate" };
+    doc! { "ok": 1.0, "cursor": { "id": Bson::Int64(0), "ns": "test.events", "nextBatch": [event], "postBatchResumeToken": { "_data": "82" } } }
+}
+
+async fn lost(ground: Ground) -> Result<(), Failed> {
+    try_join_all(losses().into_iter().map(|loss| lose(&ground, loss))).await.map(drop)
+}
+
+async fn lose(ground: &Ground, loss: Loss) -> Result<(), Failed> {
+    let why = |wrong: Failed| -> Failed { format!("{} answered {}: {}", loss.command, loss.answer, wrong.message().unwrap_or_default()).into() };
+    let stage = Stage::set(ground).await?;
+    let (writer, script) = (ground.options().namespace(loss.name).open().await?, stage.proxy.script());
+    // One that polls, and one that would wait for ever; each has a change stream of its own.
+    let polled = stage.beside().await?;
+    polled.proxy.script().always(loss.command, Deed::Answer(loss.answer.clone()));
+    let (mut polling, mut waiting) = (Listener::begin(&polled, loss.name, SOON).await?, Listener::begin(&stage, loss.name, NEVER).await?);
+    in_time("a change stream", script.until(stands)).await.map_err(why)?;
+    script.take();
+    script.always(loss.command, Deed::Answer(loss.answer.clone()));
+    if loss.command == "aggregate" {
+        // The one that stands must end first.
+        script.order("getMore", "", 1, Deed::Answer(refusal(280, &[])));
+    }
+    polling.hears(&writer).await.map_err(why)?;
+    sleep(WINDOW).await;
+    let (tries, of_polling) = (script.count("aggregate"), polled.proxy.script().count("aggregate"));
+    if tries == 0 || tries > MOST || of_polling > MOST * 2 {
+        return Err(why(format!("in {WINDOW:?} the change stream was begun {tries} times, and {of_polling} times beside a poller").into()));
+    }
+    script.clear();
+    in_time("a change stream again", script.until(stands)).await.map_err(why)?;
+    waiting.takes(polling.given).await.map_err(why)?;
+    waiting.hears(&writer).await.map_err(why)?;
+    println!("hints: {} {}: begun {tries} times while it did not work", loss.command, loss.name);
+    polling.end().await?;
+    waiting.end().await?;
+    Ok(writer.close().await?)
+}

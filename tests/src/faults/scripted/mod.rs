@@ -1,0 +1,79 @@
+//! MongoDB, with a proxy before it that says what its test server cannot be made to say: lost change streams, primaries that step down, labels on errors, set-ups that do not do.
+
+mod commits;
+mod concerns;
+mod hints;
+mod opening;
+mod primaries;
+
+use std::sync::Arc;
+
+use libtest_mimic::{Failed, Trial};
+use streamkeep::{AppendOptions, Event, EventStore, ExpectedVersion, OpenOptions};
+
+use super::cancel::{conclude, in_time};
+use super::ground::Ground;
+use super::history::{Answer, Demand, History};
+use super::proxy::Proxy;
+use super::writers::Draft;
+
+pub fn trials() -> Vec<Trial> {
+    [commits::trials(), concerns::trials(), hints::trials(), opening::trials(), primaries::trials()].into_iter().flatten().collect()
+}
+
+/// A fresh database behind a proxy of its own.
+#[derive(Debug)]
+struct Stage {
+    ground: Ground,
+    proxy: Arc<Proxy>,
+    url: String,
+}
+
+impl Stage {
+    async fn set(ground: &Ground) -> Result<Self, Failed> {
+        let (proxy, url) = Proxy::before(ground.kind, &ground.url).await?;
+        Ok(Self { ground: ground.clone(), proxy: Arc::new(proxy), url })
+    }
+
+    /// The same database through another proxy, so that what is done to one does not touch the other.
+    async fn beside(&self) -> Result<Self, Failed> {
+        Self::set(&self.ground).await
+    }
+
+    fn options(&self) -> OpenOptions {
+        OpenOptions::new(self.url.as_str())
+    }
+
+    async fn open(&self) -> Result<EventStore, Failed> {
+        Ok(self.options().open().await?)
+    }
+
+    /// Everything agrees with the log.
+    async fn conclude(&self, what: &str, store: &EventStore, history: &History) -> Result<(), Failed> {
+        self.proxy.script().clear();
+        conclude(what, &self.ground, store, history, 0).await
+    }
+}
+
+/// The collection on which a command is meant, when a store sends it to others too.
+fn place(command: &str) -> &'static str {
+    if command == "update" { ".heads" } else { "" }
+}
+
+fn draft(stream: &str, demand: Demand) -> Draft {
+    Draft { stream: stream.to_owned(), demand, events: (0..2).map(|_| Event::json_text("Happened", "{}")).collect() }
+}
+
+/// An append that has to be done, for the first time.
+async fn done(store: &EventStore, draft: &Draft, history: &mut History) -> Result<(), Failed> {
+    let (attempt, repeated, wrong) = in_time("an append", draft.append(store)).await?;
+    if !matches!(attempt.answer, Answer::Done { .. }) || repeated {
+        return Err(format!("an append was answered {:?}, repeated: {repeated}, {wrong:?}", attempt.answer).into());
+    }
+    history.attempts.push(attempt);
+    Ok(())
+}
+
+fn expecting(draft: &Draft, timeout: std::time::Duration) -> AppendOptions {
+    AppendOptions { expected: ExpectedVersion::from(draft.demand), timeout: Some(timeout) }
+}
