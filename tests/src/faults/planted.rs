@@ -59,6 +59,11 @@ const BUGS: &[Bug] = &[
     bug("subscription-trusts-hints", Backend::Mongodb, "hints::polling_alone_is_enough", "no end within"),
     bug("mongodb-trusts-the-url", Backend::Mongodb, "concerns::commands_carry_what_the_store_relies_on", "reads with concern 'local'"),
     bug("mongodb-primaries-never-change", Backend::Mongodb, "primaries::whatever_a_deposed_primary_refuses_comes_back", "was answered 10107"),
+    bug("mongodb-head-of-another-session", Backend::Mongodb, "concerns::a_page_is_read_in_one_session", "need not be as new as its head"),
+    bug("mongodb-commits-once", Backend::Mongodb, "commits::an_unknown_commit_is_asked_for_again", "an append was answered Unknown"),
+    bug("mongodb-runs-unknown-again", Backend::Mongodb, "commits::an_unknown_commit_is_asked_for_again", "an append was answered"),
+    bug("mongodb-hurries", Backend::Mongodb, "commits::a_refusal_that_stays_ends_at_the_deadline", "was tried"),
+    bug("mongodb-takes-any-server", Backend::Mongodb, "opening::a_server_that_stands_alone_is_refused_with_the_remedy", "was opened"),
 ];
 
 pub fn trials() -> Vec<Trial> {
