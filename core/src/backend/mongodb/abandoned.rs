@@ -107,6 +107,7 @@ impl Waits {
                 tracing::warn!(%error, "somebody has the turn to write for long, and it could not be looked whether they are still there");
             }
         }
-        sleep(self.pauses.next().unwrap_or_default()).await;
+        let pause = self.pauses.next().unwrap_or_default();
+        sleep(if planted("mongodb-hurries") { Duration::ZERO } else { pause }).await;
     }
 }

@@ -15,6 +15,7 @@ use super::error::Failure;
 use super::names::{LOG, Names, POSITION_INDEX, REGISTRY, Raw, SEEN_INDEX, SNAPSHOT_INDEX, TAG_INDEX, VERSION_INDEX};
 use super::work::{Work, left};
 use crate::error::{Error, Result};
+use crate::faults::planted;
 use crate::store::{Durability, OpenOptions};
 
 /// What a database written by this library says of itself.
@@ -51,7 +52,7 @@ pub(super) async fn open(work: &Work, names: &Names, options: &OpenOptions, dead
 
 async fn check_server(names: &Names, session: &mut ClientSession) -> std::result::Result<(), Failure> {
     let hello = names.database.run_command(doc! { "hello": 1 }).session(session).await?;
-    if hello.get_str("setName").is_err() && hello.get_str("msg").ok() != Some("isdbgrid") {
+    if !planted("mongodb-takes-any-server") && hello.get_str("setName").is_err() && hello.get_str("msg").ok() != Some("isdbgrid") {
         let message = "the server stands alone and has no transactions: start it with --replSet rs0, then run \
                        mongosh --eval 'rs.initiate()' once, which makes it a replica set of one";
         return Err(Failure::Setup(message.to_owned()));

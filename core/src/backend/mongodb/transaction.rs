@@ -249,6 +249,9 @@ impl Writer {
                 Err(error) => {
                     let unknown = error.contains_label(mongodb::error::UNKNOWN_TRANSACTION_COMMIT_RESULT);
                     let failure = Failure::from(error);
+                    if unknown && planted("mongodb-runs-unknown-again") {
+                        return Err(Trouble::Undone(failure));
+                    }
                     if failure.labels().transient && !unknown {
                         return Err(Trouble::Undone(failure));
                     }
@@ -258,7 +261,7 @@ impl Writer {
                     failure
                 }
             };
-            if Instant::now() >= deadline {
+            if Instant::now() >= deadline || planted("mongodb-commits-once") {
                 return Err(Trouble::Unknown(failure));
             }
             sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
