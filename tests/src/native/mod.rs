@@ -15,7 +15,7 @@ pub enum Lock {
     /// The table of events, which stays readable.
     Postgres(PgConnection),
     /// The turn to write.
-    Mongodb(mongodb::Turn),
+    Mongodb(Box<mongodb::Turn>),
 }
 
 impl Lock {
@@ -81,7 +81,7 @@ impl Room {
                 Lock::Sqlite(connection)
             }
             Backend::Postgres => self.lock_table("EXCLUSIVE").await,
-            Backend::Mongodb => Lock::Mongodb(mongodb::Turn::take(self).await),
+            Backend::Mongodb => Lock::Mongodb(Box::new(mongodb::Turn::take(self).await)),
         }
     }
 

@@ -92,6 +92,15 @@ impl Server {
     }
 }
 
-fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+/// Launches a server on a free port, on another one where somebody was quicker.
+fn on_a_free_port(mut launch: impl FnMut(u16) -> Result<(), String>) -> Result<(), String> {
+    let mut said = String::new();
+    for _ in 0..PORTS_TRIED {
+        let free = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
+        match launch(free.map_err(|error| format!("no free port: {error}"))?.port()) {
+            Ok(()) => return Ok(()),
+            Err(error) => said = error,
+        }
+    }
+    Err(said)
 }

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::account::run;
 use super::programs::on_path;
-use super::{PORTS_TRIED, START_LIMIT, StartError, free_port, secantusdb};
+use super::{START_LIMIT, StartError, on_a_free_port, secantusdb};
 
 /// What the tests' stores find their data in.
 const DATABASE: &str = "streamkeep_test";
@@ -59,7 +59,7 @@ impl MongoServer {
         let folder = tempfile::Builder::new().prefix("streamkeep-mongodb-").tempdir();
         let folder = folder.map_err(|error| StartError::Failed(format!("no temporary folder: {error}")))?;
         let mut server = Self { folder, kind, standalone, port: 0, process: None };
-        server.launch_on_a_free_port().map_err(StartError::Failed)?;
+        on_a_free_port(|port| server.launch_on(port)).map_err(StartError::Failed)?;
         Ok(server)
     }
 
@@ -96,16 +96,9 @@ impl MongoServer {
         self.launch()
     }
 
-    fn launch_on_a_free_port(&mut self) -> Result<(), String> {
-        let mut said = String::new();
-        for _ in 0..PORTS_TRIED {
-            self.port = free_port().map_err(|error| format!("no free port: {error}"))?;
-            match self.launch() {
-                Ok(()) => return Ok(()),
-                Err(error) => said = error,
-            }
-        }
-        Err(said)
+    fn launch_on(&mut self, port: u16) -> Result<(), String> {
+        self.port = port;
+        self.launch()
     }
 
     fn launch(&mut self) -> Result<(), String> {

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::account::{Account, run};
 use super::programs::postgres_folder;
-use super::{PORTS_TRIED, START_LIMIT, StartError, free_port};
+use super::{START_LIMIT, StartError, on_a_free_port};
 
 /// Whoever connects is this role; the server trusts connections of this machine, and listens to nobody else.
 const ROLE: &str = "streamkeep";
@@ -41,7 +41,7 @@ impl PostgresServer {
         let programs = postgres_folder().map_err(StartError::NotHere)?;
         let account = Account::unprivileged().map_err(StartError::NotHere)?;
         let mut server = Self::in_new_folder(programs, account).map_err(StartError::Failed)?;
-        server.initialise(settings).and_then(|()| server.launch_on_a_free_port()).map_err(StartError::Failed)?;
+        server.initialise(settings).and_then(|()| on_a_free_port(|port| server.launch_on(port))).map_err(StartError::Failed)?;
         Ok(server)
     }
 
@@ -136,20 +136,13 @@ impl PostgresServer {
             .arg(self.url())
             .arg("-D")
             .arg(standby.data()));
-        copied.and_then(|_| standby.launch_on_a_free_port()).map_err(StartError::Failed)?;
+        copied.and_then(|_| on_a_free_port(|port| standby.launch_on(port))).map_err(StartError::Failed)?;
         Ok(standby)
     }
 
-    fn launch_on_a_free_port(&mut self) -> Result<(), String> {
-        let mut said = String::new();
-        for _ in 0..PORTS_TRIED {
-            self.port = free_port().map_err(|error| format!("no free port: {error}"))?;
-            match self.launch() {
-                Ok(()) => return Ok(()),
-                Err(error) => said = error,
-            }
-        }
-        Err(said)
+    fn launch_on(&mut self, port: u16) -> Result<(), String> {
+        self.port = port;
+        self.launch()
     }
 
     fn launch(&mut self) -> Result<(), String> {
