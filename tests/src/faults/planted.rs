@@ -52,7 +52,6 @@ const BUGS: &[Bug] = &[
     bug("mongodb-refuses-unlooked", Backend::Mongodb, "storm", "refused: "),
     bug("mongodb-waits-for-the-dead", Backend::Mongodb, "dead::a_writer_that_died_in_its_transaction_is_not_waited_for", "no end within"),
     bug("queue-drops-sent", Backend::Mongodb, "failpoints::append_dropped_at_queue-before-send", "did not run on"),
-    bug("subscription-listens-late", Backend::Mongodb, "failpoints::a_write_between_page_and_wait_wakes_at_once", "no end within"),
     bug("mongodb-deaf", Backend::Mongodb, "hints::a_write_of_another_store_arrives_long_before_the_poll", "no end within"),
     bug("mongodb-watches-once", Backend::Mongodb, "hints::a_lost_change_stream_is_begun_anew_without_haste", "the change stream was begun 0 times"),
     bug("mongodb-watches-hastily", Backend::Mongodb, "hints::a_lost_change_stream_is_begun_anew_without_haste", "the change stream was begun"),
