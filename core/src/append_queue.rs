@@ -24,7 +24,7 @@ use crate::version::ExpectedVersion;
 const ROOM_UNIT_BYTES: usize = 1024;
 
 /// How often a lane lets other tasks run before it waits for those who have further to go.
-const GATHERING_TURNS: usize = 32;
+const GATHERING_TURNS: usize = 256;
 
 /// Takes appends and sends them in groups.
 #[derive(Clone, Debug)]

@@ -64,7 +64,7 @@ fn window_of_versions(request: &StreamPageRequest) -> u64 {
 
 async fn stream_page(names: &Names, session: &mut ClientSession, request: &StreamPageRequest, to: u64) -> std::result::Result<StreamPage, Failure> {
     let wanted = doc! { "stream": &request.stream, "version": { "$gte": int64(request.from_version), "$lte": int64(to) } };
-    let order = doc! { "stream": sign(request.direction), "version": sign(request.direction) };
+    let order = doc! { "version": sign(request.direction) };
     let mut page = Page::new(request.max_events, request.max_bytes);
     let all = page.fill(names, wanted, order, session, request.deadline).await?;
     // A window that is not full has the stream's end in it, if it has the beginning of what was asked for.
