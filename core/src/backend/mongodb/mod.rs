@@ -7,6 +7,7 @@ mod append;
 mod connect;
 mod document;
 mod error;
+mod heads;
 mod import;
 mod json;
 mod names;
