@@ -90,7 +90,9 @@ impl Backend {
         let base = match self {
             Self::Memory => format!("memory:{name}"),
             Self::Sqlite => format!("sqlite:{}", folder.path().join("events.db").display()),
-            Self::Postgres | Self::Mongodb => self.server_url().expect("a server, as missing() said"),
+            Self::Postgres => self.server_url().expect("a server, as missing() said"),
+            // By its name a case's own connections are known to the server.
+            Self::Mongodb => with_parameter(&self.server_url().expect("a server, as missing() said"), "appName", &name),
         };
         Room { backend: self, base, namespace: name, folder }
     }
@@ -172,6 +174,10 @@ impl Room {
     }
 }
 
+fn with_parameter(url: &str, name: &str, value: &str) -> String {
+    format!("{url}{}{name}={value}", if url.contains('?') { '&' } else { '?' })
+}
+
 /// The servers of this run.
 static POSTGRES: OnceLock<std::result::Result<ServerOfRun, String>> = OnceLock::new();
 static MONGODB: OnceLock<std::result::Result<ServerOfRun, String>> = OnceLock::new();
@@ -192,7 +198,11 @@ impl Backend {
         }
     }
 
-    fn server_url(self) -> std::result::Result<String, String> {
+    /// The URL of the server of this run, started by the first who asks.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn server_url(self) -> std::result::Result<String, String> {
         let server = self.server_of_run().ok_or("it has no server")?.get_or_init(|| {
             if let Some(url) = self.url_variable().and_then(|variable| std::env::var(variable).ok()) {
                 return Ok(ServerOfRun { url, ours: Mutex::default() });

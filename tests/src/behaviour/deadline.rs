@@ -20,11 +20,7 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 const UNREACHABLE: &[(Backend, &str)] = &[(Backend::Memory, "nobody else can lock it")];
-const FREE_READERS: &[(Backend, &str)] = &[
-    (Backend::Memory, "its readers wait for nobody"),
-    (Backend::Sqlite, "in WAL mode its readers wait for nobody"),
-    (Backend::Mongodb, "its readers wait for nobody's lock; a server that falls silent on them is a case under faults"),
-];
+const FREE_READERS: &[(Backend, &str)] = &[(Backend::Memory, "its readers wait for nobody"), (Backend::Sqlite, "in WAL mode its readers wait for nobody")];
 const NONE: Option<Duration> = Some(Duration::ZERO);
 
 async fn an_append_past_its_deadline_is_unavailable_with_its_ids(room: Room) {

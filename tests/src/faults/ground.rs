@@ -71,7 +71,7 @@ impl Ground {
 
 /// The URL of a backend's test server.
 pub fn server(kind: Backend) -> String {
-    kind.room().base().to_owned()
+    kind.server_url().unwrap_or_default()
 }
 
 /// The same server, another database.

@@ -16,6 +16,8 @@ pub enum Lock {
     Postgres(PgConnection),
     /// The turn to write.
     Mongodb(Box<mongodb::Turn>),
+    /// All reads.
+    MongodbReads(mongodb::DeafToReads),
 }
 
 impl Lock {
@@ -28,6 +30,7 @@ impl Lock {
             Self::Sqlite(connection) => connection.close().await.expect("the connection closes"),
             Self::Postgres(connection) => connection.close().await.expect("the connection closes"),
             Self::Mongodb(turn) => turn.give_back().await,
+            Self::MongodbReads(deaf) => deaf.end().await,
         }
     }
 }
@@ -90,8 +93,11 @@ impl Room {
     /// # Panics
     /// When it is not to be had.
     pub async fn lock_out_readers(&self) -> Lock {
-        assert_eq!(self.backend(), Backend::Postgres, "readers of the others wait for nobody");
-        self.lock_table("ACCESS EXCLUSIVE").await
+        match self.backend() {
+            Backend::Memory | Backend::Sqlite => panic!("readers there wait for nobody"),
+            Backend::Postgres => self.lock_table("ACCESS EXCLUSIVE").await,
+            Backend::Mongodb => Lock::MongodbReads(mongodb::DeafToReads::make(self).await),
+        }
     }
 
     async fn lock_table(&self, mode: &str) -> Lock {

@@ -25,6 +25,29 @@ impl Turn {
     }
 }
 
+/// How long a held-up read is held: longer than any deadline of a case.
+const HELD_MS: i32 = 5_000;
+
+/// A server that does not answer the case's own reads.
+#[derive(Debug)]
+pub struct DeafToReads(Client);
+
+impl DeafToReads {
+    /// Needs a server whose test commands are enabled, as those are that the tests start.
+    pub(super) async fn make(room: &Room) -> Self {
+        let client = Client::with_uri_str(room.base()).await.expect("the server");
+        let held = doc! { "failCommands": ["find"], "blockConnection": true, "blockTimeMS": HELD_MS, "appName": room.namespace() };
+        let point = doc! { "configureFailPoint": "failCommand", "mode": "alwaysOn", "data": held };
+        client.database("admin").run_command(point).await.expect("a server with enableTestCommands=1");
+        Self(client)
+    }
+
+    pub(super) async fn end(self) {
+        let off = doc! { "configureFailPoint": "failCommand", "mode": "off" };
+        self.0.database("admin").run_command(off).await.expect("it is switched off");
+    }
+}
+
 async fn database(room: &Room) -> Database {
     let client = Client::with_uri_str(room.base()).await.expect("the server");
     client.default_database().expect("the URL names a database")

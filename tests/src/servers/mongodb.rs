@@ -1,7 +1,7 @@
 //! A MongoDB server of one's own: `mongod` from the path as a replica set of one, else SecantusDB.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -24,12 +24,23 @@ enum Kind {
     SecantusDb(PathBuf),
 }
 
+/// How it keeps its data, and with whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// On the disk, as a replica set of one.
+    Durable,
+    /// On the disk, alone: there are no transactions.
+    Standalone,
+    /// Nowhere: it goes with the server.
+    InMemory,
+}
+
 /// A running server with its data in a temporary folder; dropping it ends it and removes the data.
 #[derive(Debug)]
 pub struct MongoServer {
     folder: TempDir,
     kind: Kind,
-    standalone: bool,
+    mode: Mode,
     port: u16,
     process: Option<Child>,
 }
@@ -40,7 +51,7 @@ impl MongoServer {
     /// # Errors
     /// `NotHere` when the machine has neither `mongod` nor Python; `Failed` with what the server said.
     pub fn start() -> Result<Self, StartError> {
-        Self::start_as(false)
+        Self::start_as(Mode::Durable)
     }
 
     /// Makes one that stands alone, without transactions.
@@ -48,17 +59,25 @@ impl MongoServer {
     /// # Errors
     /// As [`MongoServer::start`].
     pub fn start_standalone() -> Result<Self, StartError> {
-        Self::start_as(true)
+        Self::start_as(Mode::Standalone)
     }
 
-    fn start_as(standalone: bool) -> Result<Self, StartError> {
+    /// Makes one that keeps nothing on a disk, and says so: SecantusDB, whatever is on the path, for a `mongod` that everybody has cannot.
+    ///
+    /// # Errors
+    /// As [`MongoServer::start`].
+    pub fn start_in_memory() -> Result<Self, StartError> {
+        Self::start_as(Mode::InMemory)
+    }
+
+    fn start_as(mode: Mode) -> Result<Self, StartError> {
         let kind = match on_path("mongod") {
-            Some(program) => Kind::Mongod(program),
-            None => Kind::SecantusDb(secantusdb::program()?),
+            Some(program) if mode != Mode::InMemory => Kind::Mongod(program),
+            _ => Kind::SecantusDb(secantusdb::program()?),
         };
         let folder = tempfile::Builder::new().prefix("streamkeep-mongodb-").tempdir();
         let folder = folder.map_err(|error| StartError::Failed(format!("no temporary folder: {error}")))?;
-        let mut server = Self { folder, kind, standalone, port: 0, process: None };
+        let mut server = Self { folder, kind, mode, port: 0, process: None };
         on_a_free_port(|port| server.launch_on(port)).map_err(StartError::Failed)?;
         Ok(server)
     }
@@ -113,7 +132,7 @@ impl MongoServer {
         self.await_ready()
     }
 
-    fn command(&self, data: &std::path::Path) -> Result<Command, String> {
+    fn command(&self, data: &Path) -> Result<Command, String> {
         let program = match &self.kind {
             Kind::Mongod(program) | Kind::SecantusDb(program) => program,
         };
@@ -128,8 +147,8 @@ impl MongoServer {
         command.args(["--port", &self.port.to_string()]);
         match &self.kind {
             Kind::Mongod(_) => {
-                command.args(["--bind_ip", "127.0.0.1", "--wiredTigerCacheSizeGB", "0.5", "--dbpath"]).arg(data);
-                if !self.standalone {
+                command.args(["--bind_ip", "127.0.0.1", "--wiredTigerCacheSizeGB", "0.5", "--setParameter", "enableTestCommands=1", "--dbpath"]).arg(data);
+                if self.mode == Mode::Durable {
                     command.args(["--replSet", "rs0"]);
                 }
             }
@@ -137,8 +156,9 @@ impl MongoServer {
                 // Somebody's own configuration is not the tests'.
                 let config = self.folder.path().join("secantusd.toml");
                 fs::write(&config, "").map_err(|error| error.to_string())?;
-                command.args(["--host", "127.0.0.1", "--sync-on-commit", "--log-level", "ERROR", "--storage-path"]).arg(data).arg("--config").arg(config);
-                if self.standalone {
+                command.args(["--host", "127.0.0.1", "--sync-on-commit", "--enable-test-commands", "--log-level", "ERROR", "--config"]).arg(config);
+                command.arg("--storage-path").arg(if self.mode == Mode::InMemory { Path::new(":memory:") } else { data });
+                if self.mode == Mode::Standalone {
                     command.arg("--standalone");
                 }
             }
@@ -149,7 +169,7 @@ impl MongoServer {
     /// Waits until the server can be written to; makes a `mongod` a replica set of one on the way.
     fn await_ready(&mut self) -> Result<(), String> {
         let (url, deadline) = (format!("mongodb://127.0.0.1:{}/?directConnection=true", self.port), Instant::now() + START_LIMIT);
-        let initiate = matches!(self.kind, Kind::Mongod(_)) && !self.standalone;
+        let initiate = matches!(self.kind, Kind::Mongod(_)) && self.mode == Mode::Durable;
         loop {
             if ready(url.clone(), initiate, self.port) {
                 return Ok(());
