@@ -24,7 +24,7 @@ use crate::faults::planted;
 /// How often a session in a transaction says that it is there.
 const BEAT: Duration = Duration::from_secs(1);
 /// Not seen for so long, it is taken for dead; and so long one waits before one looks.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(5);
 /// A session is made known again after this, long before the collection forgets it.
 const KNOWN_FOR: Duration = Duration::from_secs(10 * 60);
 /// The collection forgets what was not seen for so many seconds: no transaction lives that long.

@@ -90,7 +90,8 @@ async fn client_options(location: &str, parameters: &[(String, String)], options
     client.heartbeat_freq.get_or_insert(HEARTBEAT);
     client.server_selection_timeout.get_or_insert(SELECTION.min(options.timeout));
     if !named("maxpoolsize") {
-        client.max_pool_size = Some(options.max_connections);
+        // One more than work may use: a writer in a long statement has to be seen meanwhile (see `abandoned`).
+        client.max_pool_size = Some(options.max_connections.saturating_add(1));
     }
     encrypt(&mut client, location, named("tls") || named("ssl"), options.insecure)?;
     Ok(client)
