@@ -217,10 +217,16 @@ def test_control_c_interrupts_a_wait(face):
 
 def test_the_number_of_worker_threads_can_be_set(monkeypatch):
     counting = """
-import streamkeep as sk, os
-with sk.EventStore.open("memory:") as store:
+import streamkeep as sk, os, time
+def named():
     names = [open(f"/proc/self/task/{task}/comm").read().strip() for task in os.listdir("/proc/self/task")]
-    print(names.count("streamkeep"))
+    return names.count("streamkeep")
+with sk.EventStore.open("memory:") as store:
+    # A thread names itself once it runs, which may be later than the store is open.
+    patience = time.monotonic() + 10
+    while named() < 3 and time.monotonic() < patience:
+        time.sleep(0.01)
+    print(named())
 """
     if not sys.platform.startswith("linux"):
         pytest.skip("threads are counted in /proc, which only Linux has")
