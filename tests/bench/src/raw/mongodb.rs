@@ -73,7 +73,9 @@ impl Mongodb {
         let database = client.default_database().unwrap_or_else(|| client.database("streamkeep"));
         let events = database.collection::<Stored>(&format!("raw_{run}_events"));
         let unique = |keys| IndexModel::builder().keys(keys).options(IndexOptions::builder().unique(true).build()).build();
-        let tags = IndexModel::builder().keys(doc! { "tags": 1, "position": 1 }).build();
+        // Like the store's: it holds only what is tagged.
+        let tagged = IndexOptions::builder().partial_filter_expression(doc! { "tags": { "$exists": true } }).build();
+        let tags = IndexModel::builder().keys(doc! { "tags": 1, "position": 1 }).options(tagged).build();
         events.create_indexes([unique(doc! { "position": 1 }), unique(doc! { "stream": 1, "version": 1 }), tags]).await?;
         let counter = database.collection(&format!("raw_{run}_counter"));
         counter.clone_with_type::<Document>().insert_one(doc! { "_id": "log", "position": COUNTED_FROM }).await?;
