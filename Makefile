@@ -15,7 +15,7 @@ URL ?=
 
 timed = @start=$$(date +%s); $(2); echo "$(1): $$(( $$(date +%s) - start )) s"
 
-.PHONY: help demo test test-inner format lint test-rust test-faults test-python test-node test-jvm digests small-benches bench bench-inner
+.PHONY: help demo test matrix test-inner format lint test-rust test-faults test-python test-node test-jvm digests small-benches bench bench-inner
 
 help: ## Lists the commands.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -29,6 +29,13 @@ test: ## Passes the tests of all backends and languages. Starts a throw-away Pos
 	@start=$$(date +%s); cargo build --release -p streamkeep-tests --bin with-servers; \
 	"$(CARGO_TARGET_DIR)/release/with-servers" -- $(MAKE) --no-print-directory test-inner; \
 	echo "all tests passed in $$(( $$(date +%s) - start )) s"
+
+matrix: ## Passes the suite on Postgres through PgBouncer in transaction mode, where that is installed.
+	@if command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ]; then \
+	cargo build --release -p streamkeep-tests --bin with-servers; \
+	STREAMKEEP_TEST_MONGODB_URL=none "$(CARGO_TARGET_DIR)/release/with-servers" -- \
+	env STREAMKEEP_TEST_POOLER=transaction cargo test --release -p streamkeep-tests --test suite -- '[postgres]'; \
+	else echo "matrix: SKIPPED Postgres through PgBouncer: there is no pgbouncer on the path"; fi
 
 test-inner: format lint test-rust test-python test-node test-jvm digests small-benches test-faults
 

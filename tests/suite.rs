@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
-use streamkeep_tests::{behaviour, harness, model, rules, scenario, surface, vectors};
+use streamkeep_tests::{architecture, behaviour, documents, harness, model, rules, scenario, surface, vectors};
 
 /// Cases mostly wait for disks and for each other.
 const THREADS: usize = 8;
@@ -12,6 +12,8 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(THREADS);
     let mut trials: Vec<Trial> = Vec::new();
+    trials.extend(architecture::trials());
+    trials.extend(documents::trials());
     trials.extend(rules::trials());
     trials.extend(surface::trials());
     trials.extend(scenario::trials());

@@ -1,10 +1,12 @@
 //! The channel: requests in, answers out, in frames of many.
 //!
-//! A call of the host's has its price however little it carries; so one carries all that waits. The host asks with [`streamkeep_submit`], which never waits, and one
-//! thread of its own takes the answers with [`streamkeep_drain`]. These two are plain C functions, because UniFFI's way over costs ten times as much; they take a
-//! channel's number, not its address, so that a wrong one is an answer and no crash. Its twin is `Channel.kt`.
+//! A call of the host's has its price however little it carries; so one carries all that waits. The host asks with
+//! [`streamkeep_submit`], which never waits, and one thread of its own takes the answers with [`streamkeep_drain`].
+//! These two are plain C functions, because UniFFI's way over costs ten times as much; they take a channel's number,
+//! not its address, so that a wrong one is an answer and no crash. Its twin is `Channel.kt`.
 //!
-//! A frame to submit holds requests: call id (0: no answer wanted), operation, length, body. A drained frame holds answers: call id, 0 or 1 (failed), length, body.
+//! A frame to submit holds requests: call id (0: no answer wanted), operation, length, body. A drained frame holds
+//! answers: call id, 0 or 1 (failed), length, body.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
@@ -62,7 +64,12 @@ impl NativeChannel {
     #[uniffi::constructor]
     pub fn new() -> Result<Arc<Self>, StartError> {
         let runtime = runtime::handle().map_err(|cause| StartError::Runtime { reason: cause.to_string() })?;
-        let shared = Arc::new(Shared { runtime, handles: Handles::default(), state: Mutex::default(), answered: Condvar::new() });
+        let shared = Arc::new(Shared {
+            runtime,
+            handles: Handles::default(),
+            state: Mutex::default(),
+            answered: Condvar::new(),
+        });
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
         CHANNELS.write().unwrap_or_else(PoisonError::into_inner).insert(number, Arc::clone(&shared));
         Ok(Arc::new(Self { number, shared }))
@@ -112,9 +119,11 @@ pub unsafe extern "C" fn streamkeep_submit(channel: i64, frame: *const u8, lengt
     with_channel(channel, |channel| if channel.submit(frame).is_ok() { 0 } else { LOST })
 }
 
-/// Writes the answers there are into `buffer`, as many as it has room for; waits for the first of them, at most so many milliseconds.
+/// Writes the answers there are into `buffer`, as many as it has room for; waits for the first of them, at most so many
+/// milliseconds.
 ///
-/// Answers how many bytes were written; when the buffer is too small for the next answer, minus how many it takes; the lowest integer when the channel is lost.
+/// Answers how many bytes were written; when the buffer is too small for the next answer, minus how many it takes; the
+/// lowest integer when the channel is lost.
 ///
 /// # Safety
 /// `buffer` must point at `capacity` bytes that nobody else uses during the call.
@@ -226,7 +235,8 @@ struct Call {
 
 impl Call {
     fn end(self, outcome: Result<Answer, Failure>) {
-        // Under the lock: whoever cancels comes before, and an opened store is dropped here, or after, and then finds it among the handles.
+        // Under the lock: whoever cancels comes before, and an opened store is dropped here, or after, and then finds
+        // it among the handles.
         let mut state = self.shared.state();
         if state.calls.remove(&self.id).is_some() {
             let outcome = outcome.map(|answer| self.shared.handles.keep(answer));

@@ -1,8 +1,8 @@
 //! Values of the boundary: requests into core's types, answers into frames.
 
 use streamkeep::{
-    Batch, Direction, Durability, Event, ExpectedVersion, ImportEvent, OpenOptions, Payload, Query, QueryItem, ReadAllOptions, ReadOptions, ReadPageOptions,
-    RecordedEvent, Snapshot, Start, SubscribeOptions,
+    Batch, Direction, Durability, Event, ExpectedVersion, ImportEvent, OpenOptions, Payload, Query, QueryItem,
+    ReadAllOptions, ReadOptions, ReadPageOptions, RecordedEvent, Snapshot, Start, SubscribeOptions,
 };
 use time::OffsetDateTime;
 
@@ -35,7 +35,8 @@ pub(crate) fn open_options(frame: &mut Reader<'_>) -> Read<OpenOptions> {
         options = options.poll_interval(interval);
     }
     if let Some(connections) = frame.optional_number("max_connections")? {
-        let connections = u32::try_from(connections).map_err(|_| Failure::argument("max_connections", "max_connections is too large"))?;
+        let connections = u32::try_from(connections)
+            .map_err(|_| Failure::argument("max_connections", "max_connections is too large"))?;
         options = options.max_connections(connections);
     }
     if let Some(insecure) = frame.optional(Reader::flag)? {
@@ -78,7 +79,8 @@ pub(crate) fn import_event(frame: &mut Reader<'_>) -> Read<ImportEvent> {
     let version = frame.optional_number("version")?;
     let recorded_at = frame.optional(|frame| {
         let nanos = i128::from(frame.long()?) * MICROSECOND_NANOS;
-        OffsetDateTime::from_unix_timestamp_nanos(nanos).map_err(|_| Failure::argument("recorded_at", "recorded_at lies outside the years -9999 to 9999"))
+        OffsetDateTime::from_unix_timestamp_nanos(nanos)
+            .map_err(|_| Failure::argument("recorded_at", "recorded_at lies outside the years -9999 to 9999"))
     })?;
     Ok(ImportEvent { stream, version, recorded_at, event: event(frame)? })
 }
@@ -88,7 +90,14 @@ fn direction(frame: &mut Reader<'_>) -> Read<Direction> {
 }
 
 fn query(frame: &mut Reader<'_>) -> Read<Query> {
-    let items = frame.list(|frame| Ok(QueryItem { types: frame.texts()?, tags: frame.texts()?, categories: frame.texts()?, streams: frame.texts()? }))?;
+    let items = frame.list(|frame| {
+        Ok(QueryItem {
+            types: frame.texts()?,
+            tags: frame.texts()?,
+            categories: frame.texts()?,
+            streams: frame.texts()?,
+        })
+    })?;
     Ok(Query { items })
 }
 
@@ -131,7 +140,12 @@ pub(crate) fn subscribe_options(frame: &mut Reader<'_>) -> Read<SubscribeOptions
 }
 
 pub(crate) fn snapshot(frame: &mut Reader<'_>) -> Read<Snapshot> {
-    Ok(Snapshot { stream: frame.text()?, version: frame.number("version")?, schema: frame.text()?, data: payload(frame)? })
+    Ok(Snapshot {
+        stream: frame.text()?,
+        version: frame.number("version")?,
+        schema: frame.text()?,
+        data: payload(frame)?,
+    })
 }
 
 fn write_payload(frame: &mut Writer, payload: &Payload) {
@@ -159,7 +173,9 @@ fn write_recorded(frame: &mut Writer, event: &RecordedEvent) {
     frame.texts(&event.tags);
     frame.uuid(event.id);
     frame.optional_text(event.schema.as_deref());
-    frame.long(i64::try_from(event.recorded_at.unix_timestamp_nanos().div_euclid(MICROSECOND_NANOS)).unwrap_or(i64::MAX));
+    frame.long(
+        i64::try_from(event.recorded_at.unix_timestamp_nanos().div_euclid(MICROSECOND_NANOS)).unwrap_or(i64::MAX),
+    );
 }
 
 pub(crate) fn write_events(frame: &mut Writer, events: &[RecordedEvent]) {

@@ -33,7 +33,9 @@ impl Failure {
         let own = |code: &str, message: &str, fields: Value| serde_json::json!({"code": code, "message": message, "outcome": "not applied", "fields": fields});
         match self {
             Self::Core(error) => serde_json::from_str(&error.to_json()).unwrap_or(Value::Null),
-            Self::Argument { argument, message } => own("invalid-argument", message, serde_json::json!({"argument": argument})),
+            Self::Argument { argument, message } => {
+                own("invalid-argument", message, serde_json::json!({"argument": argument}))
+            }
             Self::Closed => own("closed", "the store is closed", Value::Null),
             Self::Internal(message) => own("internal", message, Value::Null),
         }

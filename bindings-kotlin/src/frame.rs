@@ -1,4 +1,5 @@
-//! Frames: how values lie in the bytes that cross. Integers are big-endian, texts and lists carry their length, what may be absent a flag.
+//! Frames: how values lie in the bytes that cross. Integers are big-endian, texts and lists carry their length, what
+//! may be absent a flag.
 //!
 //! Its twin is `Frame.kt`.
 
@@ -75,7 +76,8 @@ impl<'a> Reader<'a> {
     }
 
     fn take(&mut self, length: usize) -> Result<&'a [u8], Failure> {
-        let (taken, rest) = self.0.split_at_checked(length).ok_or_else(|| Failure::internal("a frame ends too early"))?;
+        let (taken, rest) =
+            self.0.split_at_checked(length).ok_or_else(|| Failure::internal("a frame ends too early"))?;
         self.0 = rest;
         Ok(taken)
     }
@@ -102,7 +104,8 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn length(&mut self) -> Result<usize, Failure> {
-        usize::try_from(i32::from_be_bytes(self.array()?)).map_err(|_| Failure::internal("a frame has a negative length"))
+        usize::try_from(i32::from_be_bytes(self.array()?))
+            .map_err(|_| Failure::internal("a frame has a negative length"))
     }
 
     pub(crate) fn bytes(&mut self) -> Result<&'a [u8], Failure> {
@@ -128,7 +131,10 @@ impl<'a> Reader<'a> {
         Ok(Uuid::from_bytes(self.array()?))
     }
 
-    pub(crate) fn optional<T>(&mut self, value: impl FnOnce(&mut Self) -> Result<T, Failure>) -> Result<Option<T>, Failure> {
+    pub(crate) fn optional<T>(
+        &mut self,
+        value: impl FnOnce(&mut Self) -> Result<T, Failure>,
+    ) -> Result<Option<T>, Failure> {
         if self.flag()? { value(self).map(Some) } else { Ok(None) }
     }
 

@@ -1,7 +1,7 @@
 //! The native half of Streamkeep's Kotlin and Java library.
 //!
-//! It only converts: requests in, calls of core, answers out. Everything crosses in frames of many through one [`NativeChannel`]; what users see is written by hand
-//! in Kotlin and Java.
+//! It only converts: requests in, calls of core, answers out. Everything crosses in frames of many through one
+//! [`NativeChannel`]; what users see is written by hand in Kotlin and Java.
 
 mod channel;
 mod convert;

@@ -15,7 +15,11 @@ pub(crate) fn handle() -> std::io::Result<Handle> {
         return Ok(runtime.handle().clone());
     }
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    let started = Builder::new_multi_thread().worker_threads(cores.clamp(2, MOST_WORKERS)).thread_name("streamkeep").enable_all().build()?;
+    let started = Builder::new_multi_thread()
+        .worker_threads(cores.clamp(2, MOST_WORKERS))
+        .thread_name("streamkeep")
+        .enable_all()
+        .build()?;
     // Of two that start at once one is kept; the other has nothing to do yet and ends.
     Ok(RUNTIME.get_or_init(|| started).handle().clone())
 }

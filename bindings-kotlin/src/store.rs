@@ -113,7 +113,10 @@ impl Handles {
     }
 
     fn next(&self, number: i64) -> Result<Work, Failure> {
-        let reading = locked(&self.readers).get(&number).cloned().ok_or_else(|| Failure::internal("a reader of no known number"))?;
+        let reading = locked(&self.readers)
+            .get(&number)
+            .cloned()
+            .ok_or_else(|| Failure::internal("a reader of no known number"))?;
         let readers = Arc::clone(&self.readers);
         Ok(async move {
             let mut body = Writer::default();
@@ -186,7 +189,8 @@ fn save_snapshot(store: EventStore, frame: &mut Reader<'_>) -> Result<Work, Fail
 
 fn load_snapshot(store: EventStore, frame: &mut Reader<'_>) -> Result<Work, Failure> {
     let (stream, schema, at_or_before) = (frame.text()?, frame.text()?, frame.optional_number("at_or_before")?);
-    let write = |frame: &mut Writer, found: Option<streamkeep::Snapshot>| convert::write_snapshot(frame, found.as_ref());
+    let write =
+        |frame: &mut Writer, found: Option<streamkeep::Snapshot>| convert::write_snapshot(frame, found.as_ref());
     Ok(async move { answer(write, store.load_snapshot(stream, schema, at_or_before).await?) }.boxed())
 }
 

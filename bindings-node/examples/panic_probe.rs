@@ -1,4 +1,5 @@
-//! An addon for the tests alone: panics behind the same guards as the package's functions. The package itself has no such thing to call.
+//! An addon for the tests alone: panics behind the same guards as the package's functions. The package itself has no
+//! such thing to call.
 
 #![allow(missing_docs, clippy::panic, reason = "its one purpose")]
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use napi::bindgen_prelude::{Either, Uint8Array};
 use napi_derive::napi;
 use streamkeep::{
-    AppendOptions, Direction, Durability, Event, ExpectedVersion, ImportEvent, OpenOptions, Payload, Query, QueryItem, ReadAllOptions, ReadOptions,
-    ReadPageOptions, Start, SubscribeOptions,
+    AppendOptions, Direction, Durability, Event, ExpectedVersion, ImportEvent, OpenOptions, Payload, Query, QueryItem,
+    ReadAllOptions, ReadOptions, ReadPageOptions, Start, SubscribeOptions,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -155,14 +155,16 @@ pub(crate) fn event(given: EventIn) -> napi::Result<Event> {
 }
 
 pub(crate) fn import_event(mut given: EventIn) -> napi::Result<ImportEvent> {
-    let stream = given.stream.take().ok_or_else(|| invalid_argument("stream", "an event to import names its stream"))?;
+    let stream =
+        given.stream.take().ok_or_else(|| invalid_argument("stream", "an event to import names its stream"))?;
     let version = optional("version", given.version)?;
     let recorded_at = given.recorded_at_micros.map(time).transpose()?;
     Ok(ImportEvent { stream, version, recorded_at, event: event(given)? })
 }
 
 fn time(micros: i64) -> napi::Result<OffsetDateTime> {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000).map_err(|_| invalid_argument("recorded_at", "recorded_at is out of range"))
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000)
+        .map_err(|_| invalid_argument("recorded_at", "recorded_at is out of range"))
 }
 
 pub(crate) fn append_options(given: AppendIn) -> napi::Result<AppendOptions> {
@@ -173,7 +175,12 @@ pub(crate) fn append_options(given: AppendIn) -> napi::Result<AppendOptions> {
             "any" => ExpectedVersion::Any,
             "no-stream" => ExpectedVersion::NoStream,
             "stream-exists" => ExpectedVersion::StreamExists,
-            _ => return Err(invalid_argument("expected", "expected must be a version, 'any', 'no-stream' or 'stream-exists'")),
+            _ => {
+                return Err(invalid_argument(
+                    "expected",
+                    "expected must be a version, 'any', 'no-stream' or 'stream-exists'",
+                ));
+            }
         },
     };
     Ok(AppendOptions { expected, timeout: millis("timeout_ms", given.timeout_ms)? })

@@ -21,5 +21,7 @@ pub(crate) fn internal(message: &str) -> napi::Error {
 fn plain(code: &str, message: &str, fields: &str) -> napi::Error {
     let outcome = if code == "internal" { "unknown" } else { "not applied" };
     let (rest, ids) = (r#""context":null,"cause":null"#, r#""ids":[]"#);
-    napi::Error::from_reason(format!(r#"{{"code":"{code}","message":"{message}","retryable":false,"outcome":"{outcome}",{ids},{rest},"fields":{fields}}}"#))
+    napi::Error::from_reason(format!(
+        r#"{{"code":"{code}","message":"{message}","retryable":false,"outcome":"{outcome}",{ids},{rest},"fields":{fields}}}"#
+    ))
 }

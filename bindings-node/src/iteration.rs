@@ -51,7 +51,9 @@ impl Source {
     async fn next(&mut self) -> streamkeep::Result<Option<Page>> {
         Ok(match &mut self.of {
             Of::Read(events) => events.next_page().await?.map(|events| Page::new(events, false, 0)),
-            Of::Subscription(subscription) => subscription.next_batch().await?.map(|batch| Page::new(batch.events, batch.caught_up, 0)),
+            Of::Subscription(subscription) => {
+                subscription.next_batch().await?.map(|batch| Page::new(batch.events, batch.caught_up, 0))
+            }
         })
     }
 }

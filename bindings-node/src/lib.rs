@@ -2,7 +2,11 @@
 //!
 //! Everything here is private to the package; `typescript/` is its face.
 
-#![allow(unreachable_pub, missing_debug_implementations, reason = "what napi exports is reached from JavaScript, which prints it itself")]
+#![allow(
+    unreachable_pub,
+    missing_debug_implementations,
+    reason = "what napi exports is reached from JavaScript, which prints it itself"
+)]
 
 mod convert;
 mod error;

@@ -1,7 +1,8 @@
 //! Values out: a page of events as few values of JavaScript.
 //!
-//! A number costs nothing in a typed array, and a text one call; so an event's texts cross as one string, with their lengths among the numbers. One string an event, not one a page: what
-//! the face cuts from a string keeps the whole of it alive, and who keeps an event must not keep a page.
+//! A number costs nothing in a typed array, and a text one call; so an event's texts cross as one string, with their
+//! lengths among the numbers. One string an event, not one a page: what the face cuts from a string keeps the whole of
+//! it alive, and who keeps an event must not keep a page.
 
 use napi::bindgen_prelude::{Float64Array, Uint8Array};
 use napi_derive::napi;
@@ -39,8 +40,13 @@ pub struct SnapshotOut {
 
 impl Page {
     pub(crate) fn new(events: Vec<RecordedEvent>, caught_up: bool, reached: u64) -> Self {
-        let mut page =
-            Self { texts: Vec::with_capacity(events.len()), numbers: Vec::with_capacity(events.len() * NUMBERS), bytes: Vec::new(), caught_up, reached };
+        let mut page = Self {
+            texts: Vec::with_capacity(events.len()),
+            numbers: Vec::with_capacity(events.len() * NUMBERS),
+            bytes: Vec::new(),
+            caught_up,
+            reached,
+        };
         for event in &events {
             page.add(event);
         }
@@ -51,8 +57,13 @@ impl Page {
         let mut texts = Texts::default();
         let schema = event.schema.as_deref().unwrap_or_default();
         // Tags have no control characters, so one can stand between them.
-        let lengths =
-            [texts.add(&event.stream), texts.add(&event.event_type), texts.add(&event.metadata), texts.add(schema), texts.add(&event.tags.join("\n"))];
+        let lengths = [
+            texts.add(&event.stream),
+            texts.add(&event.event_type),
+            texts.add(&event.metadata),
+            texts.add(schema),
+            texts.add(&event.tags.join("\n")),
+        ];
         texts.add(event.id.as_hyphenated().encode_lower(&mut [0; 36]));
         let (kind, payload_bytes) = match &event.data {
             Payload::Json(text) => {
@@ -65,7 +76,13 @@ impl Page {
             }
         };
         let micros = event.recorded_at.unix_timestamp_nanos().div_euclid(1000);
-        self.numbers.extend([exact(event.position), exact(event.version), micros as f64, f64::from(kind), payload_bytes as f64]);
+        self.numbers.extend([
+            exact(event.position),
+            exact(event.version),
+            micros as f64,
+            f64::from(kind),
+            payload_bytes as f64,
+        ]);
         self.numbers.extend(lengths.map(|length| length as f64));
         self.texts.push(texts.all);
     }
@@ -74,7 +91,13 @@ impl Page {
 impl From<Page> for PageOut {
     fn from(page: Page) -> Self {
         let bytes = (!page.bytes.is_empty()).then(|| page.bytes.into());
-        Self { texts: page.texts, numbers: page.numbers.into(), bytes, caught_up: page.caught_up, reached: exact(page.reached) }
+        Self {
+            texts: page.texts,
+            numbers: page.numbers.into(),
+            bytes,
+            caught_up: page.caught_up,
+            reached: exact(page.reached),
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! The runtime that all environments of the process share, and how its results become promises.
 //!
-//! It is the package's own and lives as long as the process: the main thread and each worker thread load this library, come and go as they like, and none of them
-//! has to wait for, or can take away, the threads of another. It holds nothing of JavaScript; napi keeps the library mapped. Its threads do not keep the
-//! event loop alive: only a promise that somebody may be waiting for does.
+//! It is the package's own and lives as long as the process: the main thread and each worker thread load this library,
+//! come and go as they like, and none of them has to wait for, or can take away, the threads of another. It holds
+//! nothing of JavaScript; napi keeps the library mapped. Its threads do not keep the event loop alive: only a promise
+//! that somebody may be waiting for does.
 
 use std::future::Future;
 use std::io;
@@ -22,7 +23,8 @@ use crate::error::{from_core, internal};
 const THREADS_VARIABLE: &str = "STREAMKEEP_THREADS";
 
 static RUNTIME: LazyLock<io::Result<Runtime>> = LazyLock::new(|| {
-    let asked = std::env::var(THREADS_VARIABLE).ok().and_then(|threads| threads.parse().ok()).filter(|threads| *threads > 0);
+    let asked =
+        std::env::var(THREADS_VARIABLE).ok().and_then(|threads| threads.parse().ok()).filter(|threads| *threads > 0);
     let threads = asked.unwrap_or_else(|| available_parallelism().map_or(2, usize::from).clamp(2, 4));
     Builder::new_multi_thread().worker_threads(threads).thread_name("streamkeep").enable_all().build()
 });

@@ -85,8 +85,13 @@ impl NativeStore {
         let (store, options) = (self.store()?, convert::append_options(options)?);
         let events = events.into_iter().map(convert::event).collect::<napi::Result<Vec<_>>>()?;
         let token = cancel.map(|cancel| cancel.token.clone());
-        let convert =
-            |done: Option<AppendResult>| done.map(|done| AppendOut { version: exact(done.version), position: exact(done.position), repeated: done.repeated });
+        let convert = |done: Option<AppendResult>| {
+            done.map(|done| AppendOut {
+                version: exact(done.version),
+                position: exact(done.position),
+                repeated: done.repeated,
+            })
+        };
         promise(env, convert, async move { unless_cancelled(token, store.append(stream, events, options)).await })
     }
 
@@ -94,7 +99,11 @@ impl NativeStore {
     pub fn import_events<'env>(&self, env: &'env Env, events: Vec<EventIn>) -> napi::Result<Object<'env>> {
         let store = self.store()?;
         let events = events.into_iter().map(convert::import_event).collect::<napi::Result<Vec<_>>>()?;
-        let convert = |done: ImportResult| ImportOut { imported: exact(done.imported), passed_over: exact(done.passed_over), position: exact(done.position) };
+        let convert = |done: ImportResult| ImportOut {
+            imported: exact(done.imported),
+            passed_over: exact(done.passed_over),
+            position: exact(done.position),
+        };
         promise(env, convert, async move { store.import_events(events).await })
     }
 
@@ -129,12 +138,19 @@ impl NativeStore {
     pub fn save_snapshot<'env>(&self, env: &'env Env, snapshot: SnapshotIn) -> napi::Result<Object<'env>> {
         let store = self.store()?;
         let SnapshotIn { stream, version, schema, data } = snapshot;
-        let snapshot = Snapshot { stream, version: convert::number("version", version)?, schema, data: convert::payload(data) };
+        let snapshot =
+            Snapshot { stream, version: convert::number("version", version)?, schema, data: convert::payload(data) };
         promise(env, |()| (), async move { store.save_snapshot(snapshot).await })
     }
 
     #[napi(catch_unwind)]
-    pub fn load_snapshot<'env>(&self, env: &'env Env, stream: String, schema: String, at_or_before: Option<i64>) -> napi::Result<Object<'env>> {
+    pub fn load_snapshot<'env>(
+        &self,
+        env: &'env Env,
+        stream: String,
+        schema: String,
+        at_or_before: Option<i64>,
+    ) -> napi::Result<Object<'env>> {
         let store = self.store()?;
         let at_or_before = at_or_before.map(|version| convert::number("at_or_before", version)).transpose()?;
         let convert = |snapshot: Option<Snapshot>| snapshot.map(SnapshotOut::from);

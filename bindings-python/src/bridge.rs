@@ -1,4 +1,5 @@
-//! From the runtime's threads to an asyncio loop: outcomes wait in a mailbox, and one wake-up empties it however many came meanwhile.
+//! From the runtime's threads to an asyncio loop: outcomes wait in a mailbox, and one wake-up empties it however many
+//! came meanwhile.
 //!
 //! Only the waker's thread and the loop's own thread touch Python; workers of the runtime never do.
 
@@ -78,11 +79,13 @@ impl Bridge {
     {
         let mailbox = Arc::clone(self.0.get()?);
         let engine = Arc::clone(self.0.engine());
-        let event_loop = mailbox.event_loop.bind(py).upgrade().ok_or_else(|| Failure::closed("the event loop is gone"))?;
+        let event_loop =
+            mailbox.event_loop.bind(py).upgrade().ok_or_else(|| Failure::closed("the event loop is gone"))?;
         let asked = event_loop.call_method0("create_future")?.unbind();
         let answered = asked.clone_ref(py);
         let mut future = Box::pin(AssertUnwindSafe(future).catch_unwind());
-        // What is there already needs no way through other threads: a page read ahead, or one whose first asker was cancelled.
+        // What is there already needs no way through other threads: a page read ahead, or one whose first asker was
+        // cancelled.
         let at_once = {
             let _runtime = engine.handle().enter();
             future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
@@ -171,7 +174,13 @@ impl Letter {
 }
 
 /// Runs a call: on the calling thread, or, given a bridge, for its loop.
-pub(crate) fn run<'py, T, F, C>(py: Python<'py>, bridge: Option<&Bound<'py, Bridge>>, engine: &Engine, future: F, convert: C) -> PyResult<Bound<'py, PyAny>>
+pub(crate) fn run<'py, T, F, C>(
+    py: Python<'py>,
+    bridge: Option<&Bound<'py, Bridge>>,
+    engine: &Engine,
+    future: F,
+    convert: C,
+) -> PyResult<Bound<'py, PyAny>>
 where
     T: Send + 'static,
     F: Future<Output = Result<T>> + Send + 'static,
@@ -181,8 +190,8 @@ where
         Some(bridge) => bridge.get().start(py, future, convert),
         None => {
             let answer = engine.wait(py, future)?;
-            let answer =
-                std::panic::catch_unwind(AssertUnwindSafe(|| convert(py, answer))).unwrap_or_else(|panic| Err(Failure::panicked(panic.as_ref()).into()));
+            let answer = std::panic::catch_unwind(AssertUnwindSafe(|| convert(py, answer)))
+                .unwrap_or_else(|panic| Err(Failure::panicked(panic.as_ref()).into()));
             Ok(answer?.into_bound(py))
         }
     }

@@ -1,4 +1,5 @@
-//! Values across the boundary: tuples of text and bytes, batches at a time. Payloads stay bytes; Python decodes them when somebody looks.
+//! Values across the boundary: tuples of text and bytes, batches at a time. Payloads stay bytes; Python decodes them
+//! when somebody looks.
 
 use std::time::Duration;
 
@@ -35,7 +36,11 @@ pub(crate) fn number(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<u64> 
     })
 }
 
-pub(crate) fn optional<T>(argument: &str, value: Option<&Bound<'_, PyAny>>, convert: fn(&str, &Bound<'_, PyAny>) -> PyResult<T>) -> PyResult<Option<T>> {
+pub(crate) fn optional<T>(
+    argument: &str,
+    value: Option<&Bound<'_, PyAny>>,
+    convert: fn(&str, &Bound<'_, PyAny>) -> PyResult<T>,
+) -> PyResult<Option<T>> {
     value.map(|value| convert(argument, value)).transpose()
 }
 
@@ -71,7 +76,9 @@ pub(crate) fn expected(value: &Bound<'_, PyAny>) -> PyResult<ExpectedVersion> {
 /// A query is a sequence of items, each of four sequences of names: types, tags, categories, streams.
 pub(crate) fn query(items: &Bound<'_, PyAny>) -> PyResult<Query> {
     let lists = |lists: Bound<'_, PyAny>| -> PyResult<QueryItem> {
-        let names = |place: usize| -> PyResult<Vec<String>> { lists.get_item(place)?.try_iter()?.map(|name| text("query", &name?)).collect() };
+        let names = |place: usize| -> PyResult<Vec<String>> {
+            lists.get_item(place)?.try_iter()?.map(|name| text("query", &name?)).collect()
+        };
         Ok(QueryItem { types: names(0)?, tags: names(1)?, categories: names(2)?, streams: names(3)? })
     };
     Ok(Query { items: items.try_iter()?.map(|item| lists(item?)).collect::<PyResult<_>>()? })
@@ -83,7 +90,8 @@ pub(crate) fn payload(is_json: bool, bytes: &[u8]) -> PyResult<Payload> {
 }
 
 fn utf8(argument: &str, bytes: &[u8]) -> PyResult<String> {
-    let text = std::str::from_utf8(bytes).map_err(|error| Failure::argument(argument, format!("{argument} is not UTF-8: {error}")))?;
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| Failure::argument(argument, format!("{argument} is not UTF-8: {error}")))?;
     Ok(text.to_owned())
 }
 
@@ -101,7 +109,8 @@ pub(crate) fn event(fields: &Bound<'_, PyAny>) -> PyResult<Event> {
         data: payload(field(1)?.extract()?, data.cast::<PyBytes>()?.as_bytes())?,
         metadata: utf8("metadata", field(3)?.cast::<PyBytes>()?.as_bytes())?,
         tags: field(4)?.cast::<PyTuple>()?.iter().map(|tag| text("tag", &tag)).collect::<PyResult<_>>()?,
-        id: Uuid::from_slice(field(5)?.cast::<PyBytes>()?.as_bytes()).map_err(|_| Failure::argument("id", "an id has 16 bytes"))?,
+        id: Uuid::from_slice(field(5)?.cast::<PyBytes>()?.as_bytes())
+            .map_err(|_| Failure::argument("id", "an id has 16 bytes"))?,
         schema: if schema.is_none() { None } else { Some(text("schema", &schema)?) },
     })
 }
@@ -113,8 +122,14 @@ pub(crate) fn events(batch: &Bound<'_, PyList>) -> PyResult<Vec<Event>> {
 /// Events to import: (stream, version, microseconds since the epoch, event).
 pub(crate) fn imports(batch: &Bound<'_, PyList>) -> PyResult<Vec<ImportEvent>> {
     let import = |fields: Bound<'_, PyAny>| -> PyResult<ImportEvent> {
-        let (stream, version, micros, fields): (Bound<'_, PyAny>, Option<Bound<'_, PyAny>>, Option<i64>, Bound<'_, PyAny>) = fields.extract()?;
-        let recorded_at = micros.map(|micros| OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000)).transpose();
+        let (stream, version, micros, fields): (
+            Bound<'_, PyAny>,
+            Option<Bound<'_, PyAny>>,
+            Option<i64>,
+            Bound<'_, PyAny>,
+        ) = fields.extract()?;
+        let recorded_at =
+            micros.map(|micros| OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000)).transpose();
         Ok(ImportEvent {
             stream: text("stream", &stream)?,
             version: optional("version", version.as_ref(), number)?,
@@ -125,7 +140,8 @@ pub(crate) fn imports(batch: &Bound<'_, PyList>) -> PyResult<Vec<ImportEvent>> {
     batch.iter().map(import).collect()
 }
 
-/// Makes Python's form of recorded events. Neighbours often share stream, type and metadata: what repeats is one object.
+/// Makes Python's form of recorded events. Neighbours often share stream, type and metadata: what repeats is one
+/// object.
 #[derive(Default)]
 struct Recorder<'py> {
     stream: Option<Bound<'py, PyString>>,
@@ -136,8 +152,8 @@ struct Recorder<'py> {
 impl<'py> Recorder<'py> {
     /// (stream, version, position, id, type, is JSON, data, metadata, tags, schema, microseconds since the epoch)
     fn record(&mut self, py: Python<'py>, event: &RecordedEvent) -> PyResult<Bound<'py, PyAny>> {
-        let micros =
-            i64::try_from(event.recorded_at.unix_timestamp_nanos() / 1000).map_err(|_| Failure::internal("a time before or after all time".to_owned()))?;
+        let micros = i64::try_from(event.recorded_at.unix_timestamp_nanos() / 1000)
+            .map_err(|_| Failure::internal("a time before or after all time".to_owned()))?;
         let tags = PyTuple::new(py, &event.tags)?;
         let metadata = same_bytes(&mut self.metadata, py, event.metadata.as_bytes());
         let fields = (
@@ -192,5 +208,6 @@ pub(crate) fn snapshot(fields: &Bound<'_, PyAny>) -> PyResult<Snapshot> {
 /// The same, on its way out.
 pub(crate) fn saved<'py>(py: Python<'py>, snapshot: &Snapshot) -> PyResult<Bound<'py, PyAny>> {
     let data = PyBytes::new(py, snapshot.data.as_bytes());
-    (snapshot.stream.as_str(), snapshot.version, snapshot.schema.as_str(), snapshot.data.as_json().is_some(), data).into_bound_py_any(py)
+    (snapshot.stream.as_str(), snapshot.version, snapshot.schema.as_str(), snapshot.data.as_json().is_some(), data)
+        .into_bound_py_any(py)
 }

@@ -39,7 +39,12 @@ struct Pulled {
 impl Cursor {
     /// The next batch as (events, caught up); nothing at the end; no events and not caught up when the time was over.
     #[pyo3(signature = (bridge, timeout=None))]
-    fn next<'py>(&self, py: Python<'py>, bridge: Option<&Bound<'py, Bridge>>, timeout: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
+    fn next<'py>(
+        &self,
+        py: Python<'py>,
+        bridge: Option<&Bound<'py, Bridge>>,
+        timeout: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let patience = convert::optional("timeout", timeout, convert::seconds)?;
         let inner = Arc::clone(self.inner.get()?);
         let hand_over = Arc::clone(&inner);
@@ -47,9 +52,13 @@ impl Cursor {
             if late {
                 return Ok((convert::recorded(py, &[])?, false).into_pyobject(py)?.into_any().unbind());
             }
-            let pulled = locked(&hand_over.kept).take().unwrap_or_else(|| Err(Failure::internal("a batch was handed over twice".to_owned())));
+            let pulled = locked(&hand_over.kept)
+                .take()
+                .unwrap_or_else(|| Err(Failure::internal("a batch was handed over twice".to_owned())));
             match pulled? {
-                Some(Pulled { events, caught_up }) => Ok((convert::recorded(py, &events)?, caught_up).into_pyobject(py)?.into_any().unbind()),
+                Some(Pulled { events, caught_up }) => {
+                    Ok((convert::recorded(py, &events)?, caught_up).into_pyobject(py)?.into_any().unbind())
+                }
                 None => Ok(py.None()),
             }
         })
@@ -96,10 +105,13 @@ impl Inner {
             return;
         }
         let pulled = match &mut *source {
-            Source::Events(events) => events.next_page().await.map(|page| page.map(|events| Pulled { events, caught_up: false })),
-            Source::Subscription(subscription) => {
-                subscription.next_batch().await.map(|batch| batch.map(|batch| Pulled { events: batch.events, caught_up: batch.caught_up }))
+            Source::Events(events) => {
+                events.next_page().await.map(|page| page.map(|events| Pulled { events, caught_up: false }))
             }
+            Source::Subscription(subscription) => subscription
+                .next_batch()
+                .await
+                .map(|batch| batch.map(|batch| Pulled { events: batch.events, caught_up: batch.caught_up })),
         };
         *locked(&self.kept) = Some(pulled.map_err(Failure::from));
     }

@@ -1,4 +1,5 @@
-//! The runtime of this process: made when it is first needed, stopped before the interpreter ends, left alone by a forked child.
+//! The runtime of this process: made when it is first needed, stopped before the interpreter ends, left alone by a
+//! forked child.
 
 use std::any::Any;
 use std::future::Future;
@@ -21,7 +22,8 @@ const TICK: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_millis(1000);
 const WORKER_THREADS: &str = "STREAMKEEP_WORKER_THREADS";
 
-/// Only locked by threads attached to the interpreter, and never across a detach: whoever forks is attached too, so that a child never finds it locked.
+/// Only locked by threads attached to the interpreter, and never across a detach: whoever forks is attached too, so
+/// that a child never finds it locked.
 static ENGINE: Mutex<Option<Arc<Engine>>> = Mutex::new(None);
 
 pub(crate) struct Engine {
@@ -59,7 +61,12 @@ impl Engine {
 
     fn start() -> Result<Self> {
         let no_threads = |cause: std::io::Error| Failure::internal(format!("no threads for the runtime: {cause}"));
-        let runtime = Builder::new_multi_thread().worker_threads(worker_threads()?).thread_name("streamkeep").enable_all().build().map_err(no_threads)?;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(worker_threads()?)
+            .thread_name("streamkeep")
+            .enable_all()
+            .build()
+            .map_err(no_threads)?;
         let (waker, wakes) = channel();
         let (gone, waker_gone) = channel();
         let wake_loops = move || {
@@ -129,7 +136,9 @@ impl Engine {
 
     /// Stops the engine of this process: the hook for the end of the interpreter, which waits a bounded time.
     pub(crate) fn stop(py: Python<'_>) {
-        let Some(engine) = locked(&ENGINE).clone().filter(|engine| engine.process_id == std::process::id()) else { return };
+        let Some(engine) = locked(&ENGINE).clone().filter(|engine| engine.process_id == std::process::id()) else {
+            return;
+        };
         if engine.leaver.set(std::thread::current().id()).is_err() {
             return;
         }
@@ -169,7 +178,8 @@ impl Drop for Caller<'_> {
     }
 }
 
-/// Keeps a daemon thread from coming back into an interpreter that is ending, where it would be torn down in the middle of native code.
+/// Keeps a daemon thread from coming back into an interpreter that is ending, where it would be torn down in the middle
+/// of native code.
 fn stay_away() -> ! {
     loop {
         std::thread::park();

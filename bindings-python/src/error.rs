@@ -66,7 +66,9 @@ impl From<Failure> for PyErr {
     fn from(failure: Failure) -> Self {
         static FROM_JSON: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         Python::attach(|py| {
-            let made = FROM_JSON.import(py, "streamkeep.errors", "from_json").and_then(|from_json| from_json.call1((failure.to_json(),)));
+            let made = FROM_JSON
+                .import(py, "streamkeep.errors", "from_json")
+                .and_then(|from_json| from_json.call1((failure.to_json(),)));
             made.map_or_else(|error| error, Self::from_value)
         })
     }

@@ -1,4 +1,5 @@
-//! The native half of the Python package `streamkeep`: values in, call, values out. Private; its face is `python/streamkeep`.
+//! The native half of the Python package `streamkeep`: values in, call, values out. Private; its face is
+//! `python/streamkeep`.
 
 mod bridge;
 mod convert;

@@ -1,10 +1,14 @@
-//! The store: one native method an operation. Given no bridge it blocks the calling thread; given one it answers that loop.
+//! The store: one native method an operation. Given no bridge it blocks the calling thread; given one it answers that
+//! loop.
 
 use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::PyList;
-use streamkeep::{AppendOptions, Durability, EventStore, OpenOptions, ReadAllOptions, ReadOptions, ReadPageOptions, Start, SubscribeOptions};
+use streamkeep::{
+    AppendOptions, Durability, EventStore, OpenOptions, ReadAllOptions, ReadOptions, ReadPageOptions, Start,
+    SubscribeOptions,
+};
 
 use crate::bridge::{Bridge, run};
 use crate::convert::{self, number, optional, seconds, text};
@@ -72,7 +76,9 @@ pub(crate) fn open<'py>(
     }
     if let Some(connections) = max_connections {
         let connections = number("max_connections", connections)?;
-        options = options.max_connections(u32::try_from(connections).map_err(|_| Failure::config("max_connections is too large".to_owned()))?);
+        options = options.max_connections(
+            u32::try_from(connections).map_err(|_| Failure::config("max_connections is too large".to_owned()))?,
+        );
     }
     if let Some(insecure) = insecure {
         options = options.insecure(insecure);
@@ -104,16 +110,26 @@ impl Store {
     ) -> PyResult<Bound<'py, PyAny>> {
         let store = self.store()?;
         let (stream, events) = (text("stream", stream)?, convert::events(events)?);
-        let options = AppendOptions { expected: convert::expected(expected)?, timeout: optional("timeout", timeout, seconds)? };
+        let options =
+            AppendOptions { expected: convert::expected(expected)?, timeout: optional("timeout", timeout, seconds)? };
         let appending = async move { Ok(store.append(stream, events, options).await?) };
-        run(py, bridge, self.0.engine(), appending, |py, at| Ok((at.version, at.position, at.repeated).into_pyobject(py)?.into_any().unbind()))
+        run(py, bridge, self.0.engine(), appending, |py, at| {
+            Ok((at.version, at.position, at.repeated).into_pyobject(py)?.into_any().unbind())
+        })
     }
 
-    fn import_events<'py>(&self, py: Python<'py>, bridge: For<'_, 'py>, events: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyAny>> {
+    fn import_events<'py>(
+        &self,
+        py: Python<'py>,
+        bridge: For<'_, 'py>,
+        events: &Bound<'py, PyList>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let store = self.store()?;
         let events = convert::imports(events)?;
         let importing = async move { Ok(store.import_events(events).await?) };
-        run(py, bridge, self.0.engine(), importing, |py, done| Ok((done.imported, done.passed_over, done.position).into_pyobject(py)?.into_any().unbind()))
+        run(py, bridge, self.0.engine(), importing, |py, done| {
+            Ok((done.imported, done.passed_over, done.position).into_pyobject(py)?.into_any().unbind())
+        })
     }
 
     #[pyo3(signature = (stream, from_version, to_version, direction, limit, timeout))]
@@ -176,26 +192,40 @@ impl Store {
         };
         let reading = async move { Ok(store.read_page(options).await?) };
         run(py, bridge, self.0.engine(), reading, |py, page| {
-            Ok((convert::recorded(py, &page.events)?, page.reached, page.caught_up).into_pyobject(py)?.into_any().unbind())
+            Ok((convert::recorded(py, &page.events)?, page.reached, page.caught_up)
+                .into_pyobject(py)?
+                .into_any()
+                .unbind())
         })
     }
 
     #[pyo3(signature = (query, start, after))]
-    fn subscribe<'py>(&self, query: &Bound<'py, PyAny>, start: Maybe<'_, 'py>, after: Maybe<'_, 'py>) -> PyResult<Cursor> {
+    fn subscribe<'py>(
+        &self,
+        query: &Bound<'py, PyAny>,
+        start: Maybe<'_, 'py>,
+        after: Maybe<'_, 'py>,
+    ) -> PyResult<Cursor> {
         let start = match optional("start", start, text)?.as_deref() {
             None => None,
             Some("beginning") => Some(Start::Beginning),
             Some("now") => Some(Start::Now),
             Some(_) => return Err(Failure::argument("start", "start must be 'beginning' or 'now'").into()),
         };
-        let options = SubscribeOptions { query: convert::query(query)?, start, after: optional("after", after, number)? };
+        let options =
+            SubscribeOptions { query: convert::query(query)?, start, after: optional("after", after, number)? };
         let store = self.store()?;
         // Its poll interval runs on the runtime.
         let _runtime = self.0.engine().handle().enter();
         Ok(Cursor::of_subscription(self.0.engine(), store.subscribe(options)))
     }
 
-    fn save_snapshot<'py>(&self, py: Python<'py>, bridge: For<'_, 'py>, snapshot: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    fn save_snapshot<'py>(
+        &self,
+        py: Python<'py>,
+        bridge: For<'_, 'py>,
+        snapshot: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let store = self.store()?;
         let snapshot = convert::snapshot(snapshot)?;
         let saving = async move { Ok(store.save_snapshot(snapshot).await?) };
@@ -212,7 +242,8 @@ impl Store {
         at_or_before: Maybe<'_, 'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let store = self.store()?;
-        let (stream, schema, at_or_before) = (text("stream", stream)?, text("schema", schema)?, optional("at_or_before", at_or_before, number)?);
+        let (stream, schema, at_or_before) =
+            (text("stream", stream)?, text("schema", schema)?, optional("at_or_before", at_or_before, number)?);
         let loading = async move { Ok(store.load_snapshot(stream, schema, at_or_before).await?) };
         run(py, bridge, self.0.engine(), loading, |py, found| match found {
             Some(found) => Ok(convert::saved(py, &found)?.unbind()),

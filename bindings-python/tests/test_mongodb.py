@@ -14,7 +14,7 @@ from test_examples import run
 from test_vectors import VECTORS, text_of
 
 VARIABLE = SERVERS["mongodb"]
-README = (ROOT / "README.md").read_text()
+PAGE = (ROOT / "docs" / "mongodb.md").read_text()
 
 
 @pytest.fixture
@@ -40,10 +40,10 @@ def test_queries_and_pipelines_read_the_events(database):
     assert run("mongodb_queries.py", url=database) == "order-2 1 250\norder-3 1 199.99\nbo 1 250\namy 2 212.49\n"
 
 
-def test_the_readme_quotes_the_queries():
+def test_the_page_on_mongodb_quotes_the_queries():
     program = (ROOT / "examples" / "python" / "mongodb_queries.py").read_text()
     quoted = program.partition('what their events say."""\n')[2].partition("\n\n\nif __name__")[0]
-    assert f"```python\n{textwrap.dedent(quoted)}\n```" in README
+    assert f"```python\n{textwrap.dedent(quoted)}\n```" in PAGE
 
 
 def test_the_digest_reads_every_value_as_the_store_gives_it_back(database):
@@ -57,7 +57,7 @@ def test_the_digest_reads_every_value_as_the_store_gives_it_back(database):
     assert sorted(digest().rows_of_mongodb(database, "default")) == expected
 
 
-def test_documents_have_the_fields_that_the_readme_names(database):
+def test_documents_have_the_fields_that_the_page_names(database):
     event = sk.Event.json("Named", '{"rate": 1.50}', metadata='{"by": 1}', tags=["a"], schema="named/1")
     with sk.EventStore.open(database) as store:
         store.import_events([sk.ImportEvent("order-1", event)])
@@ -67,4 +67,4 @@ def test_documents_have_the_fields_that_the_readme_names(database):
     assert (named["_id"], named["data"], named["data_json"]) == (event.id, {"rate": 1.5}, '{"rate": 1.50}')
     assert (plain["data_bytes"], "data" in plain) == (b"1", False)
     for field in named.keys() | plain.keys():
-        assert f"`{field}`" in README, f"README does not name {field}"
+        assert f"`{field}`" in PAGE, f"docs/mongodb.md does not name {field}"

@@ -1,7 +1,8 @@
 //! Group commit: many callers, one write, each its own answer.
 //!
-//! Appends that find a free lane go straight through; what comes while all lanes are busy waits and goes out together. A stream is in one group in flight at a time, and
-//! stands in a group once, or every time with `any`, so that no member's answer depends on another's.
+//! Appends that find a free lane go straight through; what comes while all lanes are busy waits and goes out together.
+//! A stream is in one group in flight at a time, and stands in a group once, or every time with `any`, so that no
+//! member's answer depends on another's.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,15 +10,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use crate::backend::{AppendRequest, Appended, EventBackend};
+use crate::backend::EventBackend;
+use crate::deadline::until;
 use crate::error::{Error, Outcome, Result};
 use crate::faults::{planted, point};
 use crate::hints::Hints;
 use crate::limits::{GROUP_BYTES, GROUP_EVENTS, WAITING_BYTES};
-use crate::store::timer::until;
+use crate::request::{AppendRequest, AppendResult};
 use crate::version::ExpectedVersion;
 
 /// Permits of the room for waiting appends are KiB, so that their number stays small.
@@ -36,7 +38,6 @@ struct Shared {
     hints: Arc<Hints>,
     runtime: Handle,
     tasks: TaskTracker,
-    closed: CancellationToken,
     room: Arc<Semaphore>,
     state: Mutex<State>,
 }
@@ -54,21 +55,23 @@ struct Waiting {
     ticket: u64,
     request: AppendRequest,
     bytes: usize,
-    answer: oneshot::Sender<Result<Appended>>,
+    answer: oneshot::Sender<Result<AppendResult>>,
+    /// Held until the answer is given: closing the handle waits for it.
+    _in_flight: TaskTrackerToken,
     /// Held until the answer is given: what waits and what is under way is bounded.
     _room: OwnedSemaphorePermit,
 }
 
 impl AppendQueue {
-    pub(crate) fn new(backend: Arc<dyn EventBackend>, hints: Arc<Hints>, runtime: Handle, tasks: TaskTracker, closed: CancellationToken) -> Self {
+    pub(crate) fn new(backend: Arc<dyn EventBackend>, hints: Arc<Hints>, runtime: Handle, tasks: TaskTracker) -> Self {
         let room = Arc::new(Semaphore::new(WAITING_BYTES / ROOM_UNIT_BYTES));
-        Self(Arc::new(Shared { backend, hints, runtime, tasks, closed, room, state: Mutex::default() }))
+        Self(Arc::new(Shared { backend, hints, runtime, tasks, room, state: Mutex::default() }))
     }
 
     /// Appends, alone or with others, and waits for this append's own answer until its deadline.
     ///
     /// Dropping the future withdraws what still waits; what was sent runs on.
-    pub(crate) async fn append(&self, request: AppendRequest) -> Result<Appended> {
+    pub(crate) async fn append(&self, request: AppendRequest, in_flight: TaskTrackerToken) -> Result<AppendResult> {
         let deadline = request.deadline;
         if planted("queue-drops-sent") {
             return self.0.send_here(request).await;
@@ -78,20 +81,19 @@ impl AppendQueue {
         let room = until(&self.0.runtime, deadline, Arc::clone(&self.0.room).acquire_many_owned(units)).await;
         let Some(Ok(room)) = room else { return Err(late_in_queue()) };
         let (answer, answered) = oneshot::channel();
-        let ticket = {
-            // Held over the look, so that a close that comes between waits for the lane.
-            let _before_close = self.0.tasks.token();
-            if self.0.closed.is_cancelled() {
-                return Err(Error::closed());
-            }
-            self.0.enter(|ticket| Waiting { ticket, request, bytes, answer, _room: room })
-        };
+        let ticket =
+            self.0.enter(|ticket| Waiting { ticket, request, bytes, answer, _in_flight: in_flight, _room: room });
         let place = Place { shared: &self.0, ticket };
         match until(&self.0.runtime, deadline, answered).await {
             Some(Ok(answer)) => answer,
-            Some(Err(_)) => Err(Error::internal("the task of an append ended without an answer").with_outcome(Outcome::Unknown)),
+            Some(Err(_)) => {
+                Err(Error::internal("the task of an append ended without an answer").with_outcome(Outcome::Unknown))
+            }
             None if place.withdraw() || planted("queue-denies-sent") => Err(late_in_queue()),
-            None => Err(Error::unavailable("the deadline passed while the append was under way").with_outcome(Outcome::Unknown)),
+            None => {
+                Err(Error::unavailable("the deadline passed while the append was under way")
+                    .with_outcome(Outcome::Unknown))
+            }
         }
     }
 }
@@ -167,7 +169,8 @@ impl Shared {
         }
     }
 
-    /// Lets those who were answered together come back together: taken too soon, the next group is the first of them alone, and all others wait for that.
+    /// Lets those who were answered together come back together: taken too soon, the next group is the first of them
+    /// alone, and all others wait for that.
     async fn gather(&self, sent: usize) {
         let pause = self.backend.gathering();
         let all_back = || sent < 2 || self.state().waiting.len() >= sent;
@@ -187,14 +190,15 @@ impl Shared {
     }
 
     /// The planted bug of a queue that works in its caller's own future.
-    async fn send_here(&self, request: AppendRequest) -> Result<Appended> {
+    async fn send_here(&self, request: AppendRequest) -> Result<AppendResult> {
         point("queue-before-send").await;
         let answer = self.backend.append(&[request]).await.pop();
         answer.unwrap_or_else(|| Err(late_in_queue()))
     }
 
     async fn send(self: &Arc<Self>, group: Vec<Waiting>) {
-        let mut streams = Streams { shared: self, names: group.iter().map(|waiting| waiting.request.stream.clone()).collect() };
+        let mut streams =
+            Streams { shared: self, names: group.iter().map(|waiting| waiting.request.stream.clone()).collect() };
         let requests: Vec<AppendRequest> = group.iter().map(|waiting| waiting.request.clone()).collect();
         point("queue-before-send").await;
         let mut answers = self.backend.append(&requests).await;
@@ -263,7 +267,8 @@ impl Drop for Lane<'_> {
     }
 }
 
-/// A stream that goes by itself, outside the lanes. When it is done, or the backend panics, whoever waited for it goes on.
+/// A stream that goes by itself, outside the lanes. When it is done, or the backend panics, whoever waited for it goes
+/// on.
 struct Apart<'a> {
     shared: &'a Arc<Shared>,
     streams: Option<Streams<'a>>,
@@ -312,13 +317,15 @@ impl State {
                 continue;
             }
             let any = waiting.request.expected == ExpectedVersion::Any;
-            let fits_stream =
-                !self.in_flight.contains(&waiting.request.stream) && only_any.get(&waiting.request.stream).is_none_or(|only_any| *only_any && any);
+            let fits_stream = !self.in_flight.contains(&waiting.request.stream)
+                && only_any.get(&waiting.request.stream).is_none_or(|only_any| *only_any && any);
             if !fits_stream {
                 place += 1;
                 continue;
             }
-            if !group.is_empty() && (events + waiting.request.events.len() > GROUP_EVENTS || bytes + waiting.bytes > GROUP_BYTES) {
+            if !group.is_empty()
+                && (events + waiting.request.events.len() > GROUP_EVENTS || bytes + waiting.bytes > GROUP_BYTES)
+            {
                 break;
             }
             events += waiting.request.events.len();

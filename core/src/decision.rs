@@ -1,54 +1,55 @@
-//! What an append or an import means, given the facts: written once for all backends.
+//! Decides what an append or an import means, given the facts. There is one implementation for all backends.
 //!
-//! A backend looks up two facts in one snapshot — which of the ids are known, with what they hold, and the versions of the streams — and
-//! is told what to write. If the facts have changed by the time it writes, its unique constraints say so and it asks again.
+//! A backend looks up two kinds of facts in one snapshot: the known events among the ids, and the versions of the
+//! streams. It is told what to write. If the facts have changed by the time it writes, its unique constraints fail, and
+//! it asks again with new facts.
 
 use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use crate::backend::{AppendRequest, Appended};
 use crate::error::{Error, Result};
 use crate::event::{Event, ImportEvent, Payload, RecordedEvent};
+use crate::request::{AppendRequest, AppendResult};
 use crate::value::same_json;
 use crate::version::ExpectedVersion;
 
-/// The facts a decision rests on, read from one snapshot.
+/// The facts for a decision, read from one snapshot.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
-    /// The version of every stream asked about; absent streams may be missing.
+    /// The version of each stream of the request. A stream without events may be left out.
     pub heads: HashMap<String, u64>,
-    /// Every known event among the ids asked about.
+    /// Each event of the request whose id is known.
     pub known: HashMap<Uuid, KnownEvent>,
 }
 
-/// An id that is known.
+/// A stored event that has one of the ids.
 #[derive(Clone, Debug)]
 pub(crate) struct KnownEvent {
     pub stream: String,
     pub version: u64,
     pub position: u64,
-    /// What the event holds; `None` when it was removed or cannot be read, which counts as equal.
+    /// The content of the event. `None` if it was removed or cannot be read, which counts as equal.
     pub content: Option<Box<RecordedEvent>>,
 }
 
-/// What is to be done with one append.
+/// What to do with one append.
 #[derive(Debug)]
 pub(crate) enum Decision {
     /// Write its events with versions from this one on.
     Write { first_version: u64 },
-    /// It was done before: the first answer again.
-    Repeated(Appended),
+    /// It was stored before. This is the answer of that time.
+    Repeated(AppendResult),
     /// Refuse it.
     Refuse(Error),
-    /// It depends on what an earlier append of the same group leaves: decide again when that is written.
+    /// It depends on an earlier append of the same group. Decide again when that is written.
     Again,
 }
 
 /// Decides a group of appends, in the order given.
 ///
-/// Accepted appends count for those behind them in the group. `Again` only ever stands behind a `Write` of the same group, so asking again with
-/// new facts makes progress.
+/// An accepted append counts for those that follow it in the group. `Again` only follows a `Write` of the same group,
+/// so asking again with new facts makes progress.
 pub(crate) fn decide_appends(group: &[AppendRequest], facts: &Facts) -> Vec<Decision> {
     let mut heads = facts.heads.clone();
     let mut accepted: HashMap<Uuid, ()> = HashMap::new();
@@ -75,10 +76,13 @@ pub(crate) fn decide_appends(group: &[AppendRequest], facts: &Facts) -> Vec<Deci
         .collect()
 }
 
-/// Whether a refusal could still turn into success if a first attempt, whose outcome is not known, is still under way.
+/// Whether a refusal can still become wrong because an earlier attempt, whose outcome is unknown, may be running.
 ///
-/// A conflict whose stream is past the expected version stays one, and so does one whose ids are known.
-#[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "only a database beyond a network leaves an attempt behind"))]
+/// A conflict is final if the stream is already past the expected version, and a refusal of known ids is final.
+#[cfg_attr(
+    not(feature = "postgres"),
+    allow(dead_code, reason = "only a database beyond a network leaves an attempt behind")
+)]
 pub(crate) fn may_turn(request: &AppendRequest, refusal: &Error) -> bool {
     match refusal.kind() {
         crate::error::ErrorKind::Conflict { actual, .. } => request.expected.may_turn(*actual),
@@ -87,11 +91,13 @@ pub(crate) fn may_turn(request: &AppendRequest, refusal: &Error) -> bool {
     }
 }
 
-/// Looks whether an append's ids are known: as one append left them, differently, or not at all.
-fn repeated(stream: &str, events: &[Event], facts: &Facts) -> Option<Result<Appended>> {
+/// Finds out whether the ids of an append are known: as that append would have stored them, in another way, or not at
+/// all.
+fn repeated(stream: &str, events: &[Event], facts: &Facts) -> Option<Result<AppendResult>> {
     let known: Vec<Option<&KnownEvent>> = events.iter().map(|event| facts.known.get(&event.id)).collect();
     let (first_known, first) = known.iter().enumerate().find_map(|(n, known)| known.map(|known| (n, known)))?;
-    let duplicate = |n: usize, known: &KnownEvent| Some(Err(Error::duplicate_event(events[n].id, &known.stream, known.version)));
+    let duplicate =
+        |n: usize, known: &KnownEvent| Some(Err(Error::duplicate_event(events[n].id, &known.stream, known.version)));
     let mut last: Option<&KnownEvent> = None;
     for (n, (event, found)) in events.iter().zip(&known).enumerate() {
         let Some(found) = found else { return duplicate(first_known, first) };
@@ -101,10 +107,10 @@ fn repeated(stream: &str, events: &[Event], facts: &Facts) -> Option<Result<Appe
         }
         last = Some(found);
     }
-    last.map(|last| Ok(Appended { version: last.version, position: last.position, repeated: true }))
+    last.map(|last| Ok(AppendResult { version: last.version, position: last.position, repeated: true }))
 }
 
-/// Whether a recorded event holds what an event to append holds (contract, rule 4).
+/// Whether a recorded event has the same content as an event to append (contract rule 4).
 fn same_content(event: &Event, recorded: Option<&RecordedEvent>) -> bool {
     let Some(recorded) = recorded else { return true };
     event.event_type == recorded.event_type
@@ -126,19 +132,20 @@ fn same_payload(a: &Payload, b: &Payload) -> bool {
     }
 }
 
-/// What is to be done with one event of an import.
+/// What to do with one event of an import.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ImportDecision {
     /// Write it at this version.
     Write { version: u64 },
-    /// It is there already, at this position.
+    /// It is stored already, at this position.
     PassOver { position: u64 },
 }
 
-/// Decides an import: each event in the order given, all of it or an error.
+/// Decides an import, event by event in the order given. One event that is refused refuses the import.
 ///
 /// # Errors
-/// `duplicate-event` when an id is known with other content or in another place, `conflict` when a version does not follow.
+/// `duplicate-event` when an id is known with other content or in another place, `conflict` when a version does not
+/// follow.
 pub(crate) fn decide_import(events: &[ImportEvent], facts: &Facts) -> Result<Vec<ImportDecision>> {
     let mut heads = facts.heads.clone();
     let mut seen: HashMap<Uuid, (&str, u64)> = HashMap::new();
@@ -147,8 +154,11 @@ pub(crate) fn decide_import(events: &[ImportEvent], facts: &Facts) -> Result<Vec
         .map(|import| {
             let id = import.event.id;
             if let Some(known) = facts.known.get(&id) {
-                let same_place = known.stream == import.stream && import.version.is_none_or(|version| version == known.version);
-                let same_time = import.recorded_at.is_none_or(|at| known.content.as_ref().is_none_or(|content| same_micros(at, content.recorded_at)));
+                let same_place =
+                    known.stream == import.stream && import.version.is_none_or(|version| version == known.version);
+                let same_time = import
+                    .recorded_at
+                    .is_none_or(|at| known.content.as_ref().is_none_or(|content| at == content.recorded_at));
                 if !same_place || !same_time || !same_content(&import.event, known.content.as_deref()) {
                     return Err(Error::duplicate_event(id, &known.stream, known.version));
                 }
@@ -168,8 +178,4 @@ pub(crate) fn decide_import(events: &[ImportEvent], facts: &Facts) -> Result<Vec
             Ok(ImportDecision::Write { version })
         })
         .collect()
-}
-
-fn same_micros(a: time::OffsetDateTime, b: time::OffsetDateTime) -> bool {
-    a.unix_timestamp_nanos().div_euclid(1_000) == b.unix_timestamp_nanos().div_euclid(1_000)
 }

@@ -1,4 +1,4 @@
-//! The one error type: a stable code, whether to retry, what is known of the outcome, and the facts.
+//! The one error type: a stable code, whether to retry, the outcome of an append, and the facts.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -9,18 +9,21 @@ use uuid::Uuid;
 
 use crate::version::ExpectedVersion;
 
-/// Marks the one error that never reaches a caller.
+/// Marks the one error that no caller ever sees.
 const HELD_UP: &str = "held up";
 
-/// What every operation answers.
+/// The message of an error that has no other cause.
+pub(crate) const DEADLINE_PASSED: &str = "the deadline passed";
+
+/// The result of every operation.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What is known of a write that ended in an error.
+/// What is known about a write that ended in an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Nothing was written, and nothing will be.
+    /// Nothing was written, and nothing will be written.
     NotApplied,
-    /// It may have been written; repeating it with the same event ids is safe and tells.
+    /// It may have been written. Repeating it with the same events is safe, and the answer says what happened.
     Unknown,
 }
 
@@ -35,66 +38,66 @@ impl Outcome {
     }
 }
 
-/// What went wrong, with the facts a program needs to act on it.
+/// What went wrong, with the facts that a program needs to react.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The stream was not at the expected version: reload and decide again.
+    /// The stream is not at the expected version. Reload and decide again.
     Conflict {
         /// The stream.
         stream: String,
-        /// What the append demanded.
+        /// The expected version of the append.
         expected: ExpectedVersion,
-        /// The version the decision saw.
+        /// The version that the decision was based on.
         actual: u64,
     },
-    /// An id is known already, with other content or in another place: look at the ids.
+    /// An event id is already known, with other content or at another place. Check how ids are made.
     DuplicateEvent {
         /// The id.
         id: Uuid,
-        /// Where it is recorded: the stream.
+        /// The stream in which it is recorded.
         stream: String,
-        /// Where it is recorded: the version.
+        /// Its version there.
         version: u64,
     },
-    /// What was asked for does not exist.
+    /// Something does not exist.
     NotFound {
-        /// What was asked for.
+        /// What does not exist.
         what: String,
     },
-    /// The call is wrong: fix it.
+    /// The call is wrong. Fix it.
     InvalidArgument {
         /// Which argument.
         argument: String,
     },
-    /// A value is larger than a limit: send less.
+    /// A value exceeds a limit. Send less.
     LimitExceeded {
         /// Which limit.
         what: String,
         /// The limit.
         limit: u64,
-        /// What was given.
+        /// The size of the value.
         actual: u64,
     },
-    /// URL, options or the server's set-up must be changed.
+    /// The URL, the options or the configuration of the server has to change.
     Config,
-    /// The database could not be reached, or not in time: retry, ids make that safe.
+    /// The database did not answer before the deadline. Retry: the event ids make that safe.
     Unavailable,
-    /// A checkpoint or cursor lies above anything the log ever had: a restored backup.
+    /// A checkpoint or cursor is above every position that the log has drawn, for example after a backup was restored.
     CheckpointAhead {
-        /// The consumer, or nothing for a plain subscription.
+        /// The consumer; none for a subscription or read.
         consumer: Option<String>,
         /// The checkpoint.
         checkpoint: u64,
         /// The log's head.
         head: u64,
     },
-    /// Stored data cannot be believed: stop, repair, upgrade.
+    /// Stored data is not valid. Stop, then repair it or upgrade the library.
     Corrupt {
-        /// Where it was seen.
+        /// Where it was found.
         place: String,
     },
-    /// The store was closed, or belongs to the parent of a forked process: open a new one.
+    /// The store was closed, or it belongs to the parent of this forked process. Open a new one.
     Closed,
     /// A bug in this library.
     Internal,
@@ -102,7 +105,7 @@ pub enum ErrorKind {
 
 /// The error of every operation.
 ///
-/// Programs act on [`Error::kind`] and [`Error::code`]; the message is for people. Credentials appear in no part of it.
+/// Programs use [`Error::kind`] and [`Error::code`]. The message is for people. No part of an error has credentials.
 #[derive(Clone)]
 pub struct Error(Box<Inner>);
 
@@ -112,13 +115,25 @@ struct Inner {
     message: String,
     outcome: Outcome,
     ids: Vec<Uuid>,
-    context: Option<String>,
+    operation: Option<&'static str>,
+    hint: Option<String>,
+    /// Another attempt before the deadline cannot help.
+    answer_at_once: bool,
     cause: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { kind, message: message.into(), outcome: Outcome::NotApplied, ids: Vec::new(), context: None, cause: None }))
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            outcome: Outcome::NotApplied,
+            ids: Vec::new(),
+            operation: None,
+            hint: None,
+            answer_at_once: false,
+            cause: None,
+        }))
     }
 
     pub(crate) fn conflict(stream: &str, expected: ExpectedVersion, actual: u64) -> Self {
@@ -127,7 +142,9 @@ impl Error {
     }
 
     pub(crate) fn duplicate_event(id: Uuid, stream: &str, version: u64) -> Self {
-        let message = format!("event id {id} is known already, at version {version} of stream '{stream}', and this is not a repetition of that append");
+        let message = format!(
+            "event id {id} is already known, at version {version} of stream '{stream}', and this append is not a repetition of that one"
+        );
         Self::new(ErrorKind::DuplicateEvent { id, stream: stream.to_owned(), version }, message)
     }
 
@@ -148,19 +165,25 @@ impl Error {
         Self::new(ErrorKind::Unavailable, message)
     }
 
-    /// A backend's word to the group commit: this one alone met somebody's lock, send it again in a group of its own.
-    #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "only a database beyond a network leaves an attempt behind"))]
+    /// Tells the append queue that this append waits for a lock of another transaction. The queue sends it again in a
+    /// group of its own.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        allow(dead_code, reason = "only a database beyond a network leaves an attempt behind")
+    )]
     pub(crate) fn held_up() -> Self {
-        Self::unavailable("another transaction holds up this stream").with_context(HELD_UP)
+        Self::unavailable("another transaction holds up this stream").with_hint(HELD_UP)
     }
 
     /// Whether this is [`Error::held_up`].
     pub(crate) fn is_held_up(&self) -> bool {
-        self.0.context.as_deref() == Some(HELD_UP)
+        self.0.hint.as_deref() == Some(HELD_UP)
     }
 
     pub(crate) fn checkpoint_ahead(checkpoint: u64, head: u64) -> Self {
-        let message = format!("position {checkpoint} lies above anything this log ever had (its head is {head}): was a backup restored?");
+        let message = format!(
+            "position {checkpoint} is above every position of this log (its head is {head}); was a backup restored?"
+        );
         Self::new(ErrorKind::CheckpointAhead { consumer: None, checkpoint, head }, message)
     }
 
@@ -181,6 +204,34 @@ impl Error {
         self
     }
 
+    /// The deadline passed. The error carries the last failure before that, in the server's words.
+    pub(crate) fn late(last_failure: Option<Self>) -> Self {
+        match last_failure.filter(|failure| !failure.is_late()) {
+            Some(failure) => {
+                let message = format!("{DEADLINE_PASSED}; the last attempt failed: {}", failure.message());
+                Self::unavailable(message).with_cause(failure)
+            }
+            None => Self::unavailable(DEADLINE_PASSED),
+        }
+    }
+
+    /// Whether the error says only that the deadline passed.
+    pub(crate) fn is_late(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::Unavailable) && self.0.message == DEADLINE_PASSED
+    }
+
+    /// Marks an error that another attempt before the deadline cannot help. It is answered at once.
+    #[allow(dead_code, reason = "which backends are built decides who asks")]
+    pub(crate) fn at_once(mut self) -> Self {
+        self.0.answer_at_once = true;
+        self
+    }
+
+    /// Whether another attempt before the deadline may succeed.
+    pub(crate) fn worth_a_retry(&self) -> bool {
+        self.retryable() && !self.0.answer_at_once
+    }
+
     pub(crate) fn with_outcome(mut self, outcome: Outcome) -> Self {
         self.0.outcome = outcome;
         self
@@ -191,8 +242,15 @@ impl Error {
         self
     }
 
-    pub(crate) fn with_context(mut self, context: impl Into<String>) -> Self {
-        self.0.context = Some(context.into());
+    /// Names the public method that failed. Set once, at the handle.
+    pub(crate) fn with_operation(mut self, operation: &'static str) -> Self {
+        self.0.operation = Some(operation);
+        self
+    }
+
+    /// Says what the reader of the message can do.
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
         self
     }
 
@@ -227,32 +285,38 @@ impl Error {
         matches!(self.0.kind, ErrorKind::Unavailable)
     }
 
-    /// What is known of the write this error answers.
+    /// What is known about the write that ended in this error.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         self.0.outcome
     }
 
-    /// The ids of the append this error answers, to look for them or to repeat it.
+    /// The event ids of the append that ended in this error.
     #[must_use]
     pub fn ids(&self) -> &[Uuid] {
         &self.0.ids
     }
 
-    /// What was being done, for people.
+    /// The public method that failed, for example `append`.
     #[must_use]
-    pub fn context(&self) -> Option<&str> {
-        self.0.context.as_deref()
+    pub fn operation(&self) -> Option<&'static str> {
+        self.0.operation
     }
 
-    /// What happened, for people, without context and cause.
+    /// What the reader of the message can do about it, for example "open a store in the child process".
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// What happened, for people, without the operation, the hint and the cause.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// The error as data, the same for every language: `code`, `message`, `retryable`, `outcome`, `ids`, `context`, `cause`
-    /// and `fields` with the facts of its kind. Bindings make their own class from it.
+    /// The error as data, the same for every language: `code`, `message`, `retryable`, `outcome`, `ids`, `context`,
+    /// `operation`, `hint`, `cause`, and `fields` with the facts of its kind. A binding makes its own class from it.
     #[must_use]
     pub fn to_json(&self) -> String {
         let ids: Vec<String> = self.0.ids.iter().map(Uuid::to_string).collect();
@@ -262,11 +326,18 @@ impl Error {
             "retryable": self.retryable(),
             "outcome": self.0.outcome.as_str(),
             "ids": ids,
-            "context": self.0.context,
+            "context": self.context(),
+            "operation": self.0.operation,
+            "hint": self.0.hint,
             "cause": self.0.cause.as_ref().map(ToString::to_string),
             "fields": self.fields(),
         })
         .to_string()
+    }
+
+    /// The hint, or else the operation, in the one field that the other languages have for both.
+    fn context(&self) -> Option<&str> {
+        self.hint().or(self.0.operation)
     }
 
     fn fields(&self) -> Map<String, Value> {
@@ -278,11 +349,15 @@ impl Error {
                 };
                 json!({"stream": stream, "expected": expected, "actual": actual})
             }
-            ErrorKind::DuplicateEvent { id, stream, version } => json!({"id": id.to_string(), "stream": stream, "version": version}),
+            ErrorKind::DuplicateEvent { id, stream, version } => {
+                json!({"id": id.to_string(), "stream": stream, "version": version})
+            }
             ErrorKind::NotFound { what } => json!({"what": what}),
             ErrorKind::InvalidArgument { argument } => json!({"argument": argument}),
             ErrorKind::LimitExceeded { what, limit, actual } => json!({"what": what, "limit": limit, "actual": actual}),
-            ErrorKind::CheckpointAhead { consumer, checkpoint, head } => json!({"consumer": consumer, "checkpoint": checkpoint, "head": head}),
+            ErrorKind::CheckpointAhead { consumer, checkpoint, head } => {
+                json!({"consumer": consumer, "checkpoint": checkpoint, "head": head})
+            }
             ErrorKind::Corrupt { place } => json!({"where": place}),
             ErrorKind::Config | ErrorKind::Unavailable | ErrorKind::Closed | ErrorKind::Internal => json!({}),
         };
@@ -293,10 +368,13 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.code())?;
-        if let Some(context) = &self.0.context {
-            write!(f, "{context}: ")?;
+        if let Some(operation) = self.0.operation {
+            write!(f, "{operation}: ")?;
         }
         f.write_str(&self.0.message)?;
+        if let Some(hint) = &self.0.hint {
+            write!(f, "; {hint}")?;
+        }
         if self.0.outcome == Outcome::Unknown {
             f.write_str(" (outcome: unknown)")?;
         }
@@ -304,7 +382,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// How many ids are shown: an append may have 10,000.
+/// How many ids the debug text shows. An append can have 10,000.
 const SHOWN_IDS: usize = 8;
 
 impl fmt::Debug for Error {
@@ -315,7 +393,8 @@ impl fmt::Debug for Error {
             .field("outcome", &self.0.outcome)
             .field("ids", &self.0.ids.iter().take(SHOWN_IDS).collect::<Vec<_>>())
             .field("more_ids", &self.0.ids.len().saturating_sub(SHOWN_IDS))
-            .field("context", &self.0.context)
+            .field("operation", &self.0.operation)
+            .field("hint", &self.0.hint)
             .field("cause", &self.0.cause.as_ref().map(ToString::to_string))
             .finish()
     }

@@ -1,4 +1,4 @@
-//! Events: to append, and as recorded.
+//! Events, before and after they are recorded.
 
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -13,6 +13,10 @@ pub const CORRELATION_ID: &str = "correlationId";
 pub const CAUSATION_ID: &str = "causationId";
 /// Metadata key of the author.
 pub const CREATED_BY: &str = "createdBy";
+
+/// The years in which an event can have been recorded.
+const RECORDED_YEARS: std::ops::RangeInclusive<i32> = 1..=9999;
+const NANOS_PER_MICRO: i128 = 1_000;
 
 /// The content of an event or a snapshot: JSON text or bytes, kept byte for byte.
 #[derive(Clone, PartialEq, Eq)]
@@ -33,7 +37,7 @@ impl Payload {
         }
     }
 
-    /// The payload's bytes, whichever kind it is.
+    /// The bytes of the payload, for JSON and for bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         match self {
@@ -64,17 +68,17 @@ impl Payload {
     }
 }
 
-/// Payloads may be personal: only kind and length are shown.
+/// Payloads can be personal data, so only the kind and the length are shown.
 impl std::fmt::Debug for Payload {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}({} bytes)", if matches!(self, Self::Json(_)) { "Json" } else { "Bytes" }, self.len())
     }
 }
 
-/// One occurrence, to be appended.
+/// An event to append. It stands for one occurrence.
 ///
-/// Its `id` is made with it, so an append of the same `Event` can be repeated safely; make a new one for
-/// each occurrence. Values are checked when the event is appended, before anything is written.
+/// Its `id` is made with it, so an append of the same `Event` can be repeated safely. Make a new one for each
+/// occurrence. The values are checked when the event is appended, before anything is written.
 ///
 /// ```
 /// use streamkeep::Event;
@@ -86,17 +90,17 @@ impl std::fmt::Debug for Payload {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// What happened. Types that begin with `$` are the store's own and are refused.
+    /// What happened. Types that begin with `$` belong to the store and are refused.
     pub event_type: String,
-    /// The content; `{}` unless given.
+    /// The content. The default is `{}`.
     pub data: Payload,
-    /// A JSON object beside the content; `{}` unless given.
+    /// A JSON object beside the content. The default is `{}`.
     pub metadata: String,
     /// A set of labels, in the order given.
     pub tags: Vec<String>,
-    /// The occurrence's identity.
+    /// The id of the occurrence.
     pub id: Uuid,
-    /// The shape of `data`, as its author names it.
+    /// The name of the shape of `data`, chosen by its author.
     pub schema: Option<String>,
 }
 
@@ -106,11 +110,12 @@ impl Event {
     /// # Errors
     /// `invalid-argument` when `value` cannot be written as JSON.
     pub fn json<T: Serialize + ?Sized>(event_type: impl Into<String>, value: &T) -> Result<Self> {
-        let text = serde_json::to_string(value).map_err(|cause| Error::invalid_argument("data", format!("data cannot be written as JSON: {cause}")))?;
+        let text = serde_json::to_string(value)
+            .map_err(|cause| Error::invalid_argument("data", format!("data cannot be written as JSON: {cause}")))?;
         Ok(Self::json_text(event_type, text))
     }
 
-    /// Makes an event whose data is JSON text as it is, to be kept byte for byte.
+    /// Makes an event whose data is JSON text, which is kept byte for byte.
     #[must_use]
     pub fn json_text(event_type: impl Into<String>, text: impl Into<String>) -> Self {
         Self::new(event_type, Payload::Json(text.into()))
@@ -125,38 +130,45 @@ impl Event {
     /// Makes an event of a type with a payload.
     #[must_use]
     pub fn new(event_type: impl Into<String>, data: Payload) -> Self {
-        Self { event_type: event_type.into(), data, metadata: "{}".to_owned(), tags: Vec::new(), id: new_id(), schema: None }
+        Self {
+            event_type: event_type.into(),
+            data,
+            metadata: "{}".to_owned(),
+            tags: Vec::new(),
+            id: new_id(),
+            schema: None,
+        }
     }
 
-    /// Gives the event metadata: the text of a JSON object.
+    /// Sets the metadata: the text of a JSON object.
     #[must_use]
     pub fn with_metadata(mut self, json_object: impl Into<String>) -> Self {
         self.metadata = json_object.into();
         self
     }
 
-    /// Gives the event tags.
+    /// Sets the tags.
     #[must_use]
     pub fn with_tags<T: Into<String>>(mut self, tags: impl IntoIterator<Item = T>) -> Self {
         self.tags = tags.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Gives the event an id of one's own.
+    /// Sets the id.
     #[must_use]
     pub const fn with_id(mut self, id: Uuid) -> Self {
         self.id = id;
         self
     }
 
-    /// Names the shape of the event's data.
+    /// Sets the name of the shape of the data.
     #[must_use]
     pub fn with_schema(mut self, schema: impl Into<String>) -> Self {
         self.schema = Some(schema.into());
         self
     }
 
-    /// What the event counts against limits: payload, metadata and names.
+    /// The size of the event as limits count it: payload, metadata and names.
     #[must_use]
     pub(crate) fn size_bytes(&self) -> usize {
         self.data.len()
@@ -167,17 +179,17 @@ impl Event {
     }
 }
 
-/// An event as the log holds it.
+/// A recorded event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecordedEvent {
     /// The stream it belongs to.
     pub stream: String,
-    /// Its place in the stream: the first is 1, without gaps.
+    /// Its number in the stream: 1, 2, 3, and so on without gaps.
     pub version: u64,
-    /// Its place in the log; only grows, gaps mean nothing.
+    /// Its number in the log. Positions grow; gaps have no meaning.
     pub position: u64,
-    /// The occurrence's identity.
+    /// The id of the occurrence.
     pub id: Uuid,
     /// What happened.
     pub event_type: String,
@@ -187,9 +199,9 @@ pub struct RecordedEvent {
     pub metadata: String,
     /// Labels, in the order given.
     pub tags: Vec<String>,
-    /// The shape of `data`, as its author named it.
+    /// The name of the shape of `data`, chosen by its author.
     pub schema: Option<String>,
-    /// When it was recorded, UTC, microseconds. Information only, never an order.
+    /// When it was recorded: UTC, with microseconds. It informs, and is never an order.
     pub recorded_at: OffsetDateTime,
 }
 
@@ -201,15 +213,29 @@ impl RecordedEvent {
     }
 }
 
-/// An event recorded elsewhere, to be imported with its place, id and time.
+/// An event that was recorded elsewhere, to import with its stream, version, id and time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportEvent {
     /// The stream it belongs to.
     pub stream: String,
-    /// Its version there; the stream's next one unless given.
+    /// Its version there. The default is the stream's next one.
     pub version: Option<u64>,
-    /// When it was recorded; now unless given. Kept to the microsecond.
+    /// When it was recorded: in the years 1 to 9999 UTC, rounded down to the microsecond. The default is now.
     pub recorded_at: Option<OffsetDateTime>,
-    /// The event; types of the store's own (`$…`) are taken too.
+    /// The event. Types of the store (`$…`) are accepted too.
     pub event: Event,
+}
+
+/// A time of an import as every backend stores it: in UTC, rounded down to the microsecond.
+///
+/// # Errors
+/// `invalid-argument` outside the years 1 to 9999, beyond which some languages have no times.
+pub(crate) fn recorded_time(time: OffsetDateTime) -> Result<OffsetDateTime> {
+    let nanos = time.unix_timestamp_nanos();
+    OffsetDateTime::from_unix_timestamp_nanos(nanos - nanos.rem_euclid(NANOS_PER_MICRO))
+        .ok()
+        .filter(|time| RECORDED_YEARS.contains(&time.year()))
+        .ok_or_else(|| {
+            Error::invalid_argument("recorded_at", "a time of an import must be in the years 1 to 9999, in UTC")
+        })
 }

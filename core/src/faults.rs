@@ -1,17 +1,17 @@
 //! Planted bugs and failpoints, for this workspace's own tests.
 //!
-//! A planted bug takes out one line of a mechanism; the suite must turn red with it. Both exist only in a build with the cfg
-//! `streamkeep_faults`; in every other build the two questions below are answered at compile time and nothing is left of them.
+//! A planted bug takes out one line of a mechanism, and a test must fail with it. Both exist only in a build with the
+//! cfg `streamkeep_faults`. In every other build the two functions below are constants, and the compiler removes them.
 
 #[cfg(not(streamkeep_faults))]
 mod built {
-    /// Whether the bug of that name is switched on: never, in this build.
+    /// Whether the bug of that name is switched on. Never, in this build.
     #[inline]
     pub(crate) const fn planted(_name: &str) -> bool {
         false
     }
 
-    /// A place where a test can hold the program up: none, in this build.
+    /// A place where a test can pause the program. Does nothing in this build.
     #[inline]
     pub(crate) fn point(_name: &str) -> std::future::Ready<()> {
         std::future::ready(())
@@ -40,7 +40,8 @@ mod built {
         delay: Option<Duration>,
     }
 
-    /// Whether the bug of that name is switched on: by `STREAMKEEP_PLANTED` (names with commas between) or by [`plant`].
+    /// Whether the bug of that name is switched on: by `STREAMKEEP_PLANTED` (names with commas between) or by
+    /// [`plant`].
     #[must_use]
     pub fn planted(name: &str) -> bool {
         PLANTED.lock().unwrap_or_else(PoisonError::into_inner).contains(name)
@@ -56,7 +57,7 @@ mod built {
         }
     }
 
-    /// A place where a test can hold the program up. Costs a look into a table; waits only while a test says so.
+    /// A place where a test can pause the program. It waits only while a test pauses it.
     pub async fn point(name: &str) {
         let Some(mut state) = watched(name) else { return };
         update(name, |point| {
@@ -67,16 +68,16 @@ mod built {
         if let Some(delay) = delay {
             tokio::time::sleep(delay).await;
         }
-        // An error says that the table is gone, and with it whoever could have paused.
+        // An error means that the table is gone, so nobody can pause any more.
         let _ = state.wait_for(|point| !point.paused).await;
         update(name, |point| point.waiting -= 1);
     }
 
-    /// Everybody who reaches the failpoint stops there until this is dropped.
+    /// Every task that reaches the failpoint waits there until this is dropped.
     #[derive(Debug)]
     pub struct Paused(String);
 
-    /// Stops everybody who reaches the failpoint from now on.
+    /// Pauses every task that reaches the failpoint from now on.
     #[must_use]
     pub fn pause(name: &str) -> Paused {
         update(name, |point| point.paused = true);
@@ -84,7 +85,7 @@ mod built {
     }
 
     impl Paused {
-        /// Ends when somebody has stopped at the failpoint.
+        /// Returns when a task waits at the failpoint.
         pub async fn reached(&self) {
             if let Some(mut state) = watched(&self.0) {
                 let _ = state.wait_for(|point| point.waiting > 0).await;
@@ -98,12 +99,12 @@ mod built {
         }
     }
 
-    /// Everybody who reaches the failpoint waits there for so long, until set to zero.
+    /// Every task that reaches the failpoint waits there for this time. Zero switches it off.
     pub fn delay(name: &str, delay: Duration) {
         update(name, |point| point.delay = (!delay.is_zero()).then_some(delay));
     }
 
-    /// How often the failpoint was reached since a test first named it.
+    /// How often the failpoint was reached since a test first used its name.
     #[must_use]
     pub fn hits(name: &str) -> u64 {
         watched(name).map_or(0, |state| state.borrow().hits)

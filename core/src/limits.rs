@@ -1,42 +1,44 @@
-//! Every limit the contract names, in one place.
+//! The limits of the contract.
 
 use std::time::Duration;
 
-/// Longest `data` of an event or a snapshot: 8 MiB.
+/// The largest `data` of an event or a snapshot: 8 MiB.
 pub const MAX_DATA_BYTES: usize = 8 * 1024 * 1024;
-/// Longest `metadata` of an event: 64 KiB.
+/// The largest `metadata` of an event: 64 KiB.
 pub const MAX_METADATA_BYTES: usize = 64 * 1024;
-/// Longest stream name, type, tag or schema name: 255 bytes.
+/// The longest name of a stream, type, tag or schema: 255 bytes.
 pub const MAX_NAME_BYTES: usize = 255;
-/// Most tags an event can carry.
+/// The most tags of an event.
 pub const MAX_TAGS: usize = 64;
-/// Deepest nesting of a JSON value; `[]` is 1.
+/// The deepest nesting of a JSON value. `[]` is 1.
 pub const MAX_JSON_DEPTH: usize = 64;
-/// Most events one append takes.
+/// The most events of one append.
 pub const MAX_APPEND_EVENTS: usize = 10_000;
-/// Most bytes (data, metadata and names) one append takes: 32 MiB.
+/// The most bytes (data, metadata and names) of one append: 32 MiB.
 pub const MAX_APPEND_BYTES: usize = 32 * 1024 * 1024;
-/// Most items a query joins by OR.
+/// The most items of a query.
 pub const MAX_QUERY_ITEMS: usize = 64;
+/// Most values (types, tags, categories and streams) that all items of a query name together.
+pub const MAX_QUERY_VALUES: usize = 1_000;
 
-/// Most events a page of a read holds.
+/// The most events in a page of a read.
 pub const PAGE_EVENTS: usize = 1_000;
-/// Most bytes a page of a read holds, or one event.
+/// The most bytes in a page of a read that has more than one event.
 pub const PAGE_BYTES: usize = 4 * 1024 * 1024;
-/// Most events of the log one page looks at for a sparse query.
+/// The most events of the log that a page looks at, for a query that matches few.
 pub const PAGE_SCAN_EVENTS: u64 = 20_000;
-/// Most events a group of appends holds, or one append.
+/// The most events in a group of more than one append.
 pub(crate) const GROUP_EVENTS: usize = 1_000;
-/// Most bytes a group of appends holds, or one append.
+/// The most bytes in a group of more than one append.
 pub(crate) const GROUP_BYTES: usize = 8 * 1024 * 1024;
-/// Most bytes of appends that wait in one store: 64 MiB.
+/// The most bytes of appends that wait in one namespace: 64 MiB.
 pub(crate) const WAITING_BYTES: usize = 64 * 1024 * 1024;
-/// Events an import writes whole or not at all.
+/// How many events of an import are written as one unit.
 pub const IMPORT_CHUNK_EVENTS: usize = 1_000;
 
-/// How long an operation may take unless said otherwise.
+/// The default timeout of an operation.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a subscription waits before it looks again without a notification.
+/// The default time after which a subscription looks again without a notification.
 pub const DEFAULT_POLL_INTERVAL: Duration = Duration::from_millis(250);
-/// The longest an operation can be given; a longer time is this one.
+/// The longest timeout of an operation. A longer one is shortened to this.
 pub(crate) const MAX_TIMEOUT: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);

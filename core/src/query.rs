@@ -1,11 +1,12 @@
-//! Which events of a log are meant: the query and the one matcher.
+//! Queries, and the one function that matches events with them.
 
 use crate::error::{Error, Result};
 use crate::event::RecordedEvent;
-use crate::limits::MAX_QUERY_ITEMS;
+use crate::limits::{MAX_QUERY_ITEMS, MAX_QUERY_VALUES};
 use crate::stream::{category, check_name};
 
-/// Everything, or up to 64 items joined by OR.
+/// A choice of events: everything, or up to 64 items of which one must match, with up to 1,000 values in all their
+/// lists together.
 ///
 /// ```
 /// use streamkeep::{Query, QueryItem};
@@ -15,16 +16,16 @@ use crate::stream::{category, check_name};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
-    /// The items; none means everything.
+    /// The items. An empty list matches everything.
     pub items: Vec<QueryItem>,
 }
 
-/// One alternative of a query: all four lists must agree; an empty list does not restrict.
+/// One item of a query. An event must satisfy all four lists; an empty list restricts nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueryItem {
     /// The event's type is one of these.
     pub types: Vec<String>,
-    /// The event carries all of these.
+    /// The event has all of these.
     pub tags: Vec<String>,
     /// The stream's category is one of these.
     pub categories: Vec<String>,
@@ -39,22 +40,23 @@ impl Query {
         self.items.is_empty() || self.items.iter().any(QueryItem::is_everything)
     }
 
-    /// Whether an event is meant.
+    /// Whether an event matches.
     #[must_use]
     pub fn matches(&self, event: &RecordedEvent) -> bool {
-        self.items.is_empty() || self.items.iter().any(|item| item.matches(&event.stream, &event.event_type, &event.tags))
+        self.items.is_empty()
+            || self.items.iter().any(|item| item.matches(&event.stream, &event.event_type, &event.tags))
     }
 
     pub(crate) fn check(&self) -> Result<()> {
         if self.items.len() > MAX_QUERY_ITEMS {
             return Err(Error::limit_exceeded("query items", MAX_QUERY_ITEMS as u64, self.items.len() as u64));
         }
-        for item in &self.items {
-            for name in item.types.iter().chain(&item.tags).chain(&item.categories).chain(&item.streams) {
-                check_name("query", name)?;
-            }
+        let values = || self.items.iter().flat_map(QueryItem::values);
+        let count = values().count();
+        if count > MAX_QUERY_VALUES {
+            return Err(Error::limit_exceeded("query values", MAX_QUERY_VALUES as u64, count as u64));
         }
-        Ok(())
+        values().try_for_each(|name| check_name("query", name))
     }
 }
 
@@ -65,7 +67,11 @@ impl QueryItem {
         self.types.is_empty() && self.tags.is_empty() && self.categories.is_empty() && self.streams.is_empty()
     }
 
-    /// Whether an event of this stream, type and tags is meant.
+    fn values(&self) -> impl Iterator<Item = &String> {
+        self.types.iter().chain(&self.tags).chain(&self.categories).chain(&self.streams)
+    }
+
+    /// Whether an event of this stream and type and with these tags matches.
     #[must_use]
     pub fn matches(&self, stream: &str, event_type: &str, tags: &[String]) -> bool {
         (self.types.is_empty() || self.types.iter().any(|t| t == event_type))
@@ -84,7 +90,7 @@ impl From<QueryItem> for Query {
 impl std::ops::BitOr for Query {
     type Output = Self;
 
-    /// Joins two queries by OR; everything stays everything.
+    /// Joins two queries: an event matches if it matches either. Everything joined with anything is everything.
     fn bitor(mut self, other: Self) -> Self {
         if self.items.is_empty() || other.items.is_empty() {
             return Self::default();

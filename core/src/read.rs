@@ -1,69 +1,70 @@
-//! Pages as a stream of events: the next page is asked for while this one is handled.
+//! Pages of a stream and of the log, and the reads that pull them.
 
-use std::collections::VecDeque;
-use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use futures_core::Stream;
-use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
-use crate::backend::{LogPage, LogPageRequest, StreamPage, StreamPageRequest};
 use crate::error::{Error, Result};
 use crate::event::RecordedEvent;
-use crate::faults::planted;
+use crate::faults::{planted, point};
+use crate::handle::Handle;
 use crate::limits::{PAGE_BYTES, PAGE_EVENTS};
 use crate::options::{ReadAllOptions, ReadOptions};
 use crate::position::Direction;
+use crate::pull::{self, Fetched, Pull};
 use crate::query::Query;
-use crate::store::Shared;
+use crate::request::{LogPage, LogPageRequest, StreamPage, StreamPageRequest};
 use crate::stream::check_stream;
 
-impl Shared {
+/// One page of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Page {
+    /// The events that match, in the order of positions.
+    pub events: Vec<RecordedEvent>,
+    /// How far the page looked: the position of the last event it looked at, whether it matched or not, or `after`. It
+    /// is the `after` of the next page.
+    pub reached: u64,
+    /// Whether nothing more was there to read.
+    pub caught_up: bool,
+}
+
+impl Handle {
     pub(crate) async fn read_stream(self: &Arc<Self>, request: StreamPageRequest) -> Result<StreamPage> {
-        let page = self.run(request.deadline, move |shared| {
+        let page = self.run(request.deadline, move |namespace| {
             let request = request.clone();
-            async move { shared.backend.events.read_stream(&request).await }
+            async move { namespace.events.read_stream(&request).await }
         });
         page.await
     }
 
     pub(crate) async fn read_log(self: &Arc<Self>, request: LogPageRequest) -> Result<LogPage> {
-        let page = self.run(request.deadline, move |shared| {
+        let page = self.run(request.deadline, move |namespace| {
             let request = request.clone();
-            async move { shared.backend.events.read_log(&request).await }
+            async move {
+                point("log-page").await;
+                namespace.events.read_log(&request).await?.checked(&request)
+            }
         });
         page.await
     }
+
+    pub(crate) async fn head(self: &Arc<Self>, deadline: Instant) -> Result<u64> {
+        self.run(deadline, move |namespace| async move { namespace.events.head(deadline).await }).await
+    }
 }
 
-/// Events being read, in the order asked for: a [`Stream`], or whole pages by [`Events::next_page`].
+/// The events of a read, in its direction: a [`Stream`], or whole pages with [`Events::next_page`].
 ///
-/// Dropping it stops the reading; between pages it holds no connection, cursor or lock. After an error it ends.
+/// It ends at what was there when its first page was read, so a loop can append to what it reads. Dropping it stops the
+/// reading at once; between pages it holds no connection, cursor or lock. After an error it ends.
+#[derive(Debug)]
 #[must_use = "events are read when they are asked for"]
-pub struct Events {
-    shared: Arc<Shared>,
-    buffer: VecDeque<RecordedEvent>,
-    next: Next,
-}
-
-/// Where the page after the buffered one comes from.
-enum Next {
-    /// Nobody asked yet.
-    From(Box<Source>),
-    /// On its way.
-    Coming(JoinHandle<Result<Fetched>>),
-    /// Refused before anything was read.
-    Refused(Error),
-    Nothing,
-}
-
-struct Fetched {
-    events: Vec<RecordedEvent>,
-    next: Option<Box<Source>>,
-}
+pub struct Events(Pull<Source>);
 
 #[derive(Clone)]
 struct Source {
@@ -71,6 +72,8 @@ struct Source {
     direction: Direction,
     left: u64,
     timeout: Option<std::time::Duration>,
+    /// Whether the end of the read is known: what was there when its first page was read.
+    bounded: bool,
 }
 
 #[derive(Clone)]
@@ -79,82 +82,38 @@ enum Of {
     Log { after: u64, before: Option<u64>, query: Arc<Query> },
 }
 
-impl fmt::Debug for Events {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Events").field("buffered", &self.buffer.len()).finish_non_exhaustive()
-    }
-}
-
 impl Events {
-    pub(crate) fn of_stream(shared: Arc<Shared>, name: String, options: &ReadOptions) -> Self {
+    pub(crate) fn of_stream(handle: Arc<Handle>, name: String, options: &ReadOptions) -> Self {
         let checked = check_stream(&name).and_then(|()| check_limit(options.limit)).and_then(|left| {
             if options.from_version == 0 {
                 return Err(Error::invalid_argument("from_version", "versions begin with 1"));
             }
             let of = Of::Stream { name, from_version: options.from_version, to_version: options.to_version };
-            Ok(Source { of, direction: options.direction, left, timeout: options.timeout })
+            Ok(Source { of, direction: options.direction, left, timeout: options.timeout, bounded: false })
         });
-        Self::new(shared, checked)
+        Self(Pull::new(handle, "read", checked))
     }
 
-    pub(crate) fn of_log(shared: Arc<Shared>, options: ReadAllOptions) -> Self {
+    pub(crate) fn of_log(handle: Arc<Handle>, options: ReadAllOptions) -> Self {
         let checked = options.query.check().and_then(|()| check_limit(options.limit)).map(|left| Source {
             of: Of::Log { after: options.after, before: options.before, query: Arc::new(options.query) },
             direction: options.direction,
             left,
             timeout: options.timeout,
+            bounded: false,
         });
-        Self::new(shared, checked)
+        Self(Pull::new(handle, "read_all", checked))
     }
 
-    fn new(shared: Arc<Shared>, source: Result<Source>) -> Self {
-        let next = source.map_or_else(Next::Refused, |source| Next::From(Box::new(source)));
-        Self { shared, buffer: VecDeque::new(), next }
-    }
-
-    /// The next page, at most 1,000 events and 4 MiB or one event; `None` at the end. For who hands events on in batches.
+    /// Gives the next page: at most 1,000 events and 4 MiB, or one event; `None` at the end. Use it to handle events in
+    /// batches.
     ///
     /// # Errors
-    /// As the read that made it. Can be dropped and asked again without losing anything.
+    /// As the read that made it. The future can be dropped and called again without losing events.
     pub async fn next_page(&mut self) -> Result<Option<Vec<RecordedEvent>>> {
-        poll_fn(|context| self.poll_page(context)).await?;
-        Ok(if self.buffer.is_empty() { None } else { Some(std::mem::take(&mut self.buffer).into()) })
-    }
-
-    /// Sees to it that the buffer holds something, unless there is nothing more.
-    fn poll_page(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
-        if let Err(closed) = self.shared.check_open() {
-            let ended = matches!(self.next, Next::Nothing) && self.buffer.is_empty();
-            self.buffer.clear();
-            self.next = Next::Nothing;
-            return Poll::Ready(if ended { Ok(()) } else { Err(closed) });
-        }
-        while self.buffer.is_empty() {
-            match std::mem::replace(&mut self.next, Next::Nothing) {
-                Next::Nothing => break,
-                Next::Refused(error) => return Poll::Ready(Err(error)),
-                Next::From(source) => self.next = self.ask(source),
-                Next::Coming(mut page) => {
-                    let fetched = match Pin::new(&mut page).poll(context) {
-                        Poll::Ready(fetched) => fetched.unwrap_or_else(|panic| Err(Error::internal("a reader's task panicked").with_cause(panic))),
-                        Poll::Pending => {
-                            self.next = Next::Coming(page);
-                            return Poll::Pending;
-                        }
-                    };
-                    let fetched = fetched.map_err(|error| error.with_context("read"))?;
-                    self.buffer = fetched.events.into();
-                    if let Some(source) = fetched.next {
-                        self.next = self.ask(source);
-                    }
-                }
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    fn ask(&self, source: Box<Source>) -> Next {
-        Next::Coming(self.shared.runtime.spawn(source.fetch(Arc::clone(&self.shared))))
+        poll_fn(|context| self.0.poll_buffer(context)).await?;
+        let page = self.0.take();
+        Ok((!page.is_empty()).then(|| page.into()))
     }
 }
 
@@ -162,36 +121,44 @@ impl Stream for Events {
     type Item = Result<RecordedEvent>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match ready!(self.poll_page(context)) {
-            Ok(()) => Poll::Ready(self.buffer.pop_front().map(Ok)),
-            Err(error) => Poll::Ready(Some(Err(error))),
-        }
+        self.0.poll_item(context)
     }
 }
 
-impl Source {
-    /// Reads on until there are events to give or there is nothing more.
-    async fn fetch(self: Box<Self>, shared: Arc<Shared>) -> Result<Fetched> {
+impl pull::Source for Source {
+    type Item = RecordedEvent;
+
+    async fn fetch(self: Box<Self>, handle: Arc<Handle>) -> Result<Fetched<Self>> {
         let mut next = Some(self);
         while let Some(source) = next {
-            let fetched = source.page(&shared).await?;
-            if !fetched.events.is_empty() {
+            let fetched = source.page(&handle).await?;
+            if !fetched.items.is_empty() {
                 return Ok(fetched);
             }
             next = fetched.next;
         }
-        Ok(Fetched { events: Vec::new(), next: None })
+        Ok(Fetched { items: Vec::new(), next: None })
     }
+}
 
-    async fn page(mut self: Box<Self>, shared: &Arc<Shared>) -> Result<Fetched> {
+impl Source {
+    async fn page(mut self: Box<Self>, handle: &Arc<Handle>) -> Result<Fetched<Self>> {
         let max_events = usize::try_from(self.left).map_or(PAGE_EVENTS, |left| left.min(PAGE_EVENTS));
-        let (direction, deadline) = (self.direction, shared.deadline(self.timeout));
+        let (direction, deadline) = (self.direction, handle.deadline(self.timeout));
         let (events, end) = match &mut self.of {
             Of::Stream { name, from_version, to_version } => {
                 let (stream, max_bytes) = (name.clone(), PAGE_BYTES);
                 let bounds = (*from_version, *to_version);
-                let request = StreamPageRequest { stream, from_version: bounds.0, to_version: bounds.1, direction, max_events, max_bytes, deadline };
-                let page = shared.read_stream(request).await?;
+                let request = StreamPageRequest {
+                    stream,
+                    from_version: bounds.0,
+                    to_version: bounds.1,
+                    direction,
+                    max_events,
+                    max_bytes,
+                    deadline,
+                };
+                let page = handle.read_stream(request).await?;
                 match (direction, page.events.last()) {
                     (Direction::Forward, Some(last)) => *from_version = last.version + 1,
                     (Direction::Backward, Some(last)) => *to_version = last.version - 1,
@@ -202,8 +169,16 @@ impl Source {
             }
             Of::Log { after, before, query } => {
                 let (query, max_bytes) = (Arc::clone(query), PAGE_BYTES);
-                let request = LogPageRequest { after: *after, before: *before, query, direction, max_events, max_bytes, deadline };
-                let page = shared.read_log(request).await?;
+                let request = LogPageRequest {
+                    after: *after,
+                    before: *before,
+                    query,
+                    direction,
+                    max_events,
+                    max_bytes,
+                    deadline,
+                };
+                let page = handle.read_log(request).await?;
                 match direction {
                     Direction::Forward => *after = page.reached + u64::from(planted("reader-skips-page-end")),
                     Direction::Backward => *before = Some(page.reached),
@@ -212,14 +187,46 @@ impl Source {
             }
         };
         self.left = self.left.saturating_sub(events.len() as u64);
-        let next = (!end && self.left > 0).then_some(self);
-        Ok(Fetched { events, next })
+        let more = !end && self.left > 0 && (self.bounded || self.bound(handle, deadline).await?);
+        Ok(Fetched { items: events, next: more.then_some(self) })
+    }
+
+    /// Bounds the read by what is there now, so that a loop that appends while it reads ends. Returns whether anything
+    /// is left to read.
+    ///
+    /// Runs after the first page, before the caller gets it. A backward read begins at the end and needs no bound.
+    async fn bound(&mut self, handle: &Arc<Handle>, deadline: Instant) -> Result<bool> {
+        self.bounded = true;
+        if self.direction == Direction::Backward {
+            return Ok(true);
+        }
+        match &mut self.of {
+            Of::Stream { name, from_version, to_version } => {
+                let last = StreamPageRequest {
+                    stream: name.clone(),
+                    from_version: *from_version,
+                    to_version: *to_version,
+                    direction: Direction::Backward,
+                    max_events: 1,
+                    max_bytes: 1,
+                    deadline,
+                };
+                let last = handle.read_stream(last).await?.events.pop();
+                *to_version = last.as_ref().map_or(*to_version, |last| last.version);
+                Ok(last.is_some())
+            }
+            Of::Log { after, before, .. } => {
+                let head = handle.head(deadline).await?;
+                *before = Some(before.unwrap_or(u64::MAX).min(head.saturating_add(1)));
+                Ok(head > *after)
+            }
+        }
     }
 }
 
 fn check_limit(limit: Option<u64>) -> Result<u64> {
     match limit {
-        Some(0) => Err(Error::invalid_argument("limit", "a limit of 0 reads nothing")),
+        Some(0) => Err(Error::invalid_argument("limit", "limit must not be 0")),
         limit => Ok(limit.unwrap_or(u64::MAX)),
     }
 }

@@ -1,78 +1,110 @@
-//! When a snapshot may be believed.
+//! Saving snapshots, and loading the newest valid one.
 
 use std::sync::Arc;
 
-use crate::backend::{SnapshotRecord, StreamPageRequest};
+use tokio::time::Instant;
+
 use crate::error::{Error, Result};
+use crate::event::Payload;
 use crate::event::RecordedEvent;
+use crate::handle::Handle;
 use crate::limits::PAGE_BYTES;
 use crate::position::Direction;
-use crate::store::{Shared, Snapshot};
+use crate::request::{SnapshotRecord, StreamPageRequest};
 use crate::stream::{check_name, check_stream};
 use crate::value::check_payload;
 
-/// Saves a snapshot beside the id of the event it ends with.
-pub(crate) async fn save(shared: &Arc<Shared>, snapshot: Snapshot) -> Result<()> {
+/// The state that results from a stream's events up to a version, made by code with the name `schema`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The stream.
+    pub stream: String,
+    /// The version of the last event that went into the state.
+    pub version: u64,
+    /// The name of the code that made it. A snapshot with another schema is another snapshot.
+    pub schema: String,
+    /// The state, at most 8 MiB.
+    pub data: Payload,
+}
+
+/// Saves a snapshot together with the id of the event at its version.
+pub(crate) async fn save(handle: &Arc<Handle>, snapshot: Snapshot, deadline: Instant) -> Result<()> {
     check_stream(&snapshot.stream)?;
     check_name("schema", &snapshot.schema)?;
     check_payload(&snapshot.data)?;
-    let Some(event) = event_at(shared, &snapshot.stream, snapshot.version).await? else {
-        let message = format!("version {} is not one of stream '{}'", snapshot.version, snapshot.stream);
+    let Some(event) = event_at(handle, &snapshot.stream, snapshot.version, deadline).await? else {
+        let message = format!("stream '{}' has no version {}", snapshot.stream, snapshot.version);
         return Err(Error::invalid_argument("version", message));
     };
     let Snapshot { stream, version, schema, data } = snapshot;
     let mut record = SnapshotRecord { stream, schema, version, event_id: event.id, checksum: 0, data };
     record.checksum = checksum(&record);
     let record = Arc::new(record);
-    let deadline = shared.deadline(None);
-    let save = shared.run(deadline, move |shared| {
+    let save = handle.run(deadline, move |namespace| {
         let record = Arc::clone(&record);
-        async move { shared.backend.snapshots.save(&record, deadline).await }
+        async move { namespace.snapshots.save(&record, deadline).await }
     });
     save.await
 }
 
-/// Loads the newest snapshot that can be believed.
-pub(crate) async fn load(shared: Arc<Shared>, stream: String, schema: String, mut at_or_before: u64) -> Result<Option<Snapshot>> {
-    shared.check_open()?;
+/// Loads the newest valid snapshot.
+pub(crate) async fn load(
+    handle: Arc<Handle>,
+    stream: String,
+    schema: String,
+    mut at_or_before: u64,
+    deadline: Instant,
+) -> Result<Option<Snapshot>> {
+    handle.check_open()?;
     check_stream(&stream)?;
     check_name("schema", &schema)?;
     loop {
-        let deadline = shared.deadline(None);
         let names = (stream.clone(), schema.clone());
-        let candidate = shared.run(deadline, move |shared| {
+        let candidate = handle.run(deadline, move |namespace| {
             let (stream, schema) = names.clone();
-            async move { shared.backend.snapshots.load(&stream, &schema, at_or_before, deadline).await }
+            async move { namespace.snapshots.load(&stream, &schema, at_or_before, deadline).await }
         });
         let Some(record) = candidate.await? else { return Ok(None) };
-        if believable(&shared, &record).await? {
+        if is_valid(&handle, &record, deadline).await? {
             let SnapshotRecord { stream, schema, version, data, .. } = record;
             return Ok(Some(Snapshot { stream, version, schema, data }));
         }
-        tracing::warn!(version = record.version, "a snapshot that does not fit its stream is ignored");
+        tracing::warn!(version = record.version, "a snapshot is ignored because it is not valid for its stream");
         let Some(older) = record.version.checked_sub(1) else { return Ok(None) };
         at_or_before = older;
     }
 }
 
-/// Whether the bytes are the ones saved, and the event they end with is the one the stream has.
-async fn believable(shared: &Arc<Shared>, record: &SnapshotRecord) -> Result<bool> {
+/// Whether the bytes are as they were saved, and the stream has the same event at the snapshot's version.
+async fn is_valid(handle: &Arc<Handle>, record: &SnapshotRecord, deadline: Instant) -> Result<bool> {
     if record.checksum != checksum(record) {
         return Ok(false);
     }
-    let event = event_at(shared, &record.stream, record.version).await?;
+    let event = event_at(handle, &record.stream, record.version, deadline).await?;
     Ok(event.is_some_and(|event| event.id == record.event_id))
 }
 
-async fn event_at(shared: &Arc<Shared>, stream: &str, version: u64) -> Result<Option<RecordedEvent>> {
-    let deadline = shared.deadline(None);
+async fn event_at(
+    handle: &Arc<Handle>,
+    stream: &str,
+    version: u64,
+    deadline: Instant,
+) -> Result<Option<RecordedEvent>> {
     let direction = Direction::Forward;
-    let request =
-        StreamPageRequest { stream: stream.to_owned(), from_version: version, to_version: version, direction, max_events: 1, max_bytes: PAGE_BYTES, deadline };
-    Ok(shared.read_stream(request).await?.events.pop())
+    let request = StreamPageRequest {
+        stream: stream.to_owned(),
+        from_version: version,
+        to_version: version,
+        direction,
+        max_events: 1,
+        max_bytes: PAGE_BYTES,
+        deadline,
+    };
+    Ok(handle.read_stream(request).await?.events.pop())
 }
 
-/// Over every field, each with its length, so that no two records have the same bytes under it.
+/// The checksum of all fields. Each field is preceded by its length, so that different records never give the same
+/// bytes.
 fn checksum(record: &SnapshotRecord) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     let version = record.version.to_be_bytes();

@@ -1,17 +1,22 @@
-//! The rules for names: streams, categories, namespaces, and the short texts of an event.
+//! The rules for names of streams, namespaces, types, tags and schemas.
 
 use crate::error::{Error, Result};
 use crate::limits::MAX_NAME_BYTES;
 
-/// The category of a stream: its name before the first `-`; a name without `-` is its own category.
+/// The category of a stream: its name before the first `-`. A name without `-`, or that begins with it, is its own
+/// category.
 ///
 /// ```
 /// assert_eq!(streamkeep::category("order-42"), "order");
 /// assert_eq!(streamkeep::category("audit"), "audit");
+/// assert_eq!(streamkeep::category("-42"), "-42");
 /// ```
 #[must_use]
 pub fn category(stream: &str) -> &str {
-    stream.split_once('-').map_or(stream, |(category, _)| category)
+    match stream.split_once('-') {
+        Some(("", _)) | None => stream,
+        Some((category, _)) => category,
+    }
 }
 
 /// Checks a stream's name: 1 to 255 bytes, no control characters.
@@ -35,7 +40,7 @@ pub(crate) fn check_name(argument: &'static str, text: &str) -> Result<()> {
 
 /// Checks a namespace's name: `[a-z][a-z0-9_]{0,39}`.
 ///
-/// It is the one text of a user that becomes part of an identifier in a database, hence the narrow rule.
+/// The rule is narrow because this name becomes part of identifiers in the database.
 pub(crate) fn check_namespace(name: &str) -> Result<()> {
     let mut bytes = name.bytes();
     let good = name.len() <= 40

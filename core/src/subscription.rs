@@ -1,109 +1,91 @@
-//! Catch-up, then live: one loop for all backends.
+//! Subscriptions: catch up, then go on with new events. One loop for all backends.
 //!
-//! There is no moment at which catching up turns into being notified: the log is read by position all the time, and a hint only says when to look again.
+//! A subscription reads pages for itself until it has caught up. From then on it takes them from the tail reader
+//! ([`crate::tail`]), which reads each page once for all, and filters them. In both cases it goes on from its position,
+//! so nothing is missed or repeated when it changes between them.
 
-use std::collections::VecDeque;
-use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use backon::{BackoffBuilder, ExponentialBackoff};
 use futures_core::Stream;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio::task::coop::poll_proceed;
+use tokio_util::sync::CancellationToken;
 
-use crate::backend::{LogPage, LogPageRequest};
-use crate::error::{Error, ErrorKind, Result};
+use crate::engine::back_off;
+use crate::error::{Error, Result};
 use crate::event::RecordedEvent;
-use crate::faults::{planted, point};
+use crate::faults::planted;
+use crate::handle::Handle;
 use crate::limits::{PAGE_BYTES, PAGE_EVENTS};
 use crate::options::{Start, SubscribeOptions};
 use crate::position::Direction;
+use crate::pull::{Fetched, Pull, Source};
 use crate::query::Query;
-use crate::store::{Shared, back_off};
+use crate::request::{LogPage, LogPageRequest};
+use crate::tail::{TailReader, Taken, ends};
 
-/// What a subscription gives.
+/// An item of a subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Item {
     /// An event that matches.
     Event(RecordedEvent),
-    /// Everything committed so far was given: from here on events come as they are written. Said again whenever the reader fell behind a whole page and caught up.
+    /// Everything that was committed so far was given. Later events follow as they are written. It comes again after
+    /// the reader was a whole page behind and caught up.
     CaughtUp,
 }
 
-/// What a subscription gives, in batches, for who hands events on.
+/// A batch of a subscription.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Batch {
-    /// Events that match, in position order.
+    /// The events that match, in the order of positions.
     pub events: Vec<RecordedEvent>,
-    /// After these events everything committed so far was given.
+    /// Whether everything that was committed so far was given with these events.
     pub caught_up: bool,
 }
 
-/// The log being followed: a [`Stream`] of [`Item`]s, or whole batches by [`Subscription::next_batch`].
+/// A subscription to the log: a [`Stream`] of [`Item`]s, or whole batches with [`Subscription::next_batch`].
 ///
 /// Dropping it ends it. It holds no connection between pages, and at most two pages of events.
+#[derive(Debug)]
 #[must_use = "a subscription is pulled"]
-pub struct Subscription {
-    shared: Arc<Shared>,
-    buffer: VecDeque<Item>,
-    next: Next,
-    stopped: CancellationToken,
-    _stop_on_drop: DropGuard,
-}
+pub struct Subscription(Pull<Follower>);
 
-/// Ends a subscription from elsewhere: whoever waits for its next item gets the end.
+/// Ends a subscription from another task or thread. A reader that waits for the next item gets the end.
 #[derive(Clone, Debug)]
 pub struct Stopper(CancellationToken);
 
 impl Stopper {
-    /// Ends the subscription, quietly. Again is fine.
+    /// Ends the subscription without an error. Calling it twice is fine.
     pub fn stop(&self) {
         self.0.cancel();
     }
 }
 
-enum Next {
-    From(Box<Follower>),
-    Coming(JoinHandle<Result<(Batch, Box<Follower>)>>),
-    Refused(Error),
-    Nothing,
-}
-
-impl fmt::Debug for Subscription {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscription").field("buffered", &self.buffer.len()).field("stopped", &self.stopped.is_cancelled()).finish_non_exhaustive()
-    }
-}
-
 impl Subscription {
-    pub(crate) fn new(shared: Arc<Shared>, options: SubscribeOptions) -> Self {
-        let stopped = CancellationToken::new();
-        let next = match Follower::new(&shared, options, stopped.clone()) {
-            Ok(follower) => Next::From(Box::new(follower)),
-            Err(error) => Next::Refused(error),
-        };
-        Self { shared, buffer: VecDeque::new(), next, _stop_on_drop: stopped.clone().drop_guard(), stopped }
+    pub(crate) fn new(handle: Arc<Handle>, options: SubscribeOptions) -> Self {
+        let follower = Follower::new(options);
+        Self(Pull::new(handle, "subscribe", follower))
     }
 
-    /// A handle that ends this subscription from another task or thread.
+    /// Gives a handle that ends this subscription from another task or thread.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
-        Stopper(self.stopped.clone())
+        Stopper(self.0.stopped().clone())
     }
 
-    /// The next batch: at least one event, or the news of having caught up; `None` once stopped. Waits for as long as nothing happens.
+    /// Gives the next batch: at least one event, or that the reader has caught up; `None` after a stop. It waits until
+    /// there is something to give.
     ///
     /// # Errors
-    /// As [`crate::EventStore::subscribe`]. Can be dropped and asked again without losing anything.
+    /// As [`crate::EventStore::subscribe`]. The future can be dropped and called again without losing events.
     pub async fn next_batch(&mut self) -> Result<Option<Batch>> {
-        poll_fn(|context| self.poll_batch(context)).await?;
+        poll_fn(|context| self.0.poll_buffer(context)).await?;
         let mut batch = Batch::default();
-        while let Some(item) = self.buffer.pop_front() {
+        for item in self.0.take() {
             match item {
                 Item::Event(event) => batch.events.push(event),
                 Item::CaughtUp => batch.caught_up = true,
@@ -111,120 +93,53 @@ impl Subscription {
         }
         Ok((batch.caught_up || !batch.events.is_empty()).then_some(batch))
     }
-
-    fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
-        if self.stopped.is_cancelled() {
-            self.end();
-            return Poll::Ready(Ok(()));
-        }
-        if let Err(closed) = self.shared.check_open() {
-            let ended = matches!(self.next, Next::Nothing) && self.buffer.is_empty();
-            self.end();
-            return Poll::Ready(if ended { Ok(()) } else { Err(closed) });
-        }
-        while self.buffer.is_empty() {
-            match std::mem::replace(&mut self.next, Next::Nothing) {
-                Next::Nothing => break,
-                Next::Refused(error) => return Poll::Ready(Err(error)),
-                Next::From(follower) => self.next = self.ask(follower),
-                Next::Coming(mut batch) => {
-                    let outcome = match Pin::new(&mut batch).poll(context) {
-                        Poll::Ready(outcome) => outcome.unwrap_or_else(|panic| Err(Error::internal("a subscription's task panicked").with_cause(panic))),
-                        Poll::Pending => {
-                            self.next = Next::Coming(batch);
-                            return Poll::Pending;
-                        }
-                    };
-                    if self.stopped.is_cancelled() {
-                        self.end();
-                        break;
-                    }
-                    let (batch, follower) = outcome.map_err(|error| error.with_context("subscribe"))?;
-                    self.buffer.extend(batch.events.into_iter().map(Item::Event));
-                    self.buffer.extend(batch.caught_up.then_some(Item::CaughtUp));
-                    self.next = self.ask(follower);
-                }
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    fn ask(&self, follower: Box<Follower>) -> Next {
-        Next::Coming(self.shared.runtime.spawn(follower.next(Arc::clone(&self.shared))))
-    }
-
-    fn end(&mut self) {
-        self.buffer.clear();
-        self.next = Next::Nothing;
-    }
 }
 
 impl Stream for Subscription {
     type Item = Result<Item>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match ready!(self.poll_batch(context)) {
-            Ok(()) => Poll::Ready(self.buffer.pop_front().map(Ok)),
-            Err(error) => Poll::Ready(Some(Err(error))),
-        }
+        self.0.poll_item(context)
     }
 }
 
-/// Where a subscription stands, and what it needs to go on. It moves into the task that reads the next batch and comes back with it.
+/// The state of a subscription.
 struct Follower {
     query: Arc<Query>,
-    /// Nothing yet: the head at the first pull.
+    /// `None` until the head is read at the first pull.
     after: Option<u64>,
-    /// Whether everything was given the last time: the news is told once.
+    /// Whether the reader had caught up the last time, because it is told only once.
     live: bool,
-    woken: watch::Receiver<u64>,
-    stopped: CancellationToken,
+    /// Its registration with the tail reader, while it has caught up.
+    tail: Option<TailReader>,
+    /// Whether it read for itself and found nothing, though the tail reader was further.
+    stuck: bool,
     trouble: Option<ExponentialBackoff>,
 }
 
 impl Follower {
-    fn new(shared: &Shared, options: SubscribeOptions, stopped: CancellationToken) -> Result<Self> {
+    fn new(options: SubscribeOptions) -> Result<Self> {
         options.query.check()?;
         let after = match (options.start, options.after) {
-            (Some(_), Some(_)) => return Err(Error::invalid_argument("after", "start and after are two ways to say where to begin: give one")),
+            (Some(_), Some(_)) => {
+                return Err(Error::invalid_argument(
+                    "after",
+                    "start and after are two ways to say where to begin: give one",
+                ));
+            }
             (Some(Start::Now), None) => None,
             (Some(Start::Beginning) | None, None) => Some(0),
             (None, Some(after)) => Some(after),
         };
-        Ok(Self { query: Arc::new(options.query), after, live: false, woken: shared.hints.listen(), stopped, trouble: None })
+        let query = Arc::new(options.query);
+        Ok(Self { query, after, live: false, tail: None, stuck: false, trouble: None })
     }
 
-    /// Reads until there is something to give. Ends early, with nothing of use, when the subscription or the store is over.
-    async fn next(mut self: Box<Self>, shared: Arc<Shared>) -> Result<(Batch, Box<Self>)> {
-        loop {
-            // Before reading, so that whatever is written from here on ends the wait below.
-            self.woken.mark_unchanged();
-            let page = self.read(&shared).await;
-            point("subscription-after-page").await;
-            if planted("subscription-listens-late") {
-                self.woken.mark_unchanged();
-            }
-            match page {
-                Ok(batch) => {
-                    self.well_again();
-                    if batch.caught_up || !batch.events.is_empty() {
-                        return Ok((batch, self));
-                    }
-                    if self.live {
-                        self.wait(&shared).await?;
-                    }
-                }
-                Err(error) if ends(&error) => return Err(error),
-                Err(error) => self.back_off(&error, &shared).await?,
-            }
-        }
-    }
-
-    async fn read(&mut self, shared: &Arc<Shared>) -> Result<Batch> {
-        let deadline = shared.deadline(None);
+    async fn read(&mut self, handle: &Arc<Handle>) -> Result<Vec<Item>> {
+        let deadline = handle.deadline(None);
         let after = match self.after {
             Some(after) => after,
-            None => shared.run(deadline, move |shared| async move { shared.backend.events.head(deadline).await }).await?,
+            None => handle.head(deadline).await?,
         };
         self.after = Some(after);
         let request = LogPageRequest {
@@ -236,52 +151,80 @@ impl Follower {
             max_bytes: PAGE_BYTES,
             deadline,
         };
-        let page: LogPage = shared.read_log(request).await?;
-        if let Some(drawn) = page.drawn.filter(|drawn| after > *drawn) {
-            return Err(Error::checkpoint_ahead(after, drawn));
-        }
+        let page: LogPage = handle.read_log(request).await?;
         self.after = Some(page.reached + u64::from(!page.caught_up && planted("subscription-skips-page-end")));
         let caught_up = page.caught_up && !self.live;
-        // Still live while pages are short: a full page means that the reader fell behind.
+        // A full page means that the reader has fallen behind.
         self.live = page.caught_up;
-        Ok(Batch { events: page.events, caught_up })
+        let items = page.events.into_iter().map(Item::Event);
+        Ok(items.chain(caught_up.then_some(Item::CaughtUp)).collect())
     }
 
-    async fn wait(&mut self, shared: &Arc<Shared>) -> Result<()> {
-        if !planted("subscription-trusts-hints") {
-            shared.hints.watch(&shared.backend.events, shared.options.poll_interval, &shared.closed);
+    /// Registers with the tail reader. A subscription that was sent away and found nothing twice waits first, so that
+    /// it does not ask in a loop.
+    async fn join(&mut self, handle: &Arc<Handle>, found: bool) {
+        let (poll_interval, timeout) = (handle.options.poll_interval, handle.options.timeout);
+        if std::mem::replace(&mut self.stuck, !found) && !found {
+            tokio::time::sleep(poll_interval).await;
         }
-        tokio::select! {
-            () = self.stopped.cancelled() => Err(Error::closed()),
-            () = shared.closed.cancelled() => Err(Error::closed()),
-            _ = self.woken.changed() => Ok(()),
-        }
-    }
-
-    /// Says once that there is trouble, and waits a little longer each time.
-    async fn back_off(&mut self, error: &Error, shared: &Arc<Shared>) -> Result<()> {
-        let pause = match &mut self.trouble {
-            Some(pauses) => pauses.next(),
-            None => {
-                tracing::warn!(%error, "a subscription lost its database and tries again");
-                self.trouble.insert(back_off().build()).next()
-            }
-        };
-        tokio::select! {
-            () = self.stopped.cancelled() => Err(Error::closed()),
-            () = shared.closed.cancelled() => Err(Error::closed()),
-            () = tokio::time::sleep(pause.unwrap_or_default()) => Ok(()),
-        }
-    }
-
-    fn well_again(&mut self) {
-        if self.trouble.take().is_some() {
-            tracing::info!("a subscription has its database back");
-        }
+        self.tail = Some(handle.namespace.tail.join(self.after.unwrap_or_default(), poll_interval, timeout));
     }
 }
 
-/// Whether trying again cannot help.
-fn ends(error: &Error) -> bool {
-    !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Internal)
+impl Source for Follower {
+    type Item = Item;
+
+    fn is_live(&self) -> bool {
+        self.tail.is_some()
+    }
+
+    fn poll_live(&mut self, context: &mut Context<'_>) -> Poll<Option<Vec<Item>>> {
+        let Some(tail) = &self.tail else { return Poll::Ready(None) };
+        let turn = ready!(poll_proceed(context));
+        loop {
+            let after = self.after.unwrap_or_default();
+            match ready!(tail.poll_take(after, context)) {
+                Taken::Behind => {
+                    self.tail = None;
+                    return Poll::Ready(None);
+                }
+                Taken::Pages(pages, reached) => {
+                    self.after = Some(reached);
+                    self.stuck = false;
+                    let new = pages.iter().flat_map(|page| &page.events).filter(|event| event.position > after);
+                    let items: Vec<Item> =
+                        new.filter(|event| self.query.matches(event)).cloned().map(Item::Event).collect();
+                    if !items.is_empty() {
+                        turn.made_progress();
+                        return Poll::Ready(Some(items));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn fetch(mut self: Box<Self>, handle: Arc<Handle>) -> Result<Fetched<Self>> {
+        loop {
+            let before = self.after;
+            match self.read(&handle).await {
+                Ok(items) => {
+                    self.trouble = None;
+                    handle.namespace.tail.found();
+                    if self.live {
+                        let found = self.after != before;
+                        self.join(&handle, found).await;
+                    }
+                    if self.live || !items.is_empty() {
+                        return Ok(Fetched { items, next: Some(self) });
+                    }
+                }
+                Err(error) if ends(&error) => return Err(error),
+                Err(error) => {
+                    handle.namespace.tail.lost(&error);
+                    let pause = self.trouble.get_or_insert_with(|| back_off().build()).next();
+                    tokio::time::sleep(pause.unwrap_or_default()).await;
+                }
+            }
+        }
+    }
 }

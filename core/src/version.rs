@@ -1,8 +1,8 @@
-//! What an append demands of its stream, and whether it holds.
+//! Expected versions, and the one function that decides whether they hold.
 
 use std::fmt;
 
-/// What an append demands of its stream.
+/// What an append expects of its stream.
 ///
 /// ```
 /// use streamkeep::ExpectedVersion;
@@ -12,19 +12,19 @@ use std::fmt;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ExpectedVersion {
-    /// Nothing: the append never conflicts; a race is run again.
+    /// Nothing. The append never conflicts; if it loses a race, it runs again.
     #[default]
     Any,
     /// The stream has no events.
     NoStream,
     /// The stream has at least one event.
     StreamExists,
-    /// The stream's version is exactly this; 0 is another way to say [`ExpectedVersion::NoStream`].
+    /// The stream's version is exactly this. 0 means the same as [`ExpectedVersion::NoStream`].
     Exact(u64),
 }
 
 impl ExpectedVersion {
-    /// Decides whether a stream at `actual` (0: absent) meets the demand. Every backend asks here.
+    /// Decides whether the expectation holds for a stream at version `actual` (0: no stream). All backends use this.
     #[must_use]
     pub const fn holds(self, actual: u64) -> bool {
         match self {
@@ -35,11 +35,14 @@ impl ExpectedVersion {
         }
     }
 
-    /// Whether a demand that fails at `actual` might still hold later, when the stream has grown.
+    /// Whether an expectation that fails at `actual` can still hold later, when the stream has grown.
     ///
-    /// A refusal may only be given as final when it can no longer turn (contract, rule 5).
+    /// A refusal is only answered if nothing can change it any more (contract rule 5).
     #[must_use]
-    #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "only a database beyond a network leaves an attempt behind"))]
+    #[cfg_attr(
+        not(feature = "postgres"),
+        allow(dead_code, reason = "only a database beyond a network leaves an attempt behind")
+    )]
     pub(crate) const fn may_turn(self, actual: u64) -> bool {
         match self {
             Self::Any => true,

@@ -40,7 +40,8 @@ cargo run --quiet --release --manifest-path "$folder/app/Cargo.toml" --target-di
 diff examples/first_program.txt "$folder/output.txt"
 echo "rust: the first program prints what it should, from the packaged crate"
 
-cargo build --quiet --release -p streamkeep-examples --bin demo --bin move_log
+cargo build --quiet --release -p streamkeep-examples --bin orders --bin demo --bin move_log
 programs=$(cd "$target" && pwd)/release
+STREAMKEEP_URL=memory: "$programs/orders" | diff examples/rust/orders.txt -
 tests/launcher.sh demos rust "$programs/demo"
 tests/launcher.sh moves rust "$programs/move_log"

@@ -1,4 +1,4 @@
-//! A row per backend, and a fresh place in it for every case.
+//! The backends, and a fresh store for each case.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,15 +9,15 @@ use streamkeep::{EventStore, OpenOptions, Result};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::servers::{Server, StartError};
+use crate::servers::{PgBouncer, Server, StartError};
 
-/// Subscribers of other processes' writes look this often, so that cases do not wait long for a notification that never comes.
+/// A short poll interval, so that cases do not wait long if a notification does not come.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The store's own default, where the server is not slower than what that is meant for.
+/// The default timeout of the store. A slow server gets a multiple of it.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A backend, as its URLs call it.
+/// A backend, named as in its URLs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Backend {
     /// `memory:`
@@ -45,7 +45,7 @@ impl Backend {
         }
     }
 
-    /// Names the server to test on, where it has one; unless set, the suite starts one of its own.
+    /// The environment variable that names a server to test on. If it is not set, the suite starts a server.
     #[must_use]
     pub const fn url_variable(self) -> Option<&'static str> {
         match self {
@@ -55,7 +55,8 @@ impl Backend {
         }
     }
 
-    /// How many times longer than elsewhere everything may take: SecantusDB is a Python program, and one of its tests' appends of thousands of events takes seconds.
+    /// How many times longer than elsewhere everything may take. SecantusDB is a Python program: an append of thousands
+    /// of events takes seconds on it.
     #[must_use]
     pub const fn patience(self) -> u32 {
         match self {
@@ -64,10 +65,10 @@ impl Backend {
         }
     }
 
-    /// Why nothing can be tested on it here.
+    /// Why this backend cannot be tested here; `None` if it can.
     ///
     /// # Panics
-    /// When there is a server that should start and does not.
+    /// If there is a server and it does not start.
     #[must_use]
     pub fn missing(self) -> Option<String> {
         match self {
@@ -75,14 +76,15 @@ impl Backend {
             Self::Sqlite => (!cfg!(feature = "sqlite")).then(|| "this build has no sqlite".to_owned()),
             Self::Postgres if !cfg!(feature = "postgres") => Some("this build has no postgres".to_owned()),
             Self::Mongodb if !cfg!(feature = "mongodb") => Some("this build has no mongodb".to_owned()),
-            Self::Postgres | Self::Mongodb => self.server_url().err(),
+            Self::Postgres => self.server_url().map(through_pooler).err(),
+            Self::Mongodb => self.server_url().err(),
         }
     }
 
-    /// A fresh place: a store or file of its own, or a namespace of its own.
+    /// Makes a fixture: a fresh memory store, file or namespace.
     ///
     /// # Panics
-    /// When there is none to be had.
+    /// If that is not possible.
     #[must_use]
     pub fn room(self) -> Room {
         let name = format!("s_{}", &Uuid::new_v4().simple().to_string()[..12]);
@@ -90,8 +92,8 @@ impl Backend {
         let base = match self {
             Self::Memory => format!("memory:{name}"),
             Self::Sqlite => format!("sqlite:{}", folder.path().join("events.db").display()),
-            Self::Postgres => self.server_url().expect("a server, as missing() said"),
-            // By its name a case's own connections are known to the server.
+            Self::Postgres => through_pooler(self.server_url().expect("a server, as missing() said")),
+            // The server knows a case's connections by this name.
             Self::Mongodb => with_parameter(&self.server_url().expect("a server, as missing() said"), "appName", &name),
         };
         Room { backend: self, base, namespace: name, folder }
@@ -104,7 +106,7 @@ impl fmt::Display for Backend {
     }
 }
 
-/// A case's own place in a backend; files are removed with it.
+/// What a case runs on: a store of its own on one backend. Dropping it removes its files.
 #[derive(Debug)]
 pub struct Room {
     backend: Backend,
@@ -126,6 +128,21 @@ impl Room {
         &self.base
     }
 
+    /// The URL of the server itself, where a pooler stands before it.
+    ///
+    /// # Panics
+    /// When there is no server.
+    #[must_use]
+    pub fn server(&self) -> String {
+        if self.backend == Backend::Postgres { self.backend.server_url().expect("a server") } else { self.base.clone() }
+    }
+
+    /// Whether a pooler stands before the server.
+    #[must_use]
+    pub fn is_pooled(&self) -> bool {
+        self.backend == Backend::Postgres && POOLER.get().is_some_and(Option::is_some)
+    }
+
     /// The case's own namespace.
     #[must_use]
     pub fn namespace(&self) -> &str {
@@ -138,19 +155,22 @@ impl Room {
         self.folder.path()
     }
 
-    /// How to open the place; every handle so opened is on the same log.
+    /// How to open the store. All handles that are opened like this share one log.
     #[must_use]
     pub fn options(&self) -> OpenOptions {
         self.options_with("")
     }
 
-    /// The same with more text behind the URL, such as `?create=false`.
+    /// The same with parameters after the URL, such as `?create=false`.
     #[must_use]
     pub fn options_with(&self, parameters: &str) -> OpenOptions {
-        OpenOptions::new(self.url(parameters)).namespace(&self.namespace).poll_interval(POLL_INTERVAL).timeout(TIMEOUT * self.backend.patience())
+        OpenOptions::new(self.url(parameters))
+            .namespace(&self.namespace)
+            .poll_interval(POLL_INTERVAL)
+            .timeout(TIMEOUT * self.backend.patience())
     }
 
-    /// The URL with more text behind it, such as `?create=false`; an `?` that is there already makes it `&`.
+    /// The URL with parameters, such as `?create=false`. If the URL has parameters already, the `?` becomes `&`.
     #[must_use]
     pub fn url(&self, parameters: &str) -> String {
         let more = if self.base.contains('?') { parameters.replacen('?', "&", 1) } else { parameters.to_owned() };
@@ -165,10 +185,10 @@ impl Room {
         self.options().open().await
     }
 
-    /// Opens a handle that has to open.
+    /// Opens a handle.
     ///
     /// # Panics
-    /// When it does not.
+    /// If it does not open.
     pub async fn store(&self) -> EventStore {
         self.open().await.expect("the store opens")
     }
@@ -178,6 +198,20 @@ fn with_parameter(url: &str, name: &str, value: &str) -> String {
     format!("{url}{}{name}={value}", if url.contains('?') { '&' } else { '?' })
 }
 
+/// Set to `transaction`, it puts a PgBouncer before the Postgres server of the suite.
+const POOLER_VARIABLE: &str = "STREAMKEEP_TEST_POOLER";
+static POOLER: OnceLock<Option<Mutex<Option<PgBouncer>>>> = OnceLock::new();
+
+fn through_pooler(server: String) -> String {
+    let pooler = POOLER.get_or_init(|| {
+        let mode = std::env::var(POOLER_VARIABLE).ok()?;
+        Some(Mutex::new(Some(PgBouncer::before(&server, &mode, "").expect("a pooler, as asked"))))
+    });
+    let Some(pooler) = pooler else { return server };
+    let pooler = pooler.lock().expect("no case panics here");
+    with_parameter(&pooler.as_ref().expect("the run goes on").url(), "pooler", "transaction")
+}
+
 /// The servers of this run.
 static POSTGRES: OnceLock<std::result::Result<ServerOfRun, String>> = OnceLock::new();
 static MONGODB: OnceLock<std::result::Result<ServerOfRun, String>> = OnceLock::new();
@@ -185,7 +219,7 @@ static MONGODB: OnceLock<std::result::Result<ServerOfRun, String>> = OnceLock::n
 #[derive(Debug)]
 struct ServerOfRun {
     url: String,
-    /// Unless it was given.
+    /// The server, if this run started it.
     ours: Mutex<Option<Server>>,
 }
 
@@ -198,7 +232,7 @@ impl Backend {
         }
     }
 
-    /// The URL of the server of this run, started by the first who asks.
+    /// The URL of the server of this run. The first call starts the server.
     ///
     /// # Errors
     /// Why there is none.
@@ -217,8 +251,11 @@ impl Backend {
     }
 }
 
-/// Ends the servers this run started. Statics are never dropped, so the suite says when.
+/// Stops the servers that this run started. Statics are never dropped, so the suite calls this at its end.
 pub fn stop_servers() {
+    if let Some(Some(pooler)) = POOLER.get() {
+        drop(pooler.lock().ok().and_then(|mut pooler| pooler.take()));
+    }
     for backend in BACKENDS {
         if let Some(Ok(server)) = backend.server_of_run().and_then(OnceLock::get) {
             drop(server.ours.lock().ok().and_then(|mut server| server.take()));

@@ -1,6 +1,8 @@
-//! What proves the contract, on every backend: see `rules.md`, and `scenarios/README.md` for what all languages share.
+//! Tests of the contract on every backend: see `rules.md`, and `scenarios/README.md` for what all languages share.
 
+pub mod architecture;
 pub mod behaviour;
+pub mod documents;
 pub mod harness;
 pub mod model;
 mod native;

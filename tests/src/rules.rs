@@ -1,4 +1,4 @@
-//! `rules.md` against the cases: each rule has cases or says `not yet`, and every case named is there.
+//! Checks `rules.md`: each rule has cases or says `not yet`, and every case that it names exists.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use crate::harness::TESTS;
 use crate::suite::alone;
 use crate::{behaviour, model, scenario, two_sessions, vectors};
 
-/// The contract's numbered rules.
+/// The numbers of the rules of the contract.
 const RULES: std::ops::RangeInclusive<u32> = 1..=28;
 /// The section on values, which has no number.
 const VALUES: &str = "§2";
@@ -22,7 +22,7 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// What a row of the table says of a rule.
+/// A row of the table.
 #[derive(Debug, Default)]
 struct Row {
     cases: BTreeSet<String>,
@@ -50,10 +50,12 @@ fn cases() -> BTreeSet<String> {
     behaviour::cases().into_iter().chain(two_sessions::cases()).map(|case| case.name().to_owned()).collect()
 }
 
-/// Every name a row may give.
+/// Every case that a row can name.
 fn known() -> BTreeSet<String> {
     let trials = [scenario::trials(), vectors::trials(), model::trials()].into_iter().flatten();
-    let without_backend = trials.map(|trial| trial.name().rsplit_once(" [").map_or_else(|| trial.name().to_owned(), |(name, _)| name.to_owned()));
+    let without_backend = trials.map(|trial| {
+        trial.name().rsplit_once(" [").map_or_else(|| trial.name().to_owned(), |(name, _)| name.to_owned())
+    });
     cases().into_iter().chain(without_backend).collect()
 }
 
@@ -61,7 +63,8 @@ fn each_rule_has_cases() -> Result<(), String> {
     let (table, known) = (table()?, known());
     let expected: BTreeSet<String> = RULES.map(|rule| rule.to_string()).chain([VALUES.to_owned()]).collect();
     let given: BTreeSet<String> = table.keys().cloned().collect();
-    let mut wrong: Vec<String> = expected.symmetric_difference(&given).map(|rule| format!("rule {rule} is missing, or is none")).collect();
+    let mut wrong: Vec<String> =
+        expected.symmetric_difference(&given).map(|rule| format!("rule {rule} is missing, or is none")).collect();
     for (rule, row) in &table {
         match (row.not_yet, row.cases.is_empty()) {
             (false, true) => wrong.push(format!("rule {rule} has no case and does not say '{NOT_YET}'")),
@@ -80,14 +83,15 @@ fn every_case_has_a_rule() -> Result<(), String> {
     if stray.is_empty() { Ok(()) } else { Err(format!("cases without a rule in rules.md: {stray:?}")) }
 }
 
-/// What is wrong with the list of cases under faults, which stands below the table: every case once named, and nothing else.
+/// Checks the list of fault cases below the table: it names every case, and nothing else.
 ///
 /// # Errors
-/// When a name is missing, or is none.
+/// If a case is missing, or a name is not a case.
 pub fn check_faults(cases: &BTreeSet<String>) -> Result<(), String> {
     let text = std::fs::read_to_string(TESTS.join("rules.md")).map_err(|error| error.to_string())?;
     let listed = text.lines().filter(|line| line.starts_with("- "));
-    let named: BTreeSet<String> = listed.flat_map(|line| line.split('`').skip(1).step_by(2)).map(str::to_owned).collect();
+    let named: BTreeSet<String> =
+        listed.flat_map(|line| line.split('`').skip(1).step_by(2)).map(str::to_owned).collect();
     let wrong: Vec<&String> = named.symmetric_difference(cases).collect();
     if wrong.is_empty() { Ok(()) } else { Err(format!("in rules.md and no case, or a case and not there: {wrong:?}")) }
 }

@@ -1,4 +1,4 @@
-//! Backend × case, by name.
+//! Cases, and how they run on each backend.
 
 use std::fmt;
 use std::future::Future;
@@ -11,12 +11,12 @@ use libtest_mimic::{Completion, Failed, Trial};
 
 use crate::harness::{BACKENDS, Backend, Room};
 
-/// No case takes longer, whatever it waits for, unless its backend's server is a slow one.
+/// The time limit of a case. A backend with a slow server gets a multiple of it.
 pub(crate) const CASE_LIMIT: Duration = Duration::from_secs(60);
 
 type Running = Pin<Box<dyn Future<Output = ()>>>;
 
-/// One case of the suite: runs in a fresh room of each backend, and fails by panicking.
+/// One case of the suite: It runs in a fresh fixture of each backend, and fails by panicking.
 #[derive(Clone, Copy)]
 pub struct Case {
     name: &'static str,
@@ -37,7 +37,7 @@ impl Case {
         Self { name, run, lacking: &[] }
     }
 
-    /// Says which backends lack what the case is about, and why. They are listed as such, never left out silently.
+    /// Lists the backends on which the case cannot run, and why. They are printed as ignored, never left out silently.
     #[must_use]
     pub const fn lacking(mut self, lacking: &'static [(Backend, &'static str)]) -> Self {
         self.lacking = lacking;
@@ -67,7 +67,7 @@ macro_rules! cases {
     };
 }
 
-/// A trial on a backend, ignored with its reason where it cannot run.
+/// A trial on a backend. If it cannot run there, it is ignored with the reason.
 pub fn on<F>(backend: Backend, name: &str, lack: Option<&'static str>, run: fn(Room) -> F) -> Trial
 where
     F: Future<Output = ()> + 'static,
@@ -76,7 +76,12 @@ where
 }
 
 /// A trial on a backend that brings its own runtime.
-pub fn trial(backend: Backend, name: &str, lack: Option<&'static str>, run: impl FnOnce(Room) + Send + 'static) -> Trial {
+pub fn trial(
+    backend: Backend,
+    name: &str,
+    lack: Option<&'static str>,
+    run: impl FnOnce(Room) + Send + 'static,
+) -> Trial {
     Trial::ignorable_test(format!("{name} [{backend}]"), move || {
         if let Some(reason) = lack {
             return Ok(Completion::ignored_with(format!("{backend} lacks it: {reason}")));
@@ -90,12 +95,12 @@ pub fn trial(backend: Backend, name: &str, lack: Option<&'static str>, run: impl
     })
 }
 
-/// Two at once. For each statement SecantusDB goes through all transactions there are, under one lock, and waits for what each of them is just doing: with more cases at once,
-/// those with long transactions held up all others beyond their limits.
+/// Lets two MongoDB cases run at a time. For each statement SecantusDB walks through all open transactions under one
+/// lock and waits for each. With more cases at a time, long transactions held up the others beyond their limits.
 fn turn_on_mongodb() -> MutexGuard<'static, ()> {
     static TURNS: [Mutex<()>; 2] = [Mutex::new(()), Mutex::new(())];
     static NEXT: AtomicUsize = AtomicUsize::new(0);
-    // A case that failed leaves nothing behind in it.
+    // A lock that was poisoned by a failed case protects no data.
     TURNS[NEXT.fetch_add(1, Ordering::Relaxed) % TURNS.len()].lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -104,15 +109,16 @@ pub fn alone(name: &str, run: impl FnOnce() -> Result<(), String> + Send + 'stat
     Trial::test(name, move || run().map_err(Failed::from))
 }
 
-/// Runs a case on a runtime of its own, within the limit.
+/// Runs a case on a new runtime, within a time limit.
 ///
 /// # Panics
-/// When the case does, or when it takes too long.
+/// If the case panics or takes too long.
 pub fn in_time(limit: Duration, case: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     runtime.block_on(async {
         assert!(tokio::time::timeout(limit, case).await.is_ok(), "the case took longer than {limit:?}");
     });
-    // What a failed case leaves hanging does not hold up the suite.
+    // Tasks that a failed case leaves behind must not hold up the suite.
     runtime.shutdown_background();
 }

@@ -1,4 +1,5 @@
-//! `surface.json` against the crate's sources, and against the scenarios: every entry is there, nothing else is, and each is called.
+//! Checks `surface.json` against the sources of the crate and against the scenarios: the crate has every entry and
+//! nothing else, and a scenario calls each.
 
 mod called;
 mod source;
@@ -14,7 +15,10 @@ use crate::suite::alone;
 /// The checks.
 pub fn trials() -> Vec<Trial> {
     vec![
-        alone("surface: the crate has the methods and options of surface.json and no others", source::methods_and_options),
+        alone(
+            "surface: the crate has the methods and options of surface.json and no others",
+            source::methods_and_options,
+        ),
         alone("surface: the crate's types have the fields of surface.json and no others", source::types_and_errors),
         alone("surface: every method, option and field is in a scenario", called::everything),
     ]
@@ -40,11 +44,15 @@ fn strings(list: &Value) -> BTreeSet<String> {
     list.as_array().into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect()
 }
 
-/// What stands in one and not in the other.
+/// Reports what only one of the two sets has.
 fn compare(what: &str, expected: &BTreeSet<String>, actual: &BTreeSet<String>) -> Result<(), String> {
     let missing: Vec<_> = expected.difference(actual).collect();
     let unknown: Vec<_> = actual.difference(expected).collect();
-    if missing.is_empty() && unknown.is_empty() { Ok(()) } else { Err(format!("{what}: missing {missing:?}, not in surface.json {unknown:?}")) }
+    if missing.is_empty() && unknown.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("{what}: missing {missing:?}, not in surface.json {unknown:?}"))
+    }
 }
 
 fn all(results: impl IntoIterator<Item = Result<(), String>>) -> Result<(), String> {

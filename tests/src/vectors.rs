@@ -21,7 +21,12 @@ pub fn trials() -> Vec<Trial> {
             [
                 on(backend, "vectors: what is accepted comes back byte for byte", None, accepted),
                 on(backend, "vectors: what is refused is refused before anything is written", None, refused),
-                on(backend, "vectors: the same value again is a repetition, another one is a duplicate", None, repeated),
+                on(
+                    backend,
+                    "vectors: the same value again is a repetition, another one is a duplicate",
+                    None,
+                    repeated,
+                ),
             ]
         })
         .collect()
@@ -67,7 +72,9 @@ fn vectors(list: &str) -> Vec<Vector> {
     let mut found = values(&file[list], |_| vec!["data".to_owned()]);
     found.extend(values(&file["metadata"][list], |_| vec!["metadata".to_owned()]));
     found.extend(values(&file["tags"][list], |_| vec!["tags".to_owned()]));
-    found.extend(values(&file["names"][list], |case| case["as"].as_array().expect("kinds").iter().map(text_of).collect()));
+    found.extend(values(&file["names"][list], |case| {
+        case["as"].as_array().expect("kinds").iter().map(text_of).collect()
+    }));
     assert!(found.len() > 50, "a list that is nearly empty is not the list meant");
     found
 }
@@ -96,12 +103,20 @@ fn text_of(value: &Value) -> String {
 fn value_of(case: &Value) -> std::result::Result<Vec<String>, Vec<u8>> {
     let case = case.as_object().expect("an object");
     let forms = ["text", "repeat", "hex", "utf16", "tags", "numbered"];
-    let form = forms.into_iter().find(|form| case.contains_key(*form)).unwrap_or_else(|| panic!("a value of an unknown form: {case:?}"));
+    let form = forms
+        .into_iter()
+        .find(|form| case.contains_key(*form))
+        .unwrap_or_else(|| panic!("a value of an unknown form: {case:?}"));
     match form {
         "text" => Ok(vec![text_of(&case["text"])]),
         "repeat" => Ok(vec![repeat(case["repeat"].as_object().expect("an object"))]),
         "hex" => Err(hex(case["hex"].as_str().expect("hexadecimal digits"))),
-        "utf16" => Err(case["utf16"].as_array().expect("code units").iter().flat_map(|unit| generalised_utf8(unit.as_u64().expect("a unit"))).collect()),
+        "utf16" => Err(case["utf16"]
+            .as_array()
+            .expect("code units")
+            .iter()
+            .flat_map(|unit| generalised_utf8(unit.as_u64().expect("a unit")))
+            .collect()),
         "tags" => Ok(case["tags"].as_array().expect("tags").iter().map(text_of).collect()),
         _ => Ok((1..=case["numbered"].as_u64().expect("a number")).map(|number| format!("tag-{number}")).collect()),
     }
@@ -134,13 +149,17 @@ async fn accepted(room: Room) {
     let store = room.store().await;
     let mut sent: BTreeMap<String, Vec<(String, Event)>> = BTreeMap::new();
     for vector in vectors("accepted") {
-        let (stream, event) = vector.event().unwrap_or_else(|error| panic!("{} ({}): {error}", vector.name, vector.part));
+        let (stream, event) =
+            vector.event().unwrap_or_else(|error| panic!("{} ({}): {error}", vector.name, vector.part));
         sent.entry(stream).or_default().push((vector.name, event));
     }
     for (stream, events) in &sent {
         for chunk in events.chunks(CHUNK) {
-            let done = store.append(stream.as_str(), chunk.iter().map(|(_, event)| event.clone()), ExpectedVersion::Any).await;
-            done.unwrap_or_else(|error| panic!("one of {:?}: {error}", chunk.iter().map(|(name, _)| name).collect::<Vec<_>>()));
+            let done =
+                store.append(stream.as_str(), chunk.iter().map(|(_, event)| event.clone()), ExpectedVersion::Any).await;
+            done.unwrap_or_else(|error| {
+                panic!("one of {:?}: {error}", chunk.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            });
         }
         let recorded: Vec<RecordedEvent> = store.read(stream.as_str(), 1..).try_collect().await.expect("the stream");
         assert_eq!(recorded.len(), events.len(), "of {stream}");
@@ -155,7 +174,11 @@ async fn accepted(room: Room) {
 fn assert_same(name: &str, event: &Event, recorded: &RecordedEvent) {
     assert!(recorded.data == event.data, "{name}: other data");
     assert_eq!(recorded.metadata, event.metadata, "{name}");
-    assert_eq!((&recorded.event_type, &recorded.tags, &recorded.schema, recorded.id), (&event.event_type, &event.tags, &event.schema, event.id), "{name}");
+    assert_eq!(
+        (&recorded.event_type, &recorded.tags, &recorded.schema, recorded.id),
+        (&event.event_type, &event.tags, &event.schema, event.id),
+        "{name}"
+    );
 }
 
 async fn refused(room: Room) {
@@ -184,7 +207,9 @@ async fn repeated(room: Room) {
             let second = second_append(&store, &text_of(&case["a"]), &text_of(&case["b"])).await;
             match second {
                 Ok(done) => assert!(is_same && done.repeated, "{list}: {} was taken for a repetition", case["name"]),
-                Err(error) => assert!(!is_same && error.code() == "duplicate-event", "{list}: {}: {error}", case["name"]),
+                Err(error) => {
+                    assert!(!is_same && error.code() == "duplicate-event", "{list}: {}: {error}", case["name"])
+                }
             }
         }
     }

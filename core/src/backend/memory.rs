@@ -1,7 +1,9 @@
 //! Memory: the reference the other backends are compared with. A log behind a lock, gone with its last handle.
 
+mod candidates;
+
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,56 +12,58 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{
-    AppendRequest, Appended, EventBackend, ImportRequest, Imported, LogPage, LogPageRequest, Opened, SnapshotBackend, SnapshotRecord, StreamPage,
-    StreamPageRequest,
-};
+use super::{DatabaseBackend, EventBackend, NamespaceBackends, SnapshotBackend};
 use crate::decision::{Decision, Facts, ImportDecision, KnownEvent, decide_appends, decide_import};
+use crate::diagnosis::Diagnosis;
 use crate::error::{Error, Result};
 use crate::event::{Event, RecordedEvent};
 use crate::faults::planted;
 use crate::limits::PAGE_SCAN_EVENTS;
+use crate::options::Durability;
+use crate::per_process::PerProcess;
+use crate::plan::Candidates;
 use crate::position::Direction;
-use crate::store::OpenOptions;
+use crate::request::{
+    AppendRequest, AppendResult, ImportRequest, ImportResult, LogPage, LogPageRequest, SnapshotRecord, StreamPage,
+    StreamPageRequest,
+};
 use crate::stream::check_namespace;
 
-/// The stores named `memory:NAME` of this process, by name and namespace. Weak: a store is gone with its last handle.
-static NAMED: LazyLock<Mutex<Registry>> = LazyLock::new(Mutex::default);
-
-type Registry = HashMap<(String, String), Weak<Memory>>;
-
-/// Opens `memory:` (its own) or `memory:NAME` (shared in the process).
-pub(crate) fn open(name: &str, options: &OpenOptions) -> Result<Opened> {
-    let memory = if name.is_empty() {
-        absent(options)?;
-        Arc::default()
-    } else {
-        check_namespace(name).map_err(|_| Error::config("a shared memory store is named memory:[a-z][a-z0-9_]{0,39}"))?;
-        named(name, options)?
-    };
-    Ok(Opened {
-        events: Arc::<Memory>::clone(&memory),
-        snapshots: memory,
-        #[cfg(feature = "postgres")]
-        postgres: None,
-    })
-}
-
-fn named(name: &str, options: &OpenOptions) -> Result<Arc<Memory>> {
-    let mut named = lock(&NAMED);
-    named.retain(|_, memory| memory.strong_count() > 0);
-    let key = (name.to_owned(), options.namespace.clone());
-    if let Some(memory) = named.get(&key).and_then(Weak::upgrade) {
-        return Ok(memory);
+/// Opens `memory:` or `memory:NAME`. All handles of a process share a store with a name, whatever their runtime.
+pub(crate) fn open(name: &str) -> Result<Arc<dyn DatabaseBackend>> {
+    static NAMED: PerProcess<Mutex<HashMap<String, Weak<MemoryDatabase>>>> = PerProcess::new();
+    if name.is_empty() {
+        return Ok(Arc::<MemoryDatabase>::default());
     }
-    absent(options)?;
-    let memory = Arc::default();
-    named.insert(key, Arc::downgrade(&memory));
-    Ok(memory)
+    check_namespace(name).map_err(|_| Error::config("a shared memory store is named memory:[a-z][a-z0-9_]{0,39}"))?;
+    let mut named = lock(NAMED.get());
+    named.retain(|_, database| database.strong_count() > 0);
+    let open = named.get(name).and_then(Weak::upgrade);
+    Ok(open.unwrap_or_else(|| {
+        let database = Arc::<MemoryDatabase>::default();
+        named.insert(name.to_owned(), Arc::downgrade(&database));
+        database
+    }))
 }
 
-fn absent(options: &OpenOptions) -> Result<()> {
-    if options.create { Ok(()) } else { Err(Error::config("there is no such memory store, and create is false")) }
+/// The namespaces of one memory store, gone with its last handle.
+#[derive(Debug, Default)]
+struct MemoryDatabase {
+    namespaces: Mutex<HashMap<String, Arc<Memory>>>,
+}
+
+#[async_trait]
+impl DatabaseBackend for MemoryDatabase {
+    async fn open_namespace(&self, name: &str, create: bool, _deadline: Instant) -> Result<NamespaceBackends> {
+        let mut namespaces = lock(&self.namespaces);
+        if !create && !namespaces.contains_key(name) {
+            return Err(Error::config(format!("namespace '{name}' does not exist, and create is false")));
+        }
+        let memory = namespaces.entry(name.to_owned()).or_default();
+        Ok(NamespaceBackends { events: Arc::<Memory>::clone(memory), snapshots: Arc::<Memory>::clone(memory) })
+    }
+
+    async fn close(&self) {}
 }
 
 /// A poisoned lock means a panic elsewhere; every change under these locks is whole, so the data is still good.
@@ -81,6 +85,8 @@ struct Log {
     events: Vec<RecordedEvent>,
     /// Positions of each stream's events, by version.
     streams: HashMap<String, Vec<u64>>,
+    /// Positions of the events with each tag.
+    tags: HashMap<String, Vec<u64>>,
     ids: HashMap<Uuid, u64>,
 }
 
@@ -101,9 +107,15 @@ impl Log {
         let known = |id: Uuid| {
             let event = self.at(*self.ids.get(&id)?)?;
             let content = Some(Box::new(event.clone()));
-            Some((id, KnownEvent { stream: event.stream.clone(), version: event.version, position: event.position, content }))
+            Some((
+                id,
+                KnownEvent { stream: event.stream.clone(), version: event.version, position: event.position, content },
+            ))
         };
-        Facts { heads: streams.map(|stream| (stream.to_owned(), self.version(stream))).collect(), known: ids.filter_map(known).collect() }
+        Facts {
+            heads: streams.map(|stream| (stream.to_owned(), self.version(stream))).collect(),
+            known: ids.filter_map(known).collect(),
+        }
     }
 
     fn push(&mut self, stream: &str, version: u64, event: &Event, recorded_at: OffsetDateTime) -> u64 {
@@ -121,19 +133,46 @@ impl Log {
             recorded_at,
         });
         self.streams.entry(stream.to_owned()).or_default().push(position);
+        for tag in &event.tags {
+            self.tags.entry(tag.clone()).or_default().push(position);
+        }
         if !planted("memory-forgets-ids") {
             self.ids.insert(event.id, position);
         }
         position
     }
 
-    fn append(&mut self, request: &AppendRequest, now: OffsetDateTime) -> Result<Appended> {
+    /// A page above the lower bound and up to the upper one, of the candidates that match.
+    fn page_of_candidates(
+        &self,
+        request: &LogPageRequest,
+        candidates: &Candidates,
+        (lowest, highest): (u64, u64),
+        mut page: Page,
+    ) -> LogPage {
+        let events = candidates.positions.iter().filter_map(|position| self.at(*position));
+        let events = events.filter(|event| request.query.matches(event));
+        let (filled, bound) = match request.direction {
+            Direction::Forward => (page.fill(events), highest.max(request.after)),
+            Direction::Backward => (page.fill(events.rev()), lowest),
+        };
+        let last = page.events.last().map(|event| event.position).filter(|_| !filled);
+        let reached = last.or(candidates.end).unwrap_or(bound);
+        let caught_up = filled && candidates.end.is_none();
+        LogPage { events: page.events, reached, caught_up, drawn: Some(self.head()) }
+    }
+
+    fn append(&mut self, request: &AppendRequest, now: OffsetDateTime) -> Result<AppendResult> {
         let facts = self.facts(std::iter::once(request.stream.as_str()), request.events.iter().map(|event| event.id));
         match decide_appends(std::slice::from_ref(request), &facts).pop() {
             Some(Decision::Write { first_version }) => {
-                let mut last = Appended { version: 0, position: 0, repeated: false };
+                let mut last = AppendResult { version: 0, position: 0, repeated: false };
                 for (version, event) in (first_version..).zip(request.events.iter()) {
-                    last = Appended { version, position: self.push(&request.stream, version, event, now), repeated: false };
+                    last = AppendResult {
+                        version,
+                        position: self.push(&request.stream, version, event, now),
+                        repeated: false,
+                    };
                 }
                 Ok(last)
             }
@@ -154,7 +193,7 @@ impl EventBackend for Memory {
         Duration::ZERO
     }
 
-    async fn append(&self, group: &[AppendRequest]) -> Vec<Result<Appended>> {
+    async fn append(&self, group: &[AppendRequest]) -> Vec<Result<AppendResult>> {
         let answers = {
             let mut log = lock(&self.log);
             group.iter().map(|request| log.append(request, now())).collect()
@@ -163,8 +202,8 @@ impl EventBackend for Memory {
         answers
     }
 
-    async fn import(&self, request: &ImportRequest) -> Result<Imported> {
-        let mut answer = Imported { imported: 0, passed_over: 0, position: 0 };
+    async fn import(&self, request: &ImportRequest) -> Result<ImportResult> {
+        let mut answer = ImportResult { imported: 0, passed_over: 0, position: 0 };
         {
             let mut log = lock(&self.log);
             let streams = request.events.iter().map(|import| import.stream.as_str());
@@ -175,7 +214,7 @@ impl EventBackend for Memory {
                 answer.position = match decision {
                     ImportDecision::Write { version } => {
                         answer.imported += 1;
-                        log.push(&import.stream, version, &import.event, import.recorded_at.map_or(now, to_micros))
+                        log.push(&import.stream, version, &import.event, import.recorded_at.unwrap_or(now))
                     }
                     ImportDecision::PassOver { position } => {
                         answer.passed_over += 1;
@@ -191,7 +230,8 @@ impl EventBackend for Memory {
     async fn read_stream(&self, request: &StreamPageRequest) -> Result<StreamPage> {
         let log = lock(&self.log);
         let positions = log.streams.get(&request.stream).map_or(&[][..], Vec::as_slice);
-        let wanted = |event: &&RecordedEvent| event.version >= request.from_version && event.version <= request.to_version;
+        let wanted =
+            |event: &&RecordedEvent| event.version >= request.from_version && event.version <= request.to_version;
         let events = positions.iter().filter_map(|position| log.at(*position)).filter(wanted);
         let mut page = Page::new(request.max_events, request.max_bytes);
         let end = match request.direction {
@@ -206,13 +246,18 @@ impl EventBackend for Memory {
         let head = log.head();
         let lowest = request.after.min(head);
         let highest = request.before.map_or(head, |before| before.saturating_sub(1).min(head)).max(lowest);
-        let slice = log.events.get(index(lowest)..index(highest)).unwrap_or_default();
         let mut page = Page::new(request.max_events, request.max_bytes);
+        if let Some(candidates) = log.candidates(request, lowest, highest) {
+            return Ok(log.page_of_candidates(request, &candidates, (lowest, highest), page));
+        }
+        let slice = log.events.get(index(lowest)..index(highest)).unwrap_or_default();
         let mut scan = Scan { left: PAGE_SCAN_EVENTS, seen: None };
         let matching = |event: &&RecordedEvent| request.query.matches(event);
         let filled = match request.direction {
             Direction::Forward => page.fill(slice.iter().take_while(|event| scan.goes_on(event)).filter(matching)),
-            Direction::Backward => page.fill(slice.iter().rev().take_while(|event| scan.goes_on(event)).filter(matching)),
+            Direction::Backward => {
+                page.fill(slice.iter().rev().take_while(|event| scan.goes_on(event)).filter(matching))
+            }
         };
         let whole = filled && scan.left > 0;
         let reached = match (whole, request.direction) {
@@ -230,6 +275,20 @@ impl EventBackend for Memory {
 
     async fn change_mark(&self, _deadline: Instant) -> Result<u64> {
         Ok(lock(&self.log).head())
+    }
+
+    async fn diagnose(&self, _deadline: Instant) -> Result<Diagnosis> {
+        let head = lock(&self.log).head();
+        Ok(Diagnosis {
+            server: "memory".to_owned(),
+            durability: Durability::Relaxed,
+            settings: Vec::new(),
+            format: 0,
+            head,
+            horizon: head,
+            blockers: Vec::new(),
+            last_loss: None,
+        })
     }
 
     async fn hinted(&self) {
@@ -293,10 +352,18 @@ impl SnapshotBackend for Memory {
         Ok(())
     }
 
-    async fn load(&self, stream: &str, schema: &str, at_or_before: u64, _deadline: Instant) -> Result<Option<SnapshotRecord>> {
+    async fn load(
+        &self,
+        stream: &str,
+        schema: &str,
+        at_or_before: u64,
+        _deadline: Instant,
+    ) -> Result<Option<SnapshotRecord>> {
         let snapshots = lock(&self.snapshots);
         let kept = snapshots.get(&(stream.to_owned(), schema.to_owned()));
-        Ok(kept.and_then(|kept| kept.iter().filter(|record| record.version <= at_or_before).max_by_key(|record| record.version).cloned()))
+        Ok(kept.and_then(|kept| {
+            kept.iter().filter(|record| record.version <= at_or_before).max_by_key(|record| record.version).cloned()
+        }))
     }
 }
 

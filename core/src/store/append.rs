@@ -6,50 +6,28 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::EventStore;
-use crate::backend::{AppendRequest, ImportRequest};
 use crate::error::{Error, Outcome, Result};
-use crate::event::{Event, ImportEvent};
+use crate::event::{Event, ImportEvent, recorded_time};
 use crate::limits::{GROUP_BYTES, IMPORT_CHUNK_EVENTS, MAX_APPEND_BYTES, MAX_APPEND_EVENTS};
 use crate::options::AppendOptions;
+use crate::request::{AppendRequest, AppendResult, ImportRequest, ImportResult};
 use crate::stream::check_stream;
 use crate::value::check_event;
-
-/// Where an append's last event stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct AppendResult {
-    /// The stream's version after the append.
-    pub version: u64,
-    /// The position of the last event. Not a cursor: an event with a smaller position may still be on its way.
-    pub position: u64,
-    /// The same events were appended before, and this is the first append's answer.
-    pub repeated: bool,
-}
-
-/// What an import did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ImportResult {
-    /// Events written.
-    pub imported: u64,
-    /// Events that were there already, with the same content.
-    pub passed_over: u64,
-    /// The position of the last event given; 0 when none was.
-    pub position: u64,
-}
 
 impl EventStore {
     /// Appends events to a stream: all of them or none, with consecutive versions.
     ///
-    /// Appends of one process that meet share one commit, each with its own answer; those started without awaiting each other have
-    /// no order. Acknowledged means durable. Repeating an append of the same events is safe in every mode: what was
-    /// done already answers as the first time, `repeated`. Dropping the future leaves the append whole or absent: what still waits is withdrawn, what was sent runs
-    /// on. At most 10,000 events or 32 MiB; at least one.
+    /// Appends that run at the same time in one process share a commit, each with its own answer. Appends that were
+    /// started without awaiting each other have no order. Acknowledged means durable. Repeating an append of the same
+    /// events is safe with every expected version: the result is then that of the first time, marked `repeated`. If the
+    /// future is dropped, the append is stored completely or not at all: it is withdrawn if it still waits, and runs to
+    /// its end if it was sent. An append has at least one event, and at most 10,000 events and 32 MiB.
     ///
     /// # Errors
-    /// `conflict` when the stream is not as expected; `duplicate-event` when an id is known with other content or in another place;
-    /// `invalid-argument` and `limit-exceeded` for values outside the contract, before anything is written; `unavailable`
-    /// when the deadline (30 s unless set) passed, with what is known of the outcome and the ids; `closed`.
+    /// `conflict` if the stream is not at the expected version; `duplicate-event` if an id is known with other content
+    /// or at another place; `invalid-argument` and `limit-exceeded` for values that the contract does not allow, before
+    /// anything is written; `unavailable` if the deadline (30 s unless set) passes, with the outcome and the ids;
+    /// `closed`.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> streamkeep::Result<()> {
@@ -67,29 +45,39 @@ impl EventStore {
         events: impl IntoIterator<Item = Event> + Send,
         options: impl Into<AppendOptions> + Send,
     ) -> Result<AppendResult> {
-        let (stream, events, options): (String, Arc<[Event]>, AppendOptions) = (stream.into(), events.into_iter().collect(), options.into());
+        let (stream, events, options): (String, Arc<[Event]>, AppendOptions) =
+            (stream.into(), events.into_iter().collect(), options.into());
         self.append_checked(stream, events, options).await
     }
 
-    async fn append_checked(&self, stream: String, events: Arc<[Event]>, options: AppendOptions) -> Result<AppendResult> {
-        self.shared.check_open()?;
+    async fn append_checked(
+        &self,
+        stream: String,
+        events: Arc<[Event]>,
+        options: AppendOptions,
+    ) -> Result<AppendResult> {
+        let in_flight = self.handle.engine.begin()?;
         check_append(&stream, &events)?;
-        let deadline = self.shared.deadline(options.timeout);
+        let deadline = self.deadline(options.timeout);
         let request = AppendRequest { stream, expected: options.expected, events: Arc::clone(&events), deadline };
-        match self.shared.queue.append(request).await {
+        match self.handle.namespace.queue.append(request, in_flight).await {
             Ok(done) => Ok(AppendResult { version: done.version, position: done.position, repeated: done.repeated }),
-            Err(error) => Err(error.with_ids(events.iter().map(|event| event.id).collect()).with_context("append")),
+            Err(error) => Err(error.with_ids(events.iter().map(|event| event.id).collect()).with_operation("append")),
         }
     }
 
-    /// Takes events recorded elsewhere: stream, version, id and time as given (assigned where not), positions anew in the order given.
+    /// Stores events that were recorded elsewhere, with their stream, version, id and time. Whichever is absent is
+    /// assigned. Positions are new, in the order given.
     ///
-    /// Written whole or not at all per 1,000 events (or 8 MiB). What is there already with the same ids and content is passed over, so an import can be
-    /// repeated and resumed. An absent stream may start above version 1; types of the store's own (`$…`) are taken.
+    /// Each 1,000 events (or 8 MiB) are written completely or not at all. An event that is stored already with the same
+    /// id and content is passed over, so an import can be repeated and resumed. One deadline covers the whole call:
+    /// split a long import into several calls, or set a longer timeout with [`EventStore::with_timeout`]. An absent
+    /// stream may begin above version 1. Types of the store (`$…`) are accepted.
     ///
     /// # Errors
-    /// `duplicate-event` when an id is known with other content; `conflict` when a version does not follow; otherwise as
-    /// [`EventStore::append`]. What whole chunks were written before stays.
+    /// `duplicate-event` if an id is known with other content; `conflict` if a version does not follow;
+    /// `invalid-argument` if a time is outside the years 1 to 9999 UTC; otherwise as [`EventStore::append`]. What was
+    /// written before the error stays.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> streamkeep::Result<()> {
@@ -106,22 +94,24 @@ impl EventStore {
         self.import_checked(events).await
     }
 
-    async fn import_checked(&self, events: Vec<ImportEvent>) -> Result<ImportResult> {
-        self.shared.check_open()?;
-        for import in &events {
+    async fn import_checked(&self, mut events: Vec<ImportEvent>) -> Result<ImportResult> {
+        self.handle.check_open()?;
+        for import in &mut events {
             check_stream(&import.stream)?;
             check_event(&import.event, true)?;
+            import.recorded_at = import.recorded_at.map(recorded_time).transpose()?;
         }
-        let mut result = ImportResult::default();
+        let (mut result, deadline) = (ImportResult::default(), self.deadline(None));
         for chunk in chunks(events) {
             let ids: Vec<Uuid> = chunk.iter().map(|import| import.event.id).collect();
-            let request = ImportRequest { events: chunk.into(), deadline: self.shared.deadline(None) };
-            let answer = self.shared.run(request.deadline, move |shared| {
+            let request = ImportRequest { events: chunk.into(), deadline };
+            let answer = self.handle.run(deadline, move |namespace| {
                 let request = request.clone();
-                async move { shared.backend.events.import(&request).await }
+                async move { namespace.events.import(&request).await }
             });
-            let done = answer.await.map_err(|error| import_error(error).with_ids(ids).with_context("import_events"))?;
-            self.shared.hints.wake();
+            let done =
+                answer.await.map_err(|error| import_error(error).with_ids(ids).with_operation("import_events"))?;
+            self.handle.namespace.hints.wake();
             result.imported += done.imported;
             result.passed_over += done.passed_over;
             result.position = done.position;
@@ -130,15 +120,15 @@ impl EventStore {
     }
 }
 
-/// A chunk that was not answered in time may be on its way still, whatever its last attempt met.
+/// A chunk without an answer before the deadline may still be written, whatever the error of its last attempt.
 fn import_error(error: Error) -> Error {
-    if error.retryable() { error.with_outcome(Outcome::Unknown) } else { error }
+    if error.worth_a_retry() { error.with_outcome(Outcome::Unknown) } else { error }
 }
 
 pub(super) fn check_append(stream: &str, events: &[Event]) -> Result<()> {
     check_stream(stream)?;
     if events.is_empty() {
-        return Err(Error::invalid_argument("events", "an append takes at least one event"));
+        return Err(Error::invalid_argument("events", "an append needs at least one event"));
     }
     if events.len() > MAX_APPEND_EVENTS {
         return Err(Error::limit_exceeded("events of an append", MAX_APPEND_EVENTS as u64, events.len() as u64));
@@ -151,13 +141,13 @@ pub(super) fn check_append(stream: &str, events: &[Event]) -> Result<()> {
     for event in events {
         check_event(event, false)?;
         if !ids.insert(event.id) {
-            return Err(Error::invalid_argument("events", format!("event id {} is given twice", event.id)));
+            return Err(Error::invalid_argument("events", format!("event id {} occurs twice", event.id)));
         }
     }
     Ok(())
 }
 
-/// Cuts an import into what is written at once.
+/// Cuts an import into the units that are written completely or not at all.
 fn chunks(events: Vec<ImportEvent>) -> Vec<Vec<ImportEvent>> {
     let mut chunks: Vec<Vec<ImportEvent>> = Vec::new();
     let mut bytes = 0;

@@ -3,34 +3,23 @@
 use std::sync::Arc;
 
 use super::EventStore;
-use crate::backend::LogPageRequest;
 use crate::error::{Error, Result};
-use crate::event::RecordedEvent;
 use crate::limits::{PAGE_BYTES, PAGE_EVENTS};
 use crate::options::{ReadAllOptions, ReadOptions, ReadPageOptions};
 use crate::position::Direction;
-use crate::read::Events;
-
-/// One page of the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Page {
-    /// The events that match, in position order.
-    pub events: Vec<RecordedEvent>,
-    /// How far the page got: the `after` of the next page. The last committed event at or below it, matching or not; never below `after`.
-    pub reached: u64,
-    /// Nothing more was there to read.
-    pub caught_up: bool,
-}
+use crate::read::{Events, Page};
+use crate::request::LogPageRequest;
 
 impl EventStore {
-    /// Reads a stream's events, in version order; an absent stream reads as nothing.
+    /// Reads the events of a stream, in the order of versions. An absent stream has none.
     ///
-    /// Reading is page by page with bounded memory; a reader that stops half way holds nothing. Writes of this process are seen at once.
+    /// It reads page by page with bounded memory. A reader that stops half way leaves nothing behind. An acknowledged
+    /// append is seen at once. The read ends at what was there when its first page was read: events that the loop
+    /// appends to the stream are not part of it.
     ///
     /// # Errors
-    /// From the iterator: `invalid-argument` for a wrong name, a lower bound of 0 or a limit of 0, `unavailable` when a page missed its deadline,
-    /// `closed`.
+    /// From the iterator: `invalid-argument` for a name that is not allowed, a `from_version` of 0 or a limit of 0;
+    /// `unavailable` if a page does not arrive before its deadline; `closed`.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> streamkeep::Result<()> {
@@ -45,13 +34,17 @@ impl EventStore {
     /// # store.close().await }
     /// ```
     pub fn read(&self, stream: impl Into<String>, options: impl Into<ReadOptions>) -> Events {
-        Events::of_stream(Arc::clone(&self.shared), stream.into(), &options.into())
+        let mut options = options.into();
+        options.timeout.get_or_insert(self.timeout);
+        Events::of_stream(Arc::clone(&self.handle), stream.into(), &options)
     }
 
-    /// Reads the log's events that match a query, in position order.
+    /// Reads the events of the log that match a query, in the order of positions.
     ///
-    /// Both bounds are exclusive; a limit counts matches. Once an event was seen, no event with a smaller position ever
-    /// appears. Events of writers still under way are not there yet.
+    /// Both bounds are exclusive, and a limit counts events that match. After an event was seen, no event with a
+    /// smaller position ever appears. Events that are not safe to read yet, because a writer with a smaller position is
+    /// still running, are not part of it. The read ends at what was there when its first page was read;
+    /// [`EventStore::subscribe`] goes on.
     ///
     /// # Errors
     /// From the iterator, as [`EventStore::read`].
@@ -67,16 +60,18 @@ impl EventStore {
     /// assert_eq!(events.len(), 1);
     /// # store.close().await }
     /// ```
-    pub fn read_all(&self, options: ReadAllOptions) -> Events {
-        Events::of_log(Arc::clone(&self.shared), options)
+    pub fn read_all(&self, mut options: ReadAllOptions) -> Events {
+        options.timeout.get_or_insert(self.timeout);
+        Events::of_log(Arc::clone(&self.handle), options)
     }
 
-    /// Reads one page of the log and says how far it got.
+    /// Reads one page of the log and says how far it looked.
     ///
-    /// `reached` is the cursor for the next page, and what an append condition may rest on.
+    /// `reached` is the `after` of the next page.
     ///
     /// # Errors
-    /// `invalid-argument` for a limit of 0, `limit-exceeded` for one above 1,000 or too many query items, `unavailable` past the deadline, `closed`.
+    /// `invalid-argument` for a limit of 0; `limit-exceeded` for one above 1,000 or for a query that is too large;
+    /// `unavailable` past the deadline; `closed`.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> streamkeep::Result<()> {
@@ -90,10 +85,11 @@ impl EventStore {
         options.query.check()?;
         let max_events = match options.limit {
             None => PAGE_EVENTS,
-            Some(0) => return Err(Error::invalid_argument("limit", "a limit of 0 reads nothing")),
-            Some(limit) => {
-                usize::try_from(limit).ok().filter(|limit| *limit <= PAGE_EVENTS).ok_or_else(|| Error::limit_exceeded("limit", PAGE_EVENTS as u64, limit))?
-            }
+            Some(0) => return Err(Error::invalid_argument("limit", "limit must not be 0")),
+            Some(limit) => usize::try_from(limit)
+                .ok()
+                .filter(|limit| *limit <= PAGE_EVENTS)
+                .ok_or_else(|| Error::limit_exceeded("limit", PAGE_EVENTS as u64, limit))?,
         };
         let request = LogPageRequest {
             after: options.after,
@@ -102,21 +98,20 @@ impl EventStore {
             direction: Direction::Forward,
             max_events,
             max_bytes: PAGE_BYTES,
-            deadline: self.shared.deadline(options.timeout),
+            deadline: self.deadline(options.timeout),
         };
-        let page = self.shared.read_log(request).await.map_err(|error| error.with_context("read_page"))?;
+        let page = self.handle.read_log(request).await.map_err(|error| error.with_operation("read_page"))?;
         Ok(Page { events: page.events, reached: page.reached, caught_up: page.caught_up })
     }
 
-    /// The position of the last committed event that is safe to read; 0 when the log is empty.
+    /// Gives the position of the last event that is safe to read, or 0 if there is none.
     ///
-    /// Events of writers still under way may appear above it, never at or below it.
+    /// Later events can appear above it, but never at or below it.
     ///
     /// # Errors
     /// `unavailable` past the deadline, `closed`.
     pub async fn head(&self) -> Result<u64> {
-        let deadline = self.shared.deadline(None);
-        let head = self.shared.run(deadline, move |shared| async move { shared.backend.events.head(deadline).await });
-        head.await.map_err(|error| error.with_context("head"))
+        let deadline = self.deadline(None);
+        self.handle.head(deadline).await.map_err(|error| error.with_operation("head"))
     }
 }

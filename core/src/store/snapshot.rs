@@ -4,28 +4,15 @@ use std::sync::Arc;
 
 use super::EventStore;
 use crate::error::Result;
-use crate::event::Payload;
-use crate::snapshot;
-
-/// A fold of a stream's events up to a version, made by code that calls itself `schema`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Snapshot {
-    /// The stream.
-    pub stream: String,
-    /// The version of the last event folded.
-    pub version: u64,
-    /// Which code made it; another schema is another snapshot.
-    pub schema: String,
-    /// The state, at most 8 MiB.
-    pub data: Payload,
-}
+use crate::snapshot::{self, Snapshot};
 
 impl EventStore {
-    /// Saves a snapshot. One of the same stream, schema and version is replaced; an older one never takes the place of a newer one.
+    /// Saves a snapshot, and replaces one with the same stream, schema and version. An older snapshot never replaces a
+    /// newer one.
     ///
     /// # Errors
-    /// `invalid-argument` when `version` is 0 or above the stream's version, or a name or the data is not one; `limit-exceeded`; `unavailable` past the
-    /// deadline; `closed`.
+    /// `invalid-argument` if `version` is 0 or above the stream's version, or if a name or the data is not allowed;
+    /// `limit-exceeded`; `unavailable` past the deadline; `closed`.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> streamkeep::Result<()> {
@@ -38,16 +25,19 @@ impl EventStore {
     /// # store.close().await }
     /// ```
     pub async fn save_snapshot(&self, snapshot: Snapshot) -> Result<()> {
-        snapshot::save(&self.shared, snapshot).await.map_err(|error| error.with_context("save_snapshot"))
+        snapshot::save(&self.handle, snapshot, self.deadline(None))
+            .await
+            .map_err(|error| error.with_operation("save_snapshot"))
     }
 
-    /// Loads the newest snapshot of a stream and schema, at or before a version if one is given.
+    /// Loads the newest valid snapshot of a stream and schema, at or before a version if one is given.
     ///
-    /// A snapshot that cannot be believed (damaged bytes, a version past the stream's end, another event at its version) is ignored, and an older one looked for:
-    /// a snapshot never changes a result, only the time it takes.
+    /// A snapshot that is not valid (its bytes are damaged, its version is past the stream's end, or the stream has
+    /// another event at that version) is ignored, and an older one is used. So a snapshot never changes a result, it
+    /// only saves time.
     ///
     /// # Errors
-    /// `invalid-argument` for a wrong name, `unavailable` past the deadline, `closed`.
+    /// `invalid-argument` for a name that is not allowed; `unavailable` past the deadline; `closed`.
     pub async fn load_snapshot(
         &self,
         stream: impl Into<String> + Send,
@@ -55,7 +45,14 @@ impl EventStore {
         at_or_before: Option<u64>,
     ) -> Result<Option<Snapshot>> {
         let (stream, schema) = (stream.into(), schema.into());
-        let loaded = snapshot::load(Arc::clone(&self.shared), stream, schema, at_or_before.unwrap_or(u64::MAX)).await;
-        loaded.map_err(|error| error.with_context("load_snapshot"))
+        let loaded = snapshot::load(
+            Arc::clone(&self.handle),
+            stream,
+            schema,
+            at_or_before.unwrap_or(u64::MAX),
+            self.deadline(None),
+        )
+        .await;
+        loaded.map_err(|error| error.with_operation("load_snapshot"))
     }
 }

@@ -7,14 +7,16 @@ use crate::options::SubscribeOptions;
 use crate::subscription::Subscription;
 
 impl EventStore {
-    /// Follows the log: every committed event that matches, once, in position order, first what is there, then what comes, whichever process wrote it.
+    /// Subscribes to the log: gives every committed event that matches, once, in the order of positions. It first
+    /// catches up and then goes on with new events, whichever process writes them.
     ///
-    /// The subscription is pulled: a slow reader slows itself alone, no connection is held between pages, dropping it ends it.
-    /// A lost notification delays an event by at most the poll interval. It outlives the loss of the database.
+    /// The reader pulls the events, so a slow reader slows down only itself. No connection is held between pages, and
+    /// dropping the subscription ends it. A lost notification delays an event by at most the poll interval. When the
+    /// database is lost, the subscription reconnects and goes on.
     ///
     /// # Errors
-    /// From the subscription: `invalid-argument` when `start` and `after` are both given, `closed`, `corrupt`, `config`, and `checkpoint-ahead` when `after` lies above
-    /// anything the log ever had. Nothing else ends it.
+    /// From the subscription: `invalid-argument` when `start` and `after` are both given, `closed`, `corrupt`,
+    /// `config`, and `checkpoint-ahead` if `after` is above every position of the log. Nothing else ends it.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> streamkeep::Result<()> {
@@ -32,6 +34,6 @@ impl EventStore {
     /// # store.close().await }
     /// ```
     pub fn subscribe(&self, options: SubscribeOptions) -> Subscription {
-        Subscription::new(Arc::clone(&self.shared), options)
+        Subscription::new(Arc::clone(&self.handle), options)
     }
 }

@@ -1,21 +1,26 @@
-//! Appending inside a transaction of the caller's own: Rust and Postgres only.
+//! Appends inside a transaction of the caller, in Rust on Postgres.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use super::EventStore;
 use super::append::check_append;
+use crate::backend::postgres::Postgres;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::version::ExpectedVersion;
 
 impl EventStore {
-    /// Appends to a stream inside a transaction of the caller's own, so that events and the caller's rows are committed together or not at all.
+    /// Appends to a stream inside a transaction of the caller. The events and the caller's own rows are then committed
+    /// together or not at all.
     ///
-    /// Answers the events' versions; positions exist only once the transaction commits. Readers of the log wait for the transaction's end, and so does whoever
-    /// appends to the same stream: keep it short. Repeating is safe as with [`EventStore::append`]. A refusal leaves the transaction as it was, and usable.
+    /// Returns the versions of the events. Readers of the log wait for the end of the transaction, and so do appends to
+    /// the same stream: keep it short. Repeating is safe as with [`EventStore::append`]. After a refusal the
+    /// transaction is as it was before and can go on.
     ///
     /// # Errors
-    /// As [`EventStore::append`]; `config` when the store is not on Postgres; `invalid-argument` when the transaction is not READ COMMITTED or is on another database.
+    /// As [`EventStore::append`]; `config` if the store is not on Postgres; `invalid-argument` if the transaction is
+    /// not READ COMMITTED or is on another database.
     pub async fn append_in(
         &self,
         transaction: &mut sqlx::Transaction<'_, sqlx::Postgres>,
@@ -23,11 +28,18 @@ impl EventStore {
         events: impl IntoIterator<Item = Event> + Send,
         expected: impl Into<ExpectedVersion> + Send,
     ) -> Result<Vec<u64>> {
-        let (stream, events, expected): (String, Arc<[Event]>, ExpectedVersion) = (stream.into(), events.into_iter().collect(), expected.into());
-        self.shared.check_open()?;
+        let (stream, events, expected): (String, Arc<[Event]>, ExpectedVersion) =
+            (stream.into(), events.into_iter().collect(), expected.into());
+        self.handle.check_open()?;
         check_append(&stream, &events)?;
-        let Some(postgres) = &self.shared.backend.postgres else { return Err(Error::config("append_in works on Postgres alone")) };
+        let events_backend: &dyn Any = &*self.handle.namespace.events;
+        let Some(postgres) = events_backend.downcast_ref::<Postgres>() else {
+            return Err(Error::config("append_in needs a store on Postgres"));
+        };
         let ids = events.iter().map(|event| event.id).collect();
-        postgres.append_in(transaction, &stream, expected, events).await.map_err(|error| error.with_ids(ids).with_context("append_in"))
+        postgres
+            .append_in(transaction, &stream, expected, events, self.deadline(None))
+            .await
+            .map_err(|error| error.with_ids(ids).with_operation("append_in"))
     }
 }

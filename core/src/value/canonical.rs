@@ -1,7 +1,7 @@
-//! One spelling for each JSON value, so that two values are the same exactly if their spellings are.
+//! The canonical form of a JSON value: two values are equal exactly if their canonical forms are equal.
 //!
-//! The spelling is not JSON and is never stored: strings end in a byte that UTF-8 never has, members are sorted by key,
-//! numbers are digits without zeros at either end and a power of ten.
+//! The form is not JSON and is never stored. Strings end in a byte that UTF-8 never has, members are sorted by key, and
+//! numbers are digits without zeros at either end, with a power of ten.
 
 use std::borrow::Cow;
 
@@ -9,10 +9,10 @@ use super::decimal;
 use super::scan::{Fault, Piece};
 use super::walk::{Visitor, walk};
 
-/// No byte of UTF-8: ends a string, so that no content can look like the end.
+/// Ends a string. UTF-8 never has this byte, so no content can look like the end.
 const STRING_END: u8 = 0xFF;
 
-/// The one spelling of the value in `text`, or why it has none.
+/// The canonical form of the value in `text`, or why the text is not a value.
 pub(super) fn canonical(text: &str) -> Result<Vec<u8>, Fault> {
     let mut canonical = Canonical { out: Vec::with_capacity(text.len()), open: Vec::new() };
     walk(text, &mut canonical)?;
@@ -24,7 +24,7 @@ struct Canonical {
     open: Vec<Members>,
 }
 
-/// Where the members of an open object stand in the output.
+/// Where the members of an open object are in the output.
 struct Members {
     start: usize,
     ends: Vec<usize>,
@@ -92,7 +92,7 @@ impl<'a> Visitor<'a> for Canonical {
     }
 }
 
-/// Sorts the members at the end of `out`. Each begins with its key, so their bytes decide.
+/// Sorts the members at the end of `out`. Each begins with its key, so sorting them by bytes sorts them by key.
 fn sort_members(out: &mut Vec<u8>, members: &Members) {
     let mut start = members.start;
     let mut sorted: Vec<&[u8]> = Vec::with_capacity(members.ends.len());

@@ -1,11 +1,11 @@
-//! Numbers by their exact decimal value, whatever their size: no float and no integer type has a say.
+//! Numbers by their exact decimal value, of any size, without floats or integer types.
 
-/// From so many digits on an exponent no longer fits the machine's integers with room to spare.
+/// An exponent with more digits than this could overflow a machine integer when the shift is added.
 const LONG_EXPONENT: usize = 18;
 
-/// Writes the one spelling of a JSON number: `0`, or the sign, the digits without zeros at either end, `e`, and the
-/// power of ten they are multiplied with. `written` follows JSON's grammar; memory is that of its digits, however large
-/// the exponent.
+/// Writes the canonical form of a JSON number: `0`, or the sign, the digits without zeros at either end, `e`, and the
+/// power of ten by which they are multiplied. `written` follows the grammar of JSON. It needs memory for the digits
+/// only, however large the exponent is.
 pub(super) fn write(written: &str, out: &mut Vec<u8>) {
     let (mantissa, exponent) = written.split_once(['e', 'E']).unwrap_or((written, ""));
     let (negative, unsigned) = sign(mantissa);
@@ -47,13 +47,13 @@ fn write_exponent(exponent: &str, shift: i64, out: &mut Vec<u8>) {
     if digits.len() > LONG_EXPONENT {
         return write_long_exponent(negative, digits, shift, out);
     }
-    // Nothing is left of a zero, and up to 18 digits always fit.
+    // A zero has no digits left, and up to 18 digits always fit.
     let magnitude: i64 = digits.parse().unwrap_or(0);
     let sum = shift + if negative { -magnitude } else { magnitude };
     out.extend_from_slice(sum.to_string().as_bytes());
 }
 
-/// Adds with pencil and paper. The shift is shorter than the text it was counted in, far below 10^18, so the sign stays.
+/// Adds digit by digit. The shift is at most the length of the text, far below 10^18, so the sign stays.
 fn write_long_exponent(negative: bool, digits: &str, shift: i64, out: &mut Vec<u8>) {
     let grows = negative == (shift < 0);
     let mut carry = shift.unsigned_abs();

@@ -1,16 +1,17 @@
-//! The rules for keys: none twice in an object, and no U+0000 in any.
+//! The rules for keys: no duplicates in an object, and no U+0000.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::walk::Visitor;
 
-/// Up to so many keys of an object are compared one by one; more are hashed, so that 100,000 keys take no quadratic time.
+/// Up to this many keys of an object are compared one by one. More are hashed, so that 100,000 keys do not take
+/// quadratic time.
 const FEW: usize = 16;
 
-/// Refuses a text for its keys; everything else is the grammar's business.
+/// Checks the keys of a text. The walker checks everything else.
 pub(super) struct Keys<'a> {
-    /// The keys of all objects that are open and have few, outermost first.
+    /// The keys of all open objects that have few keys, outermost first.
     few: Vec<Cow<'a, str>>,
     open: Vec<Object<'a>>,
 }
@@ -18,7 +19,7 @@ pub(super) struct Keys<'a> {
 struct Object<'a> {
     /// Where its keys begin in `few`.
     start: usize,
-    /// All its keys, once they are many.
+    /// All its keys, if it has many.
     many: Option<HashSet<Cow<'a, str>>>,
 }
 
@@ -31,14 +32,14 @@ impl Keys<'_> {
 impl<'a> Visitor<'a> for Keys<'a> {
     fn object_begin(&mut self) {
         if self.few.capacity() == 0 {
-            // Most texts never need more, so one allocation is all they cost.
+            // Most texts need no more than this one allocation.
             self.few.reserve(2 * FEW);
         }
         self.open.push(Object { start: self.few.len(), many: None });
     }
 
     fn key(&mut self, key: Cow<'a, str>) -> Result<(), &'static str> {
-        // Only an escape can have put it there: the grammar refuses the bare character.
+        // Only an escape can produce it, because the grammar refuses the bare character.
         if matches!(&key, Cow::Owned(unescaped) if unescaped.contains('\0')) {
             return Err("U+0000 in a key");
         }
@@ -57,7 +58,7 @@ impl<'a> Visitor<'a> for Keys<'a> {
             }
             is_new
         };
-        if is_new { Ok(()) } else { Err("a key that the object has already") }
+        if is_new { Ok(()) } else { Err("a duplicate key") }
     }
 
     fn object_end(&mut self) {

@@ -1,6 +1,7 @@
-//! The checks of the contract (§2), made once for all backends and languages, and when two JSON values are the same (rule 4).
+//! The checks of values (contract §2), once for all backends and languages, and the equality of JSON values (rule 4).
 //!
-//! A text is only ever looked at: what is accepted is kept byte for byte. No message holds any of it, payloads may be personal.
+//! A text is only read: what is accepted is kept byte for byte. No error message shows any part of it, because payloads
+//! can be personal data.
 
 mod canonical;
 mod decimal;
@@ -23,9 +24,9 @@ pub(crate) use scan::Piece;
 #[cfg(feature = "mongodb")]
 pub(crate) use walk::{Visitor, walk};
 
-/// Takes bytes that a host says are JSON text.
+/// Converts bytes that are JSON text into a string.
 ///
-/// Only the encoding is looked at here; the value is checked when it is appended.
+/// It checks only the encoding. The value is checked when it is appended.
 ///
 /// ```
 /// assert_eq!(streamkeep::json_text(b"[1.0]".to_vec())?, "[1.0]");
@@ -34,16 +35,16 @@ pub(crate) use walk::{Visitor, walk};
 /// ```
 ///
 /// # Errors
-/// `invalid-argument` (`data`) when they are not UTF-8.
+/// `invalid-argument` (`data`) if they are not UTF-8.
 pub fn json_text(bytes: Vec<u8>) -> Result<String> {
-    // The cause is left out: it would carry the bytes.
+    // The cause is left out because it has the bytes.
     String::from_utf8(bytes).map_err(|cause| {
         let at = cause.utf8_error().valid_up_to();
         Error::invalid_argument("data", format!("data is not JSON: not UTF-8, at byte {at}"))
     })
 }
 
-/// Checks an event before it is appended. The store's own types (`$…`) pass only where `own_types_allowed`.
+/// Checks an event before it is appended. Types of the store (`$…`) are refused unless `own_types_allowed`.
 ///
 /// # Errors
 /// `invalid-argument` (`type`, `schema`, `tag`, `tags`, `data`, `metadata`); `limit-exceeded` (`type`, `schema`, `tag`,
@@ -51,7 +52,7 @@ pub fn json_text(bytes: Vec<u8>) -> Result<String> {
 pub(crate) fn check_event(event: &Event, own_types_allowed: bool) -> Result<()> {
     check_name("type", &event.event_type)?;
     if !own_types_allowed && event.event_type.starts_with('$') {
-        return Err(Error::invalid_argument("type", "types that begin with '$' are the store's own"));
+        return Err(Error::invalid_argument("type", "types that begin with '$' belong to the store"));
     }
     if let Some(schema) = &event.schema {
         check_name("schema", schema)?;
@@ -80,41 +81,48 @@ fn check_length(what: &str, length: usize, limit: usize) -> Result<()> {
     if length > limit { Err(Error::limit_exceeded(what, limit as u64, length as u64)) } else { Ok(()) }
 }
 
-/// Tags are a set in the order given: one that is given twice is a mistake rather than two tags.
+/// Tags are a set in the order given. The same tag twice is a mistake of the caller.
 fn check_tags(tags: &[String]) -> Result<()> {
     check_length("tags", tags.len(), MAX_TAGS)?;
     for (index, tag) in tags.iter().enumerate() {
         check_name("tag", tag)?;
         if tags.iter().take(index).any(|earlier| earlier == tag) {
-            return Err(Error::invalid_argument("tags", "a tag is given twice"));
+            return Err(Error::invalid_argument("tags", "a tag occurs twice"));
         }
     }
     Ok(())
 }
 
-/// Checks that `text` is one JSON value by RFC 8259, no deeper than [`MAX_JSON_DEPTH`] (`[]` is 1), without a key twice in
-/// an object (unescaped), a lone surrogate, or U+0000 in a key. Numbers may have any size.
+/// Checks that `text` is one JSON value (RFC 8259), at most [`MAX_JSON_DEPTH`] levels deep (`[]` is 1), without
+/// duplicate keys in an object (compared unescaped), without lone surrogates, and without U+0000 in a key. Numbers can
+/// have any size.
 ///
 /// # Errors
 /// `invalid-argument` (`argument`); `limit-exceeded` (`json depth`).
 pub(crate) fn check_json(argument: &'static str, text: &str) -> Result<()> {
     walk::walk(text, &mut keys::Keys::new()).map_err(|fault| match fault {
-        Fault::Wrong { what, at } => Error::invalid_argument(argument, format!("{argument} is not JSON as it is taken here: {what}, at byte {at}")),
+        Fault::Wrong { what, at } => {
+            Error::invalid_argument(argument, format!("{argument} is not valid JSON: {what}, at byte {at}"))
+        }
         Fault::TooDeep => Error::limit_exceeded("json depth", MAX_JSON_DEPTH as u64, deepest(text)),
     })
 }
 
-/// Checks the same as [`check_json`], and that the value is an object.
+/// Checks like [`check_json`], and checks that the value is an object.
 ///
 /// # Errors
 /// `invalid-argument` (`argument`); `limit-exceeded` (`json depth`).
 pub(crate) fn check_json_object(argument: &'static str, text: &str) -> Result<()> {
     check_json(argument, text)?;
-    if text.trim_start().starts_with('{') { Ok(()) } else { Err(Error::invalid_argument(argument, format!("{argument} must be a JSON object"))) }
+    if text.trim_start().starts_with('{') {
+        Ok(())
+    } else {
+        Err(Error::invalid_argument(argument, format!("{argument} must be a JSON object")))
+    }
 }
 
-/// Whether two JSON texts are the same value: members in any order, strings by their characters, numbers by their exact
-/// decimal value. A text that [`check_json`] refuses is the same as itself only.
+/// Whether two JSON texts are equal as values: members in any order, strings by their characters, numbers by their
+/// exact decimal value. A text that [`check_json`] refuses is only equal to itself.
 pub(crate) fn same_json(a: &str, b: &str) -> bool {
     a == b || matches!((canonical::canonical(a), canonical::canonical(b)), (Ok(a), Ok(b)) if a == b)
 }
@@ -130,7 +138,7 @@ pub(crate) fn same_number(a: &str, b: &str) -> bool {
     spelling(a) == spelling(b)
 }
 
-/// How deep brackets nest in a text that was found too deep, be the rest of it JSON or not: for the error.
+/// How deep the brackets of a text nest, for the error. The rest of the text need not be JSON.
 fn deepest(text: &str) -> u64 {
     let (mut depth, mut deepest) = (0_u64, 0);
     let mut in_string = false;

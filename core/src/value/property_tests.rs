@@ -1,4 +1,4 @@
-//! Properties of the check and of equality, over values written in random spellings and over damaged texts.
+//! Properties of the check and of equality, for values in random spellings and for damaged texts.
 
 #![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "the numbers of a test are small")]
 
@@ -11,7 +11,8 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Vis
 
 use super::{check_json, same_json};
 
-/// A JSON value. A number is `digits × 10^power` without zeros at the end of the digits, so equal values are equal here.
+/// A JSON value. A number is `digits × 10^power` without zeros at the end of the digits, so equal values are equal
+/// here.
 #[derive(Clone, Debug, PartialEq)]
 enum Json {
     Word(&'static str),
@@ -32,7 +33,7 @@ fn number(mut digits: i64, mut power: i64) -> Json {
     Json::Number { digits, power }
 }
 
-/// Few letters, so that keys meet; every kind of character that has a spelling of its own.
+/// Few letters, so that keys collide, and every kind of character that can be written in several ways.
 fn text() -> impl Strategy<Value = String> {
     let letters = prop_oneof![4 => Just('a'), 2 => Just('b'), 1 => Just('"'), 1 => Just('\\'), 1 => Just('/'), 1 => Just('\n'), 1 => Just('é'), 1 => Just('😀'), 1 => any::<char>()];
     vec(letters, 0..12).prop_map(|letters| letters.into_iter().collect())
@@ -49,7 +50,12 @@ fn json() -> impl Strategy<Value = Json> {
         (prop_oneof![-20..20_i64, any::<i64>()], power).prop_map(|(digits, power)| number(digits, power)),
         text().prop_map(Json::Text),
     ];
-    leaf.prop_recursive(6, 60, 8, |inner| prop_oneof![vec(inner.clone(), 0..6).prop_map(Json::Array), btree_map(key(), inner, 0..25).prop_map(Json::Object)])
+    leaf.prop_recursive(6, 60, 8, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..6).prop_map(Json::Array),
+            btree_map(key(), inner, 0..25).prop_map(Json::Object)
+        ]
+    })
 }
 
 /// Writes values in one of their many spellings.
@@ -67,7 +73,7 @@ fn spell(json: &Json, seed: u64) -> String {
 }
 
 impl Speller {
-    /// SplitMix64: a choice that its seed repeats.
+    /// SplitMix64: the same seed gives the same choices.
     fn below(&mut self, bound: u64) -> u64 {
         self.seed = self.seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.seed ^ (self.seed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -132,7 +138,7 @@ impl Speller {
         self.out.push('}');
     }
 
-    /// Moves the point, adds zeros at both ends, and lets the exponent make up for it.
+    /// Moves the decimal point, adds zeros at both ends, and adjusts the exponent.
     fn number(&mut self, digits: i64, power: i64) {
         if digits < 0 || (digits == 0 && self.below(2) == 0) {
             self.out.push('-');
@@ -194,7 +200,7 @@ impl Speller {
     }
 }
 
-/// What serde_json's grammar makes of a text, with the contract's rules for keys on top.
+/// How serde_json reads a text, with the contract's rules for keys added.
 struct Strict;
 
 impl<'de> Deserialize<'de> for Strict {
@@ -246,7 +252,7 @@ fn accepted(text: &str) -> bool {
     check_json("data", text).is_ok()
 }
 
-/// Texts that are JSON or nearly so: now and then a separator, a bracket or a leaf is not what it should be.
+/// Texts that are JSON or nearly JSON: sometimes a separator, a bracket or a leaf is wrong.
 fn nearly_json() -> impl Strategy<Value = String> {
     const LEAVES: [&str; 30] = [
         "0",
@@ -280,20 +286,23 @@ fn nearly_json() -> impl Strategy<Value = String> {
         "",
         "\u{a0}1",
     ];
-    const KEYS: [&str; 10] = ["\"a\"", "\"b\"", "\"c\"", "\"d\" ", " \"\"", "\"\\u0061\"", "\"\\u0000\"", "\"\\udc00\"", "a", "1"];
-    let leaf = prop_oneof![9 => prop::sample::select(&LEAVES[..18]), 1 => prop::sample::select(&LEAVES[18..])].prop_map(str::to_owned);
+    const KEYS: [&str; 10] =
+        ["\"a\"", "\"b\"", "\"c\"", "\"d\" ", " \"\"", "\"\\u0061\"", "\"\\u0000\"", "\"\\udc00\"", "a", "1"];
+    let leaf = prop_oneof![9 => prop::sample::select(&LEAVES[..18]), 1 => prop::sample::select(&LEAVES[18..])]
+        .prop_map(str::to_owned);
     let key = || prop_oneof![9 => prop::sample::select(&KEYS[..6]), 1 => prop::sample::select(&KEYS[6..])];
     let mark = |right: &'static str| prop_oneof![30 => Just(right), 1 => prop::sample::select(&["", ",", ",,", ":", "]", "}", " "][..])];
     leaf.prop_recursive(4, 20, 4, move |inner| {
         let items = vec((inner.clone(), mark(",")), 1..4);
         let members = vec((key(), mark(":"), inner, mark(",")), 1..4);
-        // The last separator makes way for the closing bracket.
+        // The closing bracket replaces the last separator.
         let array = (items, mark("]")).prop_map(|(items, end)| {
             let all: Vec<String> = items.iter().map(|(item, comma)| format!("{item}{comma}")).collect();
             format!("[{}{end}", all.concat().trim_end_matches(','))
         });
         let object = (members, mark("}")).prop_map(|(members, end)| {
-            let all: Vec<String> = members.iter().map(|(key, colon, value, comma)| format!("{key}{colon}{value}{comma}")).collect();
+            let all: Vec<String> =
+                members.iter().map(|(key, colon, value, comma)| format!("{key}{colon}{value}{comma}")).collect();
             format!("{{{}{end}", all.concat().trim_end_matches(','))
         });
         prop_oneof![array, object]
@@ -330,7 +339,8 @@ proptest! {
         prop_assert_eq!(accepted(&text), serde_json::from_str::<Strict>(&text).is_ok(), "{}", text);
     }
 
-    /// A byte changed, removed or added: no panic, and still the same judgement as serde_json's where it has no rules of its own.
+    /// A byte is changed, removed or added: there is no panic, and the result is the same as serde_json's where
+    /// serde_json has no rules of its own.
     #[test]
     fn damaged_json_is_judged_as_serde_json_does(json in json(), seeds in any::<(u64, u64)>(), at in any::<prop::sample::Index>(), with in vec(any::<u8>(), 0..3), removed in 0..3_usize) {
         let whole = spell(&json, seeds.0);
@@ -341,7 +351,7 @@ proptest! {
         let text = String::from_utf8_lossy(&bytes);
         let _no_panic = same_json(&whole, &text);
         let expected = serde_json::from_str::<Strict>(&text);
-        // A number that no double holds is serde_json's own refusal.
+        // Only serde_json refuses a number that does not fit a double.
         if !matches!(&expected, Err(error) if error.to_string().contains("number out of range")) {
             prop_assert_eq!(accepted(&text), expected.is_ok(), "{}", text);
         }

@@ -1,9 +1,10 @@
-//! The tokens of RFC 8259, read from a text that is UTF-8 already.
+//! Reads the tokens of JSON (RFC 8259) from a text.
 
-/// Why a text is not a JSON value this library takes. Never holds any of the text: payloads may be personal.
+/// Why a text is not a JSON value that the store accepts. It never has any part of the text, because payloads can be
+/// personal data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// What is wrong, and at which byte (the first is 0).
+    /// What is wrong, and at which byte, counted from 0.
     Wrong { what: &'static str, at: usize },
     /// Arrays and objects are nested too deep.
     TooDeep,
@@ -35,7 +36,7 @@ impl<'a> Scanner<'a> {
         Fault::Wrong { what, at: self.at }
     }
 
-    /// Passes over white space and shows the byte after it.
+    /// Skips white space and returns the byte after it, without taking it.
     pub(super) fn peek_token(&mut self) -> Option<u8> {
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
             self.at += 1;
@@ -43,12 +44,12 @@ impl<'a> Scanner<'a> {
         self.peek()
     }
 
-    /// Passes over the byte that was shown.
+    /// Takes the byte that was returned last.
     pub(super) const fn bump(&mut self) {
         self.at += 1;
     }
 
-    /// Takes `word` (ASCII) whole.
+    /// Takes all of `word`, which is ASCII.
     pub(super) fn word(&mut self, word: &'static str) -> Result<(), Fault> {
         if !self.bytes_from(self.at).starts_with(word.as_bytes()) {
             return Err(self.wrong("expected a value"));
@@ -57,7 +58,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Takes a number and gives it as it is written.
+    /// Takes a number and returns it as it is written.
     pub(super) fn number(&mut self) -> Result<&'a str, Fault> {
         let start = self.at;
         if self.peek() == Some(b'-') {
@@ -85,7 +86,7 @@ impl<'a> Scanner<'a> {
         Ok(self.slice(start, self.at))
     }
 
-    /// Takes a string, from its opening quote on, and hands out its content in pieces.
+    /// Takes a string, from its opening quote on, and passes its content on in pieces.
     #[inline]
     pub(super) fn string(&mut self, mut take: impl FnMut(Piece<'a>)) -> Result<(), Fault> {
         self.at += 1;
@@ -134,7 +135,7 @@ impl<'a> Scanner<'a> {
         Ok(meant)
     }
 
-    /// `\uXXXX`, or two of them that make one character. Half of a pair stands for no character at all.
+    /// `\uXXXX`, or two of them that make one character. Half of a pair is not a character.
     fn unicode_escape(&mut self) -> Result<char, Fault> {
         let first = self.hex(self.at + 2)?;
         let (code, length) = match first {
@@ -163,13 +164,14 @@ impl<'a> Scanner<'a> {
         self.text.as_bytes().get(at..).unwrap_or_default()
     }
 
-    /// Both ends stand beside an ASCII byte, so they are character boundaries.
+    /// Both ends are next to an ASCII byte, so they are character boundaries.
     fn slice(&self, from: usize, to: usize) -> &'a str {
         self.text.get(from..to).unwrap_or_default()
     }
 }
 
-/// Where the run of bytes that mean themselves in a string ends: at a quote, a backslash, a control character or the end.
+/// Finds the end of the bytes of a string that need no unescaping: the next quote, backslash or control character, or
+/// the end of the text.
 ///
 /// Eight bytes at a time: a byte's high bit is set in `special` if it is one of those. The subtractions may also mark
 /// bytes after such a byte, never before the first one, and only the first one counts.
@@ -182,7 +184,10 @@ fn plain_end(bytes: &[u8], mut at: usize) -> usize {
     while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         let word = u64::from_le_bytes(*chunk);
         let (quotes, backslashes) = (word ^ QUOTES, word ^ BACKSLASHES);
-        let special = ((word.wrapping_sub(SPACES) & !word) | (quotes.wrapping_sub(ONES) & !quotes) | (backslashes.wrapping_sub(ONES) & !backslashes)) & HIGHS;
+        let special = ((word.wrapping_sub(SPACES) & !word)
+            | (quotes.wrapping_sub(ONES) & !quotes)
+            | (backslashes.wrapping_sub(ONES) & !backslashes))
+            & HIGHS;
         if special != 0 {
             return at + special.trailing_zeros() as usize / 8;
         }

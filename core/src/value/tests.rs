@@ -1,6 +1,11 @@
-//! The vectors that all languages share, and what only the core can see.
+//! The vectors that all languages share, and cases that only core can test.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, reason = "a test fails by panicking; its numbers are small")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    reason = "a test fails by panicking; its numbers are small"
+)]
 
 use serde_json::Value;
 
@@ -37,8 +42,12 @@ fn bytes(case: &Value) -> Vec<u8> {
     }
     let repeat = &case["repeat"];
     let part = |key: &str| repeat[key].as_str().unwrap_or("");
-    let times = usize::try_from(repeat["times"].as_u64().unwrap_or_else(|| panic!("'{}' stands for nothing", name(case)))).unwrap();
-    [part("start"), &part("open").repeat(times), part("middle"), &part("close").repeat(times), part("end")].concat().into_bytes()
+    let times =
+        usize::try_from(repeat["times"].as_u64().unwrap_or_else(|| panic!("'{}' stands for nothing", name(case))))
+            .unwrap();
+    [part("start"), &part("open").repeat(times), part("middle"), &part("close").repeat(times), part("end")]
+        .concat()
+        .into_bytes()
 }
 
 fn as_if_utf8(unit: u16) -> Vec<u8> {
@@ -141,7 +150,8 @@ fn names_follow_one_rule_wherever_they_stand() {
     let vectors = vectors();
     for case in cases(&vectors, "/names/accepted") {
         for kind in case["as"].as_array().unwrap() {
-            check_as(kind.as_str().unwrap(), &text(&case)).unwrap_or_else(|error| panic!("'{}' as {kind}: {error}", name(&case)));
+            check_as(kind.as_str().unwrap(), &text(&case))
+                .unwrap_or_else(|error| panic!("'{}' as {kind}: {error}", name(&case)));
         }
     }
     for case in cases(&vectors, "/names/refused") {
@@ -168,16 +178,16 @@ fn bytes_are_limited_but_not_looked_at() {
     assert_eq!(error.code(), "limit-exceeded");
 }
 
-/// Where each kind of fault is said to be.
+/// The place that the message of each kind of fault names.
 #[test]
 fn messages_say_what_and_where() {
     for (text, expected) in [
         ("", "the text ends where a value is expected, at byte 0"),
         ("[1, x]", "expected a value, at byte 4"),
         ("[1 2]", "expected ',' or ']', at byte 3"),
-        ("{} {}", "something follows the value, at byte 3"),
+        ("{} {}", "there is text after the value, at byte 3"),
         ("[NaN]", "no infinity), at byte 1"),
-        (r#"{"é":1,"é":2}"#, "a key that the object has already, at byte 8"),
+        (r#"{"é":1,"é":2}"#, "a duplicate key, at byte 8"),
         (r#"{"a":"\ud800"}"#, "a lone surrogate, at byte 6"),
         (r#"{"b":{"a\u0000":1}}"#, "U+0000 in a key, at byte 6"),
         ("\"abc\ndef\"", "a control character in a string must be escaped, at byte 4"),
@@ -215,7 +225,7 @@ fn object_of(keys: impl IntoIterator<Item = usize>) -> String {
     format!("{{{}}}", members.join(","))
 }
 
-/// Around the number of keys from which on they are hashed, each key is compared with each.
+/// Tries numbers of keys around the one from which on keys are hashed.
 #[test]
 fn a_key_twice_is_found_whatever_the_number_of_keys() {
     for count in [1, 2, 15, 16, 17, 18, 33, 300] {
@@ -226,7 +236,7 @@ fn a_key_twice_is_found_whatever_the_number_of_keys() {
     }
 }
 
-/// The keys of an object do not meet those of the objects inside it or beside it, however many they are.
+/// The keys of an object are separate from those of the objects inside it and next to it.
 #[test]
 fn objects_have_keys_of_their_own() {
     let (small, large) = (object_of(0..10), object_of(0..40));
@@ -239,7 +249,7 @@ fn objects_have_keys_of_their_own() {
     assert!(check_json("data", &after).is_err(), "a key from before an inner object is still known after it");
 }
 
-/// 100,000 keys: comparing each with each would take minutes, not the seconds that even a busy machine stays below.
+/// With 100,000 keys, comparing all pairs would take minutes. Hashing takes seconds even on a busy machine.
 #[test]
 fn many_keys_take_no_quadratic_time() {
     let forth = object_of(0..100_000);
@@ -251,10 +261,14 @@ fn many_keys_take_no_quadratic_time() {
     assert!(started.elapsed() < std::time::Duration::from_secs(10), "{:?}", started.elapsed());
 }
 
-/// A text of the largest size in which every level sorts its members, and a number that is as long.
+/// A text of the largest size that sorts members at every level, and a number of the same length.
 #[test]
 fn large_texts_compare_in_bounded_time_and_memory() {
-    let nested = |order: [&str; 2]| (0..63).fold(format!("\"{}\"", "x".repeat(4 << 20)), |inner, _| format!("{{{}}}", order.join(",").replace('#', &inner)));
+    let nested = |order: [&str; 2]| {
+        (0..63).fold(format!("\"{}\"", "x".repeat(4 << 20)), |inner, _| {
+            format!("{{{}}}", order.join(",").replace('#', &inner))
+        })
+    };
     assert!(same_json(&nested([r#""b":#"#, r#""a":1"#]), &nested([r#""a":1"#, r#""b":#"#])));
     let zeros = "0".repeat(4 << 20);
     assert!(same_json(&format!("1{zeros}"), &format!("1e{}", zeros.len())));
@@ -262,7 +276,7 @@ fn large_texts_compare_in_bounded_time_and_memory() {
     assert!(same_json(&format!("1e1{zeros}"), &format!("10e{}", "9".repeat(zeros.len()))));
 }
 
-/// Two texts that are not JSON are only the same when they are the same text: nothing is guessed.
+/// Two texts that are not JSON are equal only if they are the same text.
 #[test]
 fn what_is_no_json_is_the_same_as_itself_only() {
     assert!(same_json("[1", "[1"));
@@ -271,7 +285,7 @@ fn what_is_no_json_is_the_same_as_itself_only() {
     assert!(!same_json("01", "1"));
 }
 
-/// Every alignment of every byte that ends a run: the eight-byte steps must miss none and invent none.
+/// Tries every byte that ends a run at every alignment, because the scanner goes in steps of eight bytes.
 #[test]
 fn strings_end_where_they_end_at_every_alignment() {
     for before in 0..20 {
@@ -289,7 +303,7 @@ fn strings_end_where_they_end_at_every_alignment() {
     }
 }
 
-/// White space as Rust sees it is wider than JSON's: the object check must not trip over it.
+/// Rust knows more kinds of white space than JSON. The check for an object must not depend on that.
 #[test]
 fn metadata_may_have_white_space_around() {
     assert!(check_metadata("\t\n\r {} ").is_ok());

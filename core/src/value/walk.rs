@@ -1,11 +1,11 @@
-//! The grammar of RFC 8259, written once: a visitor is told what stands in the text, in its order.
+//! The grammar of JSON (RFC 8259). A visitor is told what the text has, in order.
 
 use std::borrow::Cow;
 
 use super::scan::{Fault, Piece, Scanner};
 use crate::limits::MAX_JSON_DEPTH;
 
-/// What wants to know what a text holds. Each method says what was just read.
+/// Receives what a text has. Each method is called when that part was read.
 pub(crate) trait Visitor<'a> {
     fn object_begin(&mut self) {}
     /// A member's key, unescaped; its value follows. The visitor may refuse it.
@@ -27,13 +27,13 @@ pub(crate) trait Visitor<'a> {
     fn word(&mut self, _word: &'static str) {}
 }
 
-/// Reads one JSON value and nothing after it, no deeper than [`MAX_JSON_DEPTH`].
+/// Reads one JSON value, at most [`MAX_JSON_DEPTH`] levels deep, and refuses anything after it.
 pub(crate) fn walk<'a>(text: &'a str, visitor: &mut impl Visitor<'a>) -> Result<(), Fault> {
     let mut walker = Walker { scanner: Scanner::new(text), visitor };
     walker.value(0)?;
     match walker.scanner.peek_token() {
         None => Ok(()),
-        Some(_) => Err(walker.scanner.wrong("something follows the value")),
+        Some(_) => Err(walker.scanner.wrong("there is text after the value")),
     }
 }
 
@@ -43,7 +43,7 @@ struct Walker<'a, 'v, V> {
 }
 
 impl<'a, V: Visitor<'a>> Walker<'a, '_, V> {
-    /// Reads a value inside `depth` arrays and objects. Calls itself no deeper than the limit.
+    /// Reads a value inside `depth` arrays and objects. The limit of the depth bounds its recursion.
     fn value(&mut self, depth: usize) -> Result<(), Fault> {
         match self.scanner.peek_token() {
             Some(b'"') => self.string(),
@@ -132,7 +132,7 @@ impl<'a, V: Visitor<'a>> Walker<'a, '_, V> {
         self.value(depth)
     }
 
-    /// Passes over an opening bracket.
+    /// Takes an opening bracket.
     const fn enter(&mut self, depth: usize) -> Result<(), Fault> {
         if depth > MAX_JSON_DEPTH {
             return Err(Fault::TooDeep);
@@ -141,7 +141,7 @@ impl<'a, V: Visitor<'a>> Walker<'a, '_, V> {
         Ok(())
     }
 
-    /// Passes over a comma (`false`) or the closing bracket (`true`).
+    /// Takes a comma (`false`) or the closing bracket (`true`).
     fn ends(&mut self, closing: u8, expected: &'static str) -> Result<bool, Fault> {
         match self.scanner.peek_token() {
             Some(byte) if byte == closing || byte == b',' => {

@@ -20,7 +20,8 @@ pub(crate) struct Face {
 }
 
 impl Face {
-    /// Opens both in namespaces of this run's own, so that the database can be used again. All processes of a run share its log: the first fills it.
+    /// Opens both in namespaces of this run's own, so that the database can be used again. All processes of a run share
+    /// its log: the first fills it.
     pub(crate) async fn open(url: &str, run: &str, workload: &'static Workload) -> Result<Self> {
         let namespace = format!("bench_{run}_{}", std::process::id());
         let store = OpenOptions::new(url).namespace(&namespace).open().await?;
@@ -41,14 +42,22 @@ impl Face {
     /// Every row that all faces have, once.
     pub(crate) async fn round(&self, round: u32) -> Result<[Figure; 5]> {
         let Workload { batches, batch_events, .. } = self.workload;
-        let (one, many, batches) = (self.one(round).await?, self.many(round).await?, self.batches(round, *batches, *batch_events).await?);
+        let (one, many, batches) =
+            (self.one(round).await?, self.many(round).await?, self.batches(round, *batches, *batch_events).await?);
         Ok([one, many, batches, self.stream().await?, self.log().await?])
     }
 
     /// One long stream first, the rest in streams of a hundred.
     async fn fill(&self) -> Result<()> {
-        let stream = |n: u32| if n < self.workload.long_stream_events { "long".to_owned() } else { format!("short-{}", n / 100) };
-        let events = (0..self.workload.log_events).map(|n| ImportEvent { stream: stream(n), version: None, recorded_at: None, event: event(self.workload) });
+        let stream = |n: u32| {
+            if n < self.workload.long_stream_events { "long".to_owned() } else { format!("short-{}", n / 100) }
+        };
+        let events = (0..self.workload.log_events).map(|n| ImportEvent {
+            stream: stream(n),
+            version: None,
+            recorded_at: None,
+            event: event(self.workload),
+        });
         self.log.import_events(events).await?;
         Ok(())
     }
@@ -75,7 +84,9 @@ impl Face {
             let store = self.store.clone();
             tokio::spawn(async move {
                 for version in 0..u64::from(workload.appends_per_caller) {
-                    store.append(format!("many{round}-{caller}"), [event(workload)], ExpectedVersion::Exact(version)).await?;
+                    store
+                        .append(format!("many{round}-{caller}"), [event(workload)], ExpectedVersion::Exact(version))
+                        .await?;
                 }
                 Ok::<_, streamkeep::Error>(())
             })
@@ -121,7 +132,10 @@ impl Face {
         while let Some(event) = events.try_next().await? {
             (count, length) = (count + 1, length + event.data.as_json().unwrap_or_default().len());
         }
-        ensure!(count == expected && length == self.workload.data.len() * usize::try_from(expected)?, "{count} events with {length} bytes read");
+        ensure!(
+            count == expected && length == self.workload.data.len() * usize::try_from(expected)?,
+            "{count} events with {length} bytes read"
+        );
         Ok(())
     }
 }

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 /// What one run of a row gives: a latency in microseconds, or a rate a second.
 pub(crate) type Figure = f64;
 
-/// The median and the spread (half the distance from the lowest to the highest, in per cent of the median) of several runs.
+/// The median and the spread (half the distance from the lowest to the highest, in per cent of the median) of several
+/// runs.
 pub(crate) fn median(figures: &[Figure]) -> (Figure, f64) {
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -1,6 +1,7 @@
 //! Figures as ratios to the raw driver: same process, same database, runs interleaved, medians with their spread.
 //!
-//! `streamkeep-bench URL` prints the table; `streamkeep-bench URL --face` one round of the store alone as JSON, which `faces.py` compares with the other languages'.
+//! `streamkeep-bench URL` prints the table; `streamkeep-bench URL --face` one round of the store alone as JSON, which
+//! `faces.py` compares with the other languages'.
 #![allow(clippy::print_stdout, reason = "a program whose purpose is what it prints")]
 
 mod face;
@@ -21,7 +22,8 @@ use crate::workload::Workload;
 /// Measures a store beside the raw driver.
 #[derive(Parser)]
 struct Arguments {
-    /// `sqlite:` (in a temporary folder), `sqlite:PATH`, `postgres://…` or `mongodb://…`; with --face also `memory:NAME`, to see what a face costs by itself
+    /// `sqlite:` (in a temporary folder), `sqlite:PATH`, `postgres://…` or `mongodb://…`; with --face also
+    /// `memory:NAME`, to see what a face costs by itself
     url: String,
     /// Runs of each row; the median counts.
     #[arg(long, default_value_t = 5)]
@@ -44,7 +46,11 @@ struct Arguments {
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let folder = tempfile::tempdir()?;
-    let url = if arguments.url == "sqlite:" { format!("sqlite:{}", folder.path().join("store.db").display()) } else { arguments.url };
+    let url = if arguments.url == "sqlite:" {
+        format!("sqlite:{}", folder.path().join("store.db").display())
+    } else {
+        arguments.url
+    };
     let workload = Workload::load(&url)?;
     if let Some(namespace) = arguments.append_to {
         return processes::append_to(&url, &namespace, workload).await;

@@ -1,6 +1,7 @@
 //! Several processes that append to one log together: the program starts itself again.
 //!
-//! A child opens the store, says `ready`, and waits for a line. From then on its callers append for the time given, and it says how many appends were answered.
+//! A child opens the store, says `ready`, and waits for a line. From then on its callers append for the time given, and
+//! it says how many appends were answered.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
@@ -54,7 +55,8 @@ impl Drop for Caller {
 /// All of them together, on one namespace: appends a second.
 pub(crate) fn together(url: &str, namespace: &str, workload: &Workload) -> Result<Figure> {
     block_in_place(|| {
-        let mut callers = (0..workload.beside_raw.processes).map(|_| Caller::start(url, namespace)).collect::<Result<Vec<_>>>()?;
+        let mut callers =
+            (0..workload.beside_raw.processes).map(|_| Caller::start(url, namespace)).collect::<Result<Vec<_>>>()?;
         for caller in &mut callers {
             let said = caller.line()?;
             ensure!(said == READY, "a child said '{said}'");
@@ -75,7 +77,8 @@ pub(crate) async fn append_to(url: &str, namespace: &str, workload: &'static Wor
     block_in_place(|| std::io::stdin().read_line(&mut String::new()))?;
     let end = Instant::now() + Duration::from_millis(workload.beside_raw.processes_ms);
     let callers = (0..workload.beside_raw.callers_per_process).map(|caller| {
-        let (store, stream) = (store.clone(), format!("process-{}-{caller}-{}", std::process::id(), uuid::Uuid::now_v7()));
+        let (store, stream) =
+            (store.clone(), format!("process-{}-{caller}-{}", std::process::id(), uuid::Uuid::now_v7()));
         tokio::spawn(async move {
             let mut version = 0;
             loop {

@@ -31,7 +31,10 @@ pub(crate) async fn print(raw: &Raw, face: &Face, workload: &Workload, rounds: u
     println!("| row | unit | raw | store | store / raw |\n|---|---|---|---|---|");
     for Row { name, unit, raw, store } in &rows {
         let ((raw, raw_spread), (store, store_spread)) = (median(raw), median(store));
-        println!("| {name} | {unit} | {raw:.0} ±{raw_spread:.0} % | {store:.0} ±{store_spread:.0} % | {:.2} |", store / raw);
+        println!(
+            "| {name} | {unit} | {raw:.0} ±{raw_spread:.0} % | {store:.0} ±{store_spread:.0} % | {:.2} |",
+            store / raw
+        );
     }
     Ok(())
 }
@@ -42,7 +45,13 @@ fn rows(workload: &Workload) -> [Row; 7] {
     [
         row("one event, one caller".to_owned(), "us"),
         row(format!("{callers} callers"), "appends/s"),
-        row(format!("{} processes of {} callers (beside: {callers} of one)", beside_raw.processes, beside_raw.callers_per_process), "appends/s"),
+        row(
+            format!(
+                "{} processes of {} callers (beside: {callers} of one)",
+                beside_raw.processes, beside_raw.callers_per_process
+            ),
+            "appends/s",
+        ),
         row(format!("{batch_events} events of one stream a call"), "events/s"),
         row(format!("{} events of one stream a call", beside_raw.great_batch_events), "events/s"),
         row(format!("a stream of {long_stream_events}"), "events/s"),
@@ -54,9 +63,13 @@ fn rows(workload: &Workload) -> [Row; 7] {
 async fn figures(raw: &Raw, face: &Face, workload: &Workload, round: u32) -> Result<[(Figure, Figure); 7]> {
     let one = (raw.one(round).await?, face.one(round).await?);
     let many = (raw.many(round).await?, face.many(round).await?);
-    let batches = [(workload.batches, workload.batch_events), (workload.beside_raw.great_batches, workload.beside_raw.great_batch_events)];
-    let [batches, great_batches] =
-        batches.map(async |(calls, events)| Ok::<_, anyhow::Error>((raw.batches(round, calls, events).await?, face.batches(round, calls, events).await?)));
+    let batches = [
+        (workload.batches, workload.batch_events),
+        (workload.beside_raw.great_batches, workload.beside_raw.great_batch_events),
+    ];
+    let [batches, great_batches] = batches.map(async |(calls, events)| {
+        Ok::<_, anyhow::Error>((raw.batches(round, calls, events).await?, face.batches(round, calls, events).await?))
+    });
     let (batches, great_batches) = (batches.await?, great_batches.await?);
     let (stream, log) = ((raw.stream().await?, face.stream().await?), (raw.log().await?, face.log().await?));
     // Last: what several processes leave for the database to tidy up is not to fall on another row.

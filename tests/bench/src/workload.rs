@@ -51,10 +51,13 @@ pub(crate) struct BesideRaw {
 }
 
 impl Workload {
-    /// Reads it, for the whole life of the program: every task of it borrows from here. The numbers of a slow server, by the scheme of its URL, stand in a section of its own.
+    /// Reads it, for the whole life of the program: every task of it borrows from here. The numbers of a slow server,
+    /// by the scheme of its URL, stand in a section of its own.
     pub(crate) fn load(url: &str) -> Result<&'static Self> {
-        let mut read: Map<String, Value> = serde_json::from_str(include_str!("../workload.json")).context("workload.json")?;
-        let mut sections: Map<String, Value> = read.remove("of").map(serde_json::from_value).transpose()?.unwrap_or_default();
+        let mut read: Map<String, Value> =
+            serde_json::from_str(include_str!("../workload.json")).context("workload.json")?;
+        let mut sections: Map<String, Value> =
+            read.remove("of").map(serde_json::from_value).transpose()?.unwrap_or_default();
         let scheme = url.split([':', '+']).next().unwrap_or_default();
         if let Some(Value::Object(section)) = sections.remove(scheme) {
             read.extend(section);

@@ -31,7 +31,11 @@ async fn an_append_of_several_events_gets_consecutive_versions(room: Room) {
     assert_eq!(versions(&recorded), [1, 2, 3, 4, 5]);
     assert_eq!(data(&recorded), ["1", "2", "3", "1", "2"]);
     assert!(recorded.is_sorted_by(|a, b| a.position < b.position), "positions grow with versions");
-    assert_eq!((recorded[2].position, recorded[4].position), (first.position, second.position), "the answer is the last event's");
+    assert_eq!(
+        (recorded[2].position, recorded[4].position),
+        (first.position, second.position),
+        "the answer is the last event's"
+    );
     assert!(recorded[..3].iter().all(|event| event.recorded_at == recorded[0].recorded_at), "one append has one time");
 }
 
@@ -43,7 +47,12 @@ async fn an_append_of_no_events_is_refused(room: Room) {
 
 async fn an_append_with_one_bad_event_writes_none(room: Room) {
     let store = room.store().await;
-    for bad in [Event::json_text("E", "{"), Event::json_text("", "{}"), Event::json_text("$own", "{}"), event(1).with_metadata("[]")] {
+    for bad in [
+        Event::json_text("E", "{"),
+        Event::json_text("", "{}"),
+        Event::json_text("$own", "{}"),
+        event(1).with_metadata("[]"),
+    ] {
         let error = refused(store.append("s", [event(1), bad, event(3)], ExpectedVersion::Any).await);
         assert_eq!(error.code(), "invalid-argument");
         assert_eq!(error.outcome(), streamkeep::Outcome::NotApplied);
@@ -65,7 +74,9 @@ async fn an_append_of_more_than_32_mib_is_refused(room: Room) {
     let error = refused(store.append("s", (0..5).map(|_| large()), ExpectedVersion::Any).await);
     assert!(matches!(error.kind(), ErrorKind::LimitExceeded { limit: 33_554_432, .. }), "{error}");
     assert!(stream(&store, "s").await.is_empty());
-    let error = refused(store.append("s", [Event::new("E", Payload::Bytes(vec![0; (8 << 20) + 1]))], ExpectedVersion::Any).await);
+    let error = refused(
+        store.append("s", [Event::new("E", Payload::Bytes(vec![0; (8 << 20) + 1]))], ExpectedVersion::Any).await,
+    );
     assert!(matches!(error.kind(), ErrorKind::LimitExceeded { limit: 8_388_608, actual: 8_388_609, .. }), "{error}");
 }
 
@@ -82,7 +93,10 @@ async fn an_append_expecting_no_stream_conflicts_when_the_stream_exists(room: Ro
 async fn an_append_expecting_a_stream_conflicts_when_there_is_none(room: Room) {
     let store = room.store().await;
     let error = refused(store.append("s", [event(1)], ExpectedVersion::StreamExists).await);
-    assert_eq!(error.kind(), &ErrorKind::Conflict { stream: "s".to_owned(), expected: ExpectedVersion::StreamExists, actual: 0 });
+    assert_eq!(
+        error.kind(),
+        &ErrorKind::Conflict { stream: "s".to_owned(), expected: ExpectedVersion::StreamExists, actual: 0 }
+    );
     append(&store, "s", [event(1)]).await;
     assert_eq!(store.append("s", [event(2)], ExpectedVersion::StreamExists).await.expect("it exists").version, 2);
 }
@@ -124,7 +138,10 @@ async fn an_import_in_the_middle_of_a_stream_is_a_conflict(room: Room) {
     store.import_events((1..=3).map(import)).await.expect("the first three");
     for wrong in [2, 3, 5] {
         let error = refused(store.import_events([import(wrong)]).await);
-        assert_eq!(error.kind(), &ErrorKind::Conflict { stream: "s".to_owned(), expected: (wrong - 1).into(), actual: 3 });
+        assert_eq!(
+            error.kind(),
+            &ErrorKind::Conflict { stream: "s".to_owned(), expected: (wrong - 1).into(), actual: 3 }
+        );
     }
     assert_eq!(store.import_events([import(4)]).await.expect("the fourth").imported, 1);
 }

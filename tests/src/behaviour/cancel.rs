@@ -10,7 +10,11 @@ use crate::harness::Room;
 use crate::suite::Case;
 
 pub(super) fn cases() -> Vec<Case> {
-    crate::cases![a_cancelled_append_is_whole_or_absent, what_was_cancelled_can_be_sent_again, cancelled_reads_leave_the_pool_as_it_was]
+    crate::cases![
+        a_cancelled_append_is_whole_or_absent,
+        what_was_cancelled_can_be_sent_again,
+        cancelled_reads_leave_the_pool_as_it_was
+    ]
 }
 
 /// Cuts after nothing, after a first poll, and after times in which an append may be anywhere.
@@ -41,7 +45,11 @@ async fn what_was_cancelled_can_be_sent_again(room: Room) {
     for cut in CUTS {
         let sent = events(2);
         let name = format!("s-{cut}");
-        let _ = tokio::time::timeout(Duration::from_micros(cut), store.append(name.as_str(), sent.clone(), ExpectedVersion::NoStream)).await;
+        let _ = tokio::time::timeout(
+            Duration::from_micros(cut),
+            store.append(name.as_str(), sent.clone(), ExpectedVersion::NoStream),
+        )
+        .await;
         let again = store.append(name.as_str(), sent, ExpectedVersion::NoStream).await.expect("written now, or known");
         assert_eq!(again.version, 2);
         assert_eq!(stream(&store, &name).await.len(), 2);

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use streamkeep::{Error, ExpectedVersion, Item, Payload, ReadAllOptions, ReadOptions, ReadPageOptions, Snapshot, SubscribeOptions};
+use streamkeep::{
+    Error, ExpectedVersion, Item, Payload, ReadAllOptions, ReadOptions, ReadPageOptions, Snapshot, SubscribeOptions,
+};
 
 use super::{append, event, events, refused, stream};
 use crate::harness::Room;
@@ -52,7 +54,8 @@ async fn every_use_of_a_closed_store_is_closed(room: Room) {
     let store = room.store().await;
     append(&store, "s", [event(1)]).await;
     store.close().await.expect("it closes");
-    let snapshot = Snapshot { stream: "s".to_owned(), version: 1, schema: "f".to_owned(), data: Payload::Json("{}".to_owned()) };
+    let snapshot =
+        Snapshot { stream: "s".to_owned(), version: 1, schema: "f".to_owned(), data: Payload::Json("{}".to_owned()) };
     let errors: Vec<Error> = vec![
         refused(store.append("s", [event(2)], ExpectedVersion::Any).await),
         refused(store.import_events([]).await),
@@ -74,14 +77,18 @@ async fn running_iterators_end_as_closed(room: Room) {
     append(&store, "s", events(2_500)).await;
     let mut of_stream = store.read("s", 1..);
     let mut of_log = store.read_all(ReadAllOptions::default());
-    assert!(of_stream.try_next().await.expect("an event").is_some() && of_log.try_next().await.expect("an event").is_some());
-    let mut subscription = store.subscribe(SubscribeOptions { start: Some(streamkeep::Start::Now), ..SubscribeOptions::default() });
+    assert!(
+        of_stream.try_next().await.expect("an event").is_some() && of_log.try_next().await.expect("an event").is_some()
+    );
+    let mut subscription =
+        store.subscribe(SubscribeOptions { start: Some(streamkeep::Start::Now), ..SubscribeOptions::default() });
     assert_eq!(subscription.try_next().await.expect("news"), Some(Item::CaughtUp));
     let waiting = tokio::spawn(async move { subscription.try_next().await });
     store.close().await.expect("it closes");
     assert_eq!(refused(of_stream.try_next().await).code(), "closed");
     assert_eq!(refused(of_log.try_next().await).code(), "closed");
-    let ended = tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("it does not hang").expect("the task");
+    let ended =
+        tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("it does not hang").expect("the task");
     assert_eq!(refused(ended).code(), "closed");
 }
 

@@ -1,9 +1,12 @@
 //! Rule 26: every operation has a deadline.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
-use streamkeep::{AppendOptions, ExpectedVersion, Outcome, ReadAllOptions, ReadOptions, ReadPageOptions};
+use streamkeep::{
+    AppendOptions, Error, ExpectedVersion, ImportEvent, Outcome, Payload, ReadAllOptions, ReadOptions, ReadPageOptions,
+    Result, Snapshot,
+};
 
 use super::{append, event, events, log, refused};
 use crate::harness::{Backend, Room};
@@ -16,17 +19,22 @@ pub(super) fn cases() -> Vec<Case> {
         a_read_held_up_by_the_database_ends_at_its_deadline: lacking FREE_READERS,
         the_stores_time_out_is_the_default_of_its_calls,
         an_append_held_up_by_the_database_ends_at_its_deadline: lacking UNREACHABLE,
+        every_read_held_up_by_the_database_ends_at_its_own_deadline: lacking FREE_READERS,
+        every_write_held_up_by_the_database_ends_at_its_own_deadline: lacking UNREACHABLE,
+        an_import_of_many_units_has_one_deadline,
     ]
 }
 
 const UNREACHABLE: &[(Backend, &str)] = &[(Backend::Memory, "nobody else can lock it")];
-const FREE_READERS: &[(Backend, &str)] = &[(Backend::Memory, "its readers wait for nobody"), (Backend::Sqlite, "in WAL mode its readers wait for nobody")];
+const FREE_READERS: &[(Backend, &str)] =
+    &[(Backend::Memory, "its readers wait for nobody"), (Backend::Sqlite, "in WAL mode its readers wait for nobody")];
 const NONE: Option<Duration> = Some(Duration::ZERO);
 
 async fn an_append_past_its_deadline_is_unavailable_with_its_ids(room: Room) {
     let store = room.store().await;
     let late = events(2);
-    let error = refused(store.append("s", late.clone(), AppendOptions { timeout: NONE, ..AppendOptions::default() }).await);
+    let error =
+        refused(store.append("s", late.clone(), AppendOptions { timeout: NONE, ..AppendOptions::default() }).await);
     assert_eq!((error.code(), error.retryable(), error.outcome()), ("unavailable", true, Outcome::NotApplied));
     assert_eq!(error.ids(), [late[0].id, late[1].id]);
     assert!(log(&store).await.is_empty(), "not applied");
@@ -37,13 +45,17 @@ async fn an_append_that_came_too_late_can_be_sent_again(room: Room) {
     for timeout in [0, 200, 800, 3_000] {
         let sent = events(2);
         let name = format!("s-{timeout}");
-        let options = AppendOptions { expected: ExpectedVersion::NoStream, timeout: Some(Duration::from_micros(timeout)) };
+        let options =
+            AppendOptions { expected: ExpectedVersion::NoStream, timeout: Some(Duration::from_micros(timeout)) };
         let first = store.append(name.as_str(), sent.clone(), options).await;
         let again = store.append(name.as_str(), sent, ExpectedVersion::NoStream).await.expect("ids make a retry safe");
         assert_eq!(again.version, 2);
         match first {
             Ok(done) => assert_eq!((again.repeated, again.position), (true, done.position)),
-            Err(error) => assert!(error.code() == "unavailable" && (error.outcome() == Outcome::Unknown || !again.repeated), "{error:?}"),
+            Err(error) => assert!(
+                error.code() == "unavailable" && (error.outcome() == Outcome::Unknown || !again.repeated),
+                "{error:?}"
+            ),
         }
     }
 }
@@ -83,7 +95,7 @@ async fn an_append_held_up_by_the_database_ends_at_its_deadline(room: Room) {
     let lock = room.lock_out_writers().await;
     let sent = event(2);
     let options = AppendOptions { timeout: Some(Duration::from_millis(700)), ..AppendOptions::default() };
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     let error = refused(store.append("s", [sent.clone()], options).await);
     assert_eq!((error.code(), error.ids()), ("unavailable", &[sent.id][..]));
     assert!(began.elapsed() < Duration::from_secs(5), "it waited {:?}", began.elapsed());
@@ -91,4 +103,71 @@ async fn an_append_held_up_by_the_database_ends_at_its_deadline(room: Room) {
     lock.release().await;
     let again = append(&store, "s", [sent]).await;
     assert_eq!((again.version, log(&store).await.len()), (2, 2));
+}
+
+/// What a call that took too long is refused with: at its own deadline, not at the store's.
+async fn ends_soon<T: std::fmt::Debug>(name: &str, call: impl Future<Output = Result<T>>) -> Error {
+    let began = Instant::now();
+    let error = refused(call.await);
+    assert_eq!((error.code(), error.retryable(), error.operation()), ("unavailable", true, Some(name)), "{error:?}");
+    assert!(began.elapsed() < Duration::from_secs(5), "{name} waited {:?}", began.elapsed());
+    error
+}
+
+fn snapshot() -> Snapshot {
+    Snapshot { stream: "s".to_owned(), version: 1, schema: "fold/1".to_owned(), data: Payload::Json("{}".to_owned()) }
+}
+
+async fn every_read_held_up_by_the_database_ends_at_its_own_deadline(room: Room) {
+    let store = room.store().await;
+    append(&store, "s", events(3)).await;
+    store.save_snapshot(snapshot()).await.expect("it is saved");
+    let lock = room.lock_out_readers().await;
+    let hurried = store.with_timeout(Duration::from_millis(400));
+    ends_soon("head", hurried.head()).await;
+    ends_soon("load_snapshot", hurried.load_snapshot("s", "fold/1", None)).await;
+    ends_soon("save_snapshot", hurried.save_snapshot(snapshot())).await;
+    ends_soon("read_page", hurried.read_page(ReadPageOptions::default())).await;
+    ends_soon("read", hurried.read("s", 1..).try_next()).await;
+    ends_soon("read_all", hurried.read_all(ReadAllOptions::default()).try_next()).await;
+    lock.release().await;
+    assert_eq!(store.head().await.expect("the head"), log(&store).await[2].position, "the store goes on");
+}
+
+async fn every_write_held_up_by_the_database_ends_at_its_own_deadline(room: Room) {
+    let store = room.store().await;
+    append(&store, "s", [event(1)]).await;
+    let lock = room.lock_out_writers().await;
+    let hurried = store.with_timeout(Duration::from_millis(700));
+    let import = ImportEvent { stream: "t".to_owned(), version: None, recorded_at: None, event: event(2) };
+    let error = ends_soon("import_events", hurried.import_events([import.clone()])).await;
+    assert_eq!(error.ids(), [import.event.id]);
+    let error = ends_soon("append", hurried.append("s", [event(3)], ExpectedVersion::Any)).await;
+    assert_eq!(error.ids().len(), 1);
+    if room.backend() == Backend::Sqlite {
+        // Elsewhere nobody who appends holds up who saves a snapshot.
+        ends_soon("save_snapshot", hurried.save_snapshot(snapshot())).await;
+    }
+    lock.release().await;
+    store.import_events([import]).await.expect("ids make a retry safe");
+    assert!(log(&store).await.len() <= 3);
+}
+
+/// The deadline is the call's, however many units it is written in.
+async fn an_import_of_many_units_has_one_deadline(room: Room) {
+    const UNITS: u32 = 6;
+    let store = room.store().await;
+    let imports = |stream: &str| {
+        let import = |event| ImportEvent { stream: stream.to_owned(), version: None, recorded_at: None, event };
+        (0..UNITS * 1_000).map(event).map(import).collect::<Vec<_>>()
+    };
+    let began = Instant::now();
+    store.import_events(imports("undisturbed")).await.expect("the import");
+    let hurried = store.with_timeout(began.elapsed() / UNITS);
+    let second = imports("hurried");
+    let error = refused(hurried.import_events(second.clone()).await);
+    assert_eq!((error.code(), error.retryable()), ("unavailable", true), "{error:?}");
+    assert!(error.ids().len() == 1_000, "the ids of the unit that came too late: {}", error.ids().len());
+    let again = store.import_events(second).await.expect("an import can be resumed");
+    assert_eq!(again.imported + again.passed_over, u64::from(UNITS) * 1_000);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use streamkeep::{Durability, EventStore, OpenOptions};
 
-use super::{all_at_once, append, event, events, log, refused, stream};
+use super::{Sql, all_at_once, append, event, events, log, refused, stream};
 use crate::harness::{Backend, Room};
 use crate::servers::{MongoServer, PostgresServer, Server};
 use crate::suite::Case;
@@ -12,11 +12,19 @@ use crate::suite::Case;
 const VOLATILE: &[(Backend, &str)] = &[(Backend::Memory, "memory is memory: it is gone with its last handle")];
 const NO_SERVER: &[(Backend, &str)] = &[(Backend::Memory, "it has no server"), (Backend::Sqlite, "it has no server")];
 
+const NOT_POSTGRES: &[(Backend, &str)] = &[
+    (Backend::Memory, "it has no settings of roles and databases"),
+    (Backend::Sqlite, "it has no settings of roles and databases"),
+    (Backend::Mongodb, "each write carries its write concern"),
+];
+
 pub(super) fn cases() -> Vec<Case> {
     crate::cases![
         what_was_acknowledged_is_there_after_opening_again: lacking VOLATILE,
         what_was_acknowledged_survives_a_crash_of_the_server: lacking NO_SERVER,
         a_server_that_does_not_sync_is_refused_unless_durability_is_relaxed: lacking NO_SERVER,
+        a_weaker_default_after_open_takes_nothing: lacking NOT_POSTGRES,
+        a_role_whose_commits_are_not_durable_is_set_to_durable_ones: lacking NOT_POSTGRES,
     ]
 }
 
@@ -73,7 +81,8 @@ async fn what_was_acknowledged_survives_a_crash_of_the_server(room: Room) {
         tokio::task::yield_now().await;
     }
     server.stop_hard().expect("a crash");
-    let acknowledged = all_at_once(writers.into_iter().map(|writer| async move { writer.await.expect("the writer") })).await;
+    let acknowledged =
+        all_at_once(writers.into_iter().map(|writer| async move { writer.await.expect("the writer") })).await;
     server.start_again().expect("it recovers");
     for (writer, acknowledged) in acknowledged.into_iter().enumerate() {
         let there = stream(&store, &format!("s-{writer}")).await.len();
@@ -89,4 +98,43 @@ async fn a_server_that_does_not_sync_is_refused_unless_durability_is_relaxed(roo
     let store = options.durability(Durability::Relaxed).open().await.expect("as asked");
     append(&store, "s", events(2)).await;
     assert_eq!(log(&store).await.len(), 2);
+}
+
+/// A server that writes to the disk so rarely on its own account that a crash takes what was not synced.
+async fn server_that_writes_late() -> PostgresServer {
+    let start = || PostgresServer::start_with(&[("wal_writer_delay", "10s")]);
+    tokio::task::spawn_blocking(start).await.expect("the task").expect("a server of its own")
+}
+
+/// Appends one event after the other, crashes the server, and counts what is there.
+async fn there_after_a_crash(server: &mut PostgresServer, store: &EventStore, appends: u64) -> u64 {
+    for number in 0..appends {
+        append(store, "s", [event(number)]).await;
+    }
+    server.stop_hard().expect("a crash");
+    server.start_again().expect("it recovers");
+    stream(store, "s").await.len() as u64
+}
+
+async fn a_weaker_default_after_open_takes_nothing(room: Room) {
+    let mut server = server_that_writes_late().await;
+    let store = OpenOptions::new(server.url()).namespace(room.namespace()).open().await.expect("the store");
+    append(&store, "before", [event(1)]).await;
+    let mut sql = Sql::connect(&server.url()).await;
+    sql.run("alter system set synchronous_commit = off").await;
+    sql.run("select pg_reload_conf()").await;
+    while sql.value("show synchronous_commit").await != "off" {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(there_after_a_crash(&mut server, &store, 50).await, 50);
+}
+
+async fn a_role_whose_commits_are_not_durable_is_set_to_durable_ones(room: Room) {
+    let mut server = server_that_writes_late().await;
+    let mut sql = Sql::connect(&server.url()).await;
+    sql.run("create role app superuser login").await;
+    sql.run("alter role app set synchronous_commit = off").await;
+    let url = server.url().replace("streamkeep@", "app@");
+    let store = OpenOptions::new(url).namespace(room.namespace()).open().await.expect("such a role can be used");
+    assert_eq!(there_after_a_crash(&mut server, &store, 50).await, 50);
 }

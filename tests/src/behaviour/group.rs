@@ -43,7 +43,15 @@ async fn a_refused_append_does_not_touch_those_beside_it(room: Room) {
             let answer = match caller % 4 {
                 0 => store.append("there", [event(caller)], 77).await,
                 1 => store.append(format!("b-{caller}"), [Event::json_text("E", "[1,")], ExpectedVersion::Any).await,
-                2 => store.append(format!("c-{caller}"), [Event::json_text("other", "1").with_id(known.id)], ExpectedVersion::Any).await,
+                2 => {
+                    store
+                        .append(
+                            format!("c-{caller}"),
+                            [Event::json_text("other", "1").with_id(known.id)],
+                            ExpectedVersion::Any,
+                        )
+                        .await
+                }
                 _ => store.append(format!("d-{caller}"), [event(caller)], ExpectedVersion::NoStream).await,
             };
             (caller, answer)
@@ -51,7 +59,11 @@ async fn a_refused_append_does_not_touch_those_beside_it(room: Room) {
     }));
     for (caller, answer) in answers.await {
         let code = answer.as_ref().map_or_else(|error| error.code(), |_| "done");
-        assert_eq!(code, ["conflict", "invalid-argument", "duplicate-event", "done"][usize::try_from(caller % 4).expect("small")], "{answer:?}");
+        assert_eq!(
+            code,
+            ["conflict", "invalid-argument", "duplicate-event", "done"][usize::try_from(caller % 4).expect("small")],
+            "{answer:?}"
+        );
     }
     assert_eq!(log(&store).await.len(), 2 + 30);
 }
@@ -61,7 +73,18 @@ async fn a_deadline_does_not_touch_those_beside_it(room: Room) {
     let answers = all_at_once((0..60_u64).map(|caller| {
         let store = store.clone();
         let timeout = (caller % 3 == 0).then_some(Duration::ZERO);
-        async move { (caller, store.append(format!("s-{caller}"), [event(caller)], AppendOptions { timeout, ..AppendOptions::default() }).await) }
+        async move {
+            (
+                caller,
+                store
+                    .append(
+                        format!("s-{caller}"),
+                        [event(caller)],
+                        AppendOptions { timeout, ..AppendOptions::default() },
+                    )
+                    .await,
+            )
+        }
     }));
     for (caller, answer) in answers.await {
         match answer {
@@ -77,7 +100,9 @@ async fn more_than_the_room_for_waiting_appends_waits_too(room: Room) {
     let store = room.store().await;
     let answers = all_at_once((0..CALLERS).map(|caller| {
         let store = store.clone();
-        async move { store.append(format!("s-{caller}"), [Event::bytes("E", vec![7; 8 << 20])], ExpectedVersion::NoStream).await }
+        async move {
+            store.append(format!("s-{caller}"), [Event::bytes("E", vec![7; 8 << 20])], ExpectedVersion::NoStream).await
+        }
     }));
     for answer in answers.await {
         assert_eq!(answer.expect("it waits, and is written").version, 1);

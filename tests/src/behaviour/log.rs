@@ -24,9 +24,15 @@ pub(super) fn cases() -> Vec<Case> {
 async fn follow(store: EventStore, expected: usize) -> Vec<u64> {
     let (mut after, mut seen) = (0, Vec::new());
     while seen.len() < expected {
-        let page = store.read_page(ReadPageOptions { after, limit: Some(7), ..ReadPageOptions::default() }).await.expect("a page");
+        let page = store
+            .read_page(ReadPageOptions { after, limit: Some(7), ..ReadPageOptions::default() })
+            .await
+            .expect("a page");
         assert!(page.reached >= after, "a page that goes back");
-        assert!(page.events.iter().all(|event| event.position > after && event.position <= page.reached), "events outside the page");
+        assert!(
+            page.events.iter().all(|event| event.position > after && event.position <= page.reached),
+            "events outside the page"
+        );
         seen.extend(page.events.iter().map(|event| event.position));
         after = page.reached;
         if page.events.is_empty() {
@@ -72,10 +78,12 @@ async fn reached_is_the_position_of_a_committed_event(room: Room) {
 async fn a_page_behind_the_end_gives_nothing_and_stays(room: Room) {
     let store = room.store().await;
     let done = append(&store, "s", events(2)).await;
-    let page = store.read_page(ReadPageOptions { after: done.position, ..ReadPageOptions::default() }).await.expect("a page");
+    let page =
+        store.read_page(ReadPageOptions { after: done.position, ..ReadPageOptions::default() }).await.expect("a page");
     assert_eq!((page.events.len(), page.reached, page.caught_up), (0, done.position, true));
     let next = append(&store, "s", [event(3)]).await;
-    let page = store.read_page(ReadPageOptions { after: page.reached, ..ReadPageOptions::default() }).await.expect("a page");
+    let page =
+        store.read_page(ReadPageOptions { after: page.reached, ..ReadPageOptions::default() }).await.expect("a page");
     assert_eq!((page.events.len(), page.reached), (1, next.position));
 }
 

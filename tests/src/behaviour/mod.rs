@@ -4,11 +4,18 @@ mod append;
 mod cancel;
 mod close;
 mod deadline;
+mod diagnose;
 mod durability;
+mod file;
 mod group;
+mod import;
 mod log;
+mod mongodb;
 mod names;
 mod open;
+mod pooler;
+mod postgres;
+mod query;
 mod race;
 mod read;
 mod repeat;
@@ -20,6 +27,7 @@ use std::future::Future;
 
 use futures::TryStreamExt;
 use futures::future::join_all;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use streamkeep::{Error, Event, EventStore, ExpectedVersion, RecordedEvent, Result};
 
 use crate::suite::Case;
@@ -32,11 +40,18 @@ pub fn cases() -> Vec<Case> {
         cancel::cases(),
         close::cases(),
         deadline::cases(),
+        diagnose::cases(),
         durability::cases(),
+        file::cases(),
         group::cases(),
+        import::cases(),
         log::cases(),
+        mongodb::cases(),
         names::cases(),
         open::cases(),
+        pooler::cases(),
+        postgres::cases(),
+        query::cases(),
         race::cases(),
         read::cases(),
         repeat::cases(),
@@ -84,7 +99,33 @@ fn refused<T: std::fmt::Debug>(answer: Result<T>) -> Error {
 }
 
 /// Runs futures as tasks of their own, all started before any is awaited.
-async fn all_at_once<T: Send + 'static>(work: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>) -> Vec<T> {
+async fn all_at_once<T: Send + 'static>(
+    work: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
+) -> Vec<T> {
     let tasks: Vec<_> = work.into_iter().map(tokio::spawn).collect();
     join_all(tasks).await.into_iter().map(|task| task.expect("the task")).collect()
+}
+
+/// A Postgres session of an administrator.
+struct Sql(PgConnection);
+
+impl Sql {
+    async fn connect(url: &str) -> Self {
+        Self(PgConnection::connect(url).await.expect("a session"))
+    }
+
+    async fn run(&mut self, sql: &str) {
+        self.try_run(sql).await.expect("a statement");
+    }
+
+    async fn try_run(&mut self, sql: &str) -> std::result::Result<(), String> {
+        let done = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut self.0).await;
+        done.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// The first column of the first row, as text.
+    async fn value(&mut self, sql: &str) -> String {
+        let row = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).fetch_one(&mut self.0).await.expect("a row");
+        row.try_get_unchecked(0).expect("a text")
+    }
 }

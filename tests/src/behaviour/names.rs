@@ -8,10 +8,16 @@ use crate::harness::Room;
 use crate::suite::Case;
 
 pub(super) fn cases() -> Vec<Case> {
-    crate::cases![names_are_never_part_of_a_statement, streams_are_compared_byte_for_byte, a_category_is_what_stands_before_the_first_dash]
+    crate::cases![
+        names_are_never_part_of_a_statement,
+        streams_are_compared_byte_for_byte,
+        a_category_is_what_stands_before_the_first_dash,
+        a_category_is_never_empty,
+    ]
 }
 
-const HOSTILE: [&str; 8] = ["'; DROP TABLE events; --", "\" OR \"\"=\"", "$1", "?1", ":name", "%s%n", "\\'; SELECT 1", "a%_b"];
+const HOSTILE: [&str; 8] =
+    ["'; DROP TABLE events; --", "\" OR \"\"=\"", "$1", "?1", ":name", "%s%n", "\\'; SELECT 1", "a%_b"];
 
 async fn names_are_never_part_of_a_statement(room: Room) {
     let store = room.store().await;
@@ -20,14 +26,17 @@ async fn names_are_never_part_of_a_statement(room: Room) {
     }
     for name in HOSTILE {
         let recorded = stream(&store, name).await;
-        assert_eq!((recorded.len(), recorded[0].tags.as_slice(), recorded[0].schema.as_deref()), (1, &[name.to_owned()][..], Some(name)));
+        assert_eq!(
+            (recorded.len(), recorded[0].tags.as_slice(), recorded[0].schema.as_deref()),
+            (1, &[name.to_owned()][..], Some(name))
+        );
         let by = |item: QueryItem| ReadAllOptions { query: Query::from(item), ..ReadAllOptions::default() };
         let name = || vec![name.to_owned()];
         let items = [
             QueryItem { tags: name(), ..QueryItem::default() },
             QueryItem { streams: name(), ..QueryItem::default() },
             QueryItem {
-                categories: vec![streamkeep::category(&name()[0]).to_owned()].into_iter().filter(|name| !name.is_empty()).collect(),
+                categories: vec![streamkeep::category(&name()[0]).to_owned()],
                 streams: name(),
                 ..QueryItem::default()
             },
@@ -59,6 +68,31 @@ async fn a_category_is_what_stands_before_the_first_dash(room: Room) {
         append(&store, name, [event(1)]).await;
     }
     let orders = Query::from(QueryItem { categories: vec!["order".to_owned()], ..QueryItem::default() });
-    let found: Vec<RecordedEvent> = store.read_all(ReadAllOptions { query: orders, ..ReadAllOptions::default() }).try_collect().await.expect("the log");
+    let found: Vec<RecordedEvent> = store
+        .read_all(ReadAllOptions { query: orders, ..ReadAllOptions::default() })
+        .try_collect()
+        .await
+        .expect("the log");
     assert_eq!(found.iter().map(|event| event.stream.as_str()).collect::<Vec<_>>(), ["order-1", "order-2-b", "order"]);
+}
+
+async fn a_category_is_never_empty(room: Room) {
+    let store = room.store().await;
+    let own = ["-42", "-", "--", "-a-b", "-42-1"];
+    for name in own.into_iter().chain(["a-42", "a", "42-", "42"]) {
+        append(&store, name, [event(1)]).await;
+    }
+    let in_category = async |category: &str| {
+        let query = Query::from(QueryItem { categories: vec![category.to_owned()], ..QueryItem::default() });
+        let found: Vec<RecordedEvent> =
+            store.read_all(ReadAllOptions { query, ..ReadAllOptions::default() }).try_collect().await.expect("the log");
+        found.into_iter().map(|event| event.stream).collect::<Vec<_>>()
+    };
+    for name in own {
+        assert_eq!(streamkeep::category(name), name);
+        assert_eq!(in_category(name).await, [name], "a name that begins with a dash is its own category");
+    }
+    assert_eq!(in_category("42").await, ["42-", "42"]);
+    assert_eq!(in_category("a").await, ["a-42", "a"]);
+    assert!(in_category("a-42").await.is_empty(), "a name with a dash further on is no category");
 }

@@ -24,7 +24,8 @@ const UNREACHABLE: &[(Backend, &str)] = &[(Backend::Memory, "it has no format: n
 async fn eight_openers_at_once_open_one_log(room: Room) {
     // Each time anew: some look while others are half way.
     for turn in 0..10 {
-        let options: Vec<OpenOptions> = (0..8).map(|_| room.options().namespace(format!("{}_{turn}", room.namespace()))).collect();
+        let options: Vec<OpenOptions> =
+            (0..8).map(|_| room.options().namespace(format!("{}_{turn}", room.namespace()))).collect();
         let opened = all_at_once(options.into_iter().map(|options| async move { options.open().await })).await;
         let stores: Vec<_> = opened.into_iter().map(|store| store.expect("each opens")).collect();
         for (number, store) in stores.iter().enumerate() {
@@ -63,11 +64,17 @@ async fn create_false_never_writes(room: Room) {
 async fn an_option_can_stand_in_the_url(room: Room) {
     let store = room.store().await;
     append(&store, "s", [event(1)]).await;
-    let all = format!("?namespace={}&create=false&durability=relaxed&timeout_ms=20000&poll_interval_ms=40&max_connections=2&insecure=false", room.namespace());
+    let all = format!(
+        "?namespace={}&create=false&durability=relaxed&timeout_ms=20000&poll_interval_ms=40&max_connections=2&insecure=false",
+        room.namespace()
+    );
     let by_url = OpenOptions::new(room.url(&all)).open().await.expect("all options are known");
     assert_eq!(log(&by_url).await.len(), 1);
     let shown = format!("{by_url:?}");
-    assert!(shown.contains("max_connections: 2") && shown.contains("poll_interval: 40ms") && shown.contains("timeout: 20s"), "{shown}");
+    assert!(
+        shown.contains("max_connections: 2") && shown.contains("poll_interval: 40ms") && shown.contains("timeout: 20s"),
+        "{shown}"
+    );
 }
 
 async fn an_unknown_option_in_the_url_is_config(room: Room) {
@@ -108,7 +115,11 @@ async fn a_namespace_has_a_narrow_name(room: Room) {
 async fn a_newer_format_is_refused_with_both_numbers(room: Room) {
     room.store().await.close().await.expect("it closes");
     let registry = if room.backend() == Backend::Sqlite { "streamkeep_namespaces" } else { "streamkeep.namespaces" };
-    room.change(&format!("UPDATE {registry} SET format = 9001, min_reader = 9001, min_writer = 9001 WHERE name = '{}'", room.namespace())).await;
+    room.change(&format!(
+        "UPDATE {registry} SET format = 9001, min_reader = 9001, min_writer = 9001 WHERE name = '{}'",
+        room.namespace()
+    ))
+    .await;
     let error = refused(room.open().await);
     assert_eq!(error.code(), "config");
     assert!(error.to_string().contains("9001"), "{error}");

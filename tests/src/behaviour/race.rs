@@ -27,8 +27,19 @@ async fn writers(room: &Room) -> Vec<EventStore> {
     (0..WRITERS).map(|writer| if writer % 2 == 0 { one.clone() } else { other.clone() }).collect()
 }
 
-async fn race(writers: &[EventStore], name: &'static str, expected: ExpectedVersion) -> Vec<streamkeep::Result<streamkeep::AppendResult>> {
-    all_at_once(writers.iter().cloned().enumerate().map(|(writer, store)| async move { store.append(name, [event(writer)], expected).await })).await
+async fn race(
+    writers: &[EventStore],
+    name: &'static str,
+    expected: ExpectedVersion,
+) -> Vec<streamkeep::Result<streamkeep::AppendResult>> {
+    all_at_once(
+        writers
+            .iter()
+            .cloned()
+            .enumerate()
+            .map(|(writer, store)| async move { store.append(name, [event(writer)], expected).await }),
+    )
+    .await
 }
 
 /// One won, and each other heard why not: never another error than a conflict.
@@ -37,7 +48,10 @@ fn assert_one_won(answers: &[streamkeep::Result<streamkeep::AppendResult>], expe
     assert_eq!(won.len(), 1, "{answers:?}");
     assert_eq!(won[0].version, version);
     for error in answers.iter().filter_map(|answer| answer.as_ref().err()) {
-        assert!(matches!(error.kind(), ErrorKind::Conflict { expected: e, actual, .. } if *e == expected && *actual >= version), "{error:?}");
+        assert!(
+            matches!(error.kind(), ErrorKind::Conflict { expected: e, actual, .. } if *e == expected && *actual >= version),
+            "{error:?}"
+        );
     }
 }
 
@@ -86,19 +100,27 @@ async fn every_version_and_position_is_given_once(room: Room) {
     let places: HashSet<_> = given.iter().map(|(name, version, _)| (name, version)).collect();
     let positions: HashSet<_> = given.iter().map(|(_, _, position)| position).collect();
     assert_eq!((places.len(), positions.len()), (given.len(), given.len()));
-    let recorded: HashSet<_> = log(&writers[0]).await.into_iter().map(|event| (event.stream, event.version, event.position)).collect();
+    let recorded: HashSet<_> =
+        log(&writers[0]).await.into_iter().map(|event| (event.stream, event.version, event.position)).collect();
     assert_eq!(recorded, given.into_iter().collect());
 }
 
 async fn racing_imports_of_the_same_events_write_them_once(room: Room) {
     let writers = writers(&room).await;
-    let events: Vec<ImportEvent> =
-        (1..=50).map(|version| ImportEvent { stream: "s".to_owned(), version: Some(version), recorded_at: None, event: event(version) }).collect();
+    let events: Vec<ImportEvent> = (1..=50)
+        .map(|version| ImportEvent {
+            stream: "s".to_owned(),
+            version: Some(version),
+            recorded_at: None,
+            event: event(version),
+        })
+        .collect();
     let answers = all_at_once(writers.iter().take(6).cloned().map(|store| {
         let events = events.clone();
         async move { store.import_events(events).await }
     }));
-    let answers: Vec<_> = answers.await.into_iter().map(|answer| answer.expect("a repeated import passes over")).collect();
+    let answers: Vec<_> =
+        answers.await.into_iter().map(|answer| answer.expect("a repeated import passes over")).collect();
     assert_eq!(answers.iter().map(|done| done.imported).sum::<u64>(), 50);
     assert!(answers.iter().all(|done| done.imported + done.passed_over == 50), "{answers:?}");
     assert_eq!(versions(&stream(&writers[0], "s").await), (1..=50).collect::<Vec<_>>());

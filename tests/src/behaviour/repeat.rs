@@ -26,9 +26,15 @@ async fn a_repeated_append_answers_as_the_first_time_whatever_it_expects(room: R
     let first = store.append("s", placed.clone(), ExpectedVersion::NoStream).await.expect("the first time");
     append(&store, "s", [event("\"later\"")]).await;
     assert!(!first.repeated);
-    for expected in [ExpectedVersion::Any, ExpectedVersion::NoStream, ExpectedVersion::StreamExists, 0.into(), 3.into(), 99.into()] {
+    for expected in
+        [ExpectedVersion::Any, ExpectedVersion::NoStream, ExpectedVersion::StreamExists, 0.into(), 3.into(), 99.into()]
+    {
         let again = store.append("s", placed.clone(), expected).await.expect("a repetition");
-        assert_eq!((again.version, again.position, again.repeated), (first.version, first.position, true), "expecting {expected}");
+        assert_eq!(
+            (again.version, again.position, again.repeated),
+            (first.version, first.position, true),
+            "expecting {expected}"
+        );
     }
     assert_eq!(log(&store).await.len(), 4);
 }
@@ -49,7 +55,8 @@ async fn a_repetition_is_known_by_its_values_not_by_its_text(room: Room) {
     let store = room.store().await;
     let id = new_id();
     append(&store, "s", [described(id, r#"{"a":1.0,"b":[]}"#, r#"{"x":1,"y":2}"#, ["one", "two"])]).await;
-    let again = append(&store, "s", [described(id, r#" {"b":[ ],"a":1} "#, r#"{"y":2,"x":10e-1}"#, ["two", "one"])]).await;
+    let again =
+        append(&store, "s", [described(id, r#" {"b":[ ],"a":1} "#, r#"{"y":2,"x":10e-1}"#, ["two", "one"])]).await;
     assert!(again.repeated);
     let recorded = log(&store).await;
     assert_eq!(recorded[0].data.as_json(), Some(r#"{"a":1.0,"b":[]}"#), "what was first stays");
@@ -113,17 +120,26 @@ async fn of_racing_repetitions_one_writes_and_all_get_its_answer(room: Room) {
         let placed = events(2);
         let expected = if round % 2 == 0 { ExpectedVersion::Any } else { (round * 2).into() };
         let work = (0..8).map(|caller| (stores[caller % 2].clone(), placed.clone()));
-        let answers = all_at_once(work.map(|(store, events)| async move { store.append("s", events, expected).await })).await;
+        let answers =
+            all_at_once(work.map(|(store, events)| async move { store.append("s", events, expected).await })).await;
         let answers: Vec<_> = answers.into_iter().map(|answer| answer.expect("a repetition is no refusal")).collect();
         assert_eq!(answers.iter().filter(|done| !done.repeated).count(), 1, "{answers:?}");
-        assert!(answers.iter().all(|done| (done.version, done.position) == (answers[0].version, answers[0].position)), "{answers:?}");
+        assert!(
+            answers.iter().all(|done| (done.version, done.position) == (answers[0].version, answers[0].position)),
+            "{answers:?}"
+        );
     }
     assert_eq!(log(&stores[0]).await.len(), 20);
 }
 
 async fn an_import_again_passes_over_what_is_there(room: Room) {
     let store = room.store().await;
-    let import = |version: u64| streamkeep::ImportEvent { stream: "s".to_owned(), version: Some(version), recorded_at: None, event: event(version) };
+    let import = |version: u64| streamkeep::ImportEvent {
+        stream: "s".to_owned(),
+        version: Some(version),
+        recorded_at: None,
+        event: event(version),
+    };
     let all: Vec<_> = (1..=1_200).map(import).collect();
     store.import_events(all[..700].to_vec()).await.expect("a first part");
     let resumed = store.import_events(all.clone()).await.expect("the whole");

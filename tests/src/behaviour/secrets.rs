@@ -10,13 +10,22 @@ use crate::harness::{Backend, Room};
 use crate::suite::Case;
 
 const SECRET: &str = "s3cr3t-s3nt1n3l";
-const NO_PASSWORDS: &[(Backend, &str)] =
-    &[(Backend::Memory, "it has no credentials and no network"), (Backend::Sqlite, "it has no credentials and no network")];
+const NO_PASSWORDS: &[(Backend, &str)] = &[
+    (Backend::Memory, "it has no credentials and no network"),
+    (Backend::Sqlite, "it has no credentials and no network"),
+];
+
+const ONLY_MONGODB: &[(Backend, &str)] = &[
+    (Backend::Memory, "it has no credentials and no network"),
+    (Backend::Sqlite, "it has no credentials and no network"),
+    (Backend::Postgres, "its client says nothing of addresses"),
+];
 
 pub(super) fn cases() -> Vec<Case> {
     crate::cases![
         a_value_of_the_url_appears_in_no_error_or_debug_text,
         a_password_appears_in_no_error_or_debug_text: lacking NO_PASSWORDS,
+        an_address_of_the_url_appears_in_no_error_of_mongodb: lacking ONLY_MONGODB,
         a_connection_off_this_machine_is_encrypted_or_insecure_by_choice: lacking NO_PASSWORDS,
     ]
 }
@@ -39,8 +48,9 @@ async fn a_value_of_the_url_appears_in_no_error_or_debug_text(room: Room) {
         assert_eq!(error.code(), "config");
         assert_silent(wrong, &error);
     }
-    let error = refused(EventStore::open(format!("nosuch://amy:{SECRET}@host/?a={SECRET}")).await);
-    assert_silent("another scheme", &error);
+    for other in [format!("nosuch://amy:{SECRET}@host/?a={SECRET}"), format!("nosuch://amy:1?{SECRET}@host/")] {
+        assert_silent("another scheme", &refused(EventStore::open(other).await));
+    }
 }
 
 async fn a_password_appears_in_no_error_or_debug_text(room: Room) {
@@ -60,6 +70,18 @@ async fn a_password_appears_in_no_error_or_debug_text(room: Room) {
         format!("postgres://amy:{SECRET}@[::1/x"),
         format!("postgres://amy:{SECRET}@192.0.2.1/x?sslmode=disable"),
         format!("postgres://127.0.0.1:1/x?password={SECRET}&user=amy"),
+        format!("postgres://amy:{SECRET}?x@127.0.0.1:1/x"),
+        format!("postgres://amy:1?{SECRET}@127.0.0.1:1/x"),
+        format!("postgres://amy:1?{SECRET}=1&x@127.0.0.1:1/x"),
+        format!("postgres://amy:1?x&{SECRET}=1@127.0.0.1:1/x"),
+        format!("postgres://amy:1?timeout_ms={SECRET}@127.0.0.1:1/x"),
+        format!("postgres://amy:1?namespace={SECRET}@127.0.0.1:1/x"),
+        format!("postgres://amy:1#{SECRET}@127.0.0.1:1/x"),
+        format!("postgres://amy:1/{SECRET}@127.0.0.1:1/x"),
+        format!("postgres://amy:1@{SECRET}@127.0.0.1:1/x"),
+        format!("postgres://amy:%{SECRET}@127.0.0.1:1/x"),
+        format!("postgres://{SECRET}:1/x?insecure=true"),
+        format!("postgres:amy:1?{SECRET}@127.0.0.1:1/x"),
     ];
     for url in if room.backend() == Backend::Mongodb { &mongodb[..] } else { &postgres[..] } {
         let options = OpenOptions::new(url.as_str()).timeout(Duration::from_millis(500));
@@ -68,11 +90,29 @@ async fn a_password_appears_in_no_error_or_debug_text(room: Room) {
     }
 }
 
+/// The client of MongoDB names the addresses it tries, and of a malformed URL a part of the password can be one.
+async fn an_address_of_the_url_appears_in_no_error_of_mongodb(_room: Room) {
+    for url in [
+        format!("mongodb://{SECRET}:1/x?insecure=true"),
+        format!("mongodb://amy:1?{SECRET}&x@127.0.0.1:1/x"),
+        format!("mongodb+srv://{SECRET}.invalid/x"),
+    ] {
+        let options = OpenOptions::new(url.as_str()).timeout(Duration::from_millis(500));
+        assert_silent("opening", &refused(options.open().await));
+    }
+    let options = OpenOptions::new("mongodb://127.0.0.1:1/x").timeout(Duration::from_millis(500));
+    let refusal = refused(options.open().await);
+    let words = format!("{refusal} {refusal:?}");
+    assert!(words.contains("Connection refused") && !words.contains("127.0.0.1"), "{words}");
+}
+
 async fn a_connection_off_this_machine_is_encrypted_or_insecure_by_choice(room: Room) {
     // An address for documentation: nobody answers there, so what is refused is refused before anything is sent.
     let urls = match room.backend() {
-        Backend::Mongodb => ["tls=false", "ssl=false", "tls=true&tlsInsecure=true"].map(|weak| format!("mongodb://amy@192.0.2.1/x?{weak}&timeout_ms=300")),
-        _ => ["disable", "prefer", "require"].map(|weak| format!("postgres://amy@192.0.2.1/x?sslmode={weak}&timeout_ms=300")),
+        Backend::Mongodb => ["tls=false", "ssl=false", "tls=true&tlsInsecure=true"]
+            .map(|weak| format!("mongodb://amy@192.0.2.1/x?{weak}&timeout_ms=300")),
+        _ => ["disable", "prefer", "require"]
+            .map(|weak| format!("postgres://amy@192.0.2.1/x?sslmode={weak}&timeout_ms=300")),
     };
     for url in urls {
         assert_eq!(refused(EventStore::open(url.as_str()).await).code(), "config", "{url}");

@@ -36,12 +36,19 @@ async fn load(store: &EventStore, at_or_before: Option<u64>) -> Option<u64> {
 async fn a_snapshot_comes_back_as_it_was_saved(room: Room) {
     let store = room.store().await;
     append(&store, "s", events(3)).await;
-    for (version, data) in [(1, Payload::Json(" {\"b\":1.0,\"a\":1e400} ".to_owned())), (2, Payload::Bytes(vec![0, 255, 1])), (3, Payload::Bytes(vec![]))] {
+    for (version, data) in [
+        (1, Payload::Json(" {\"b\":1.0,\"a\":1e400} ".to_owned())),
+        (2, Payload::Bytes(vec![0, 255, 1])),
+        (3, Payload::Bytes(vec![])),
+    ] {
         let snapshot = Snapshot { data, ..at(version, "") };
         save(&store, snapshot.clone()).await;
         assert_eq!(store.load_snapshot("s", "fold/1", None).await.expect("an answer"), Some(snapshot));
     }
-    assert_eq!([load(&store, Some(2)).await, load(&store, Some(0)).await, load(&store, Some(u64::MAX)).await], [Some(2), None, Some(3)]);
+    assert_eq!(
+        [load(&store, Some(2)).await, load(&store, Some(0)).await, load(&store, Some(u64::MAX)).await],
+        [Some(2), None, Some(3)]
+    );
 }
 
 async fn a_snapshot_above_the_streams_version_is_refused(room: Room) {
@@ -52,7 +59,10 @@ async fn a_snapshot_above_the_streams_version_is_refused(room: Room) {
         assert_eq!(error.kind(), &ErrorKind::InvalidArgument { argument: "version".to_owned() });
     }
     let large = Snapshot { data: Payload::Bytes(vec![0; (8 << 20) + 1]), ..at(1, "") };
-    assert!(matches!(refused(store.save_snapshot(large).await).kind(), ErrorKind::LimitExceeded { limit: 8_388_608, .. }));
+    assert!(matches!(
+        refused(store.save_snapshot(large).await).kind(),
+        ErrorKind::LimitExceeded { limit: 8_388_608, .. }
+    ));
     assert_eq!(load(&store, None).await, None);
 }
 

@@ -22,13 +22,15 @@ pub(super) fn cases() -> Vec<Case> {
         a_subscription_gives_only_what_matches,
         a_subscription_above_the_log_is_a_checkpoint_ahead,
         a_slow_reader_gets_everything,
+        a_slow_reader_slows_no_other,
         idle_subscriptions_hold_no_connection,
         a_stopped_subscription_ends,
         a_subscription_outlives_its_database: lacking NO_SERVER,
     ]
 }
 
-const NO_SERVER: &[(Backend, &str)] = &[(Backend::Memory, "it has no server to lose"), (Backend::Sqlite, "it has no server to lose")];
+const NO_SERVER: &[(Backend, &str)] =
+    &[(Backend::Memory, "it has no server to lose"), (Backend::Sqlite, "it has no server to lose")];
 
 async fn next(subscription: &mut Subscription) -> Item {
     let next = tokio::time::timeout(PATIENCE, subscription.try_next()).await.expect("something arrives in time");
@@ -98,7 +100,12 @@ async fn a_subscription_begins_where_it_is_told_to(room: Room) {
     append(&store, "s", [event(1)]).await;
     let second = append(&store, "s", [event(2)]).await;
     let begin = |start, after| store.subscribe(SubscribeOptions { start, after, ..SubscribeOptions::default() });
-    let mut subscriptions = [begin(None, None), begin(Some(Start::Beginning), None), begin(Some(Start::Now), None), begin(None, Some(second.position))];
+    let mut subscriptions = [
+        begin(None, None),
+        begin(Some(Start::Beginning), None),
+        begin(Some(Start::Now), None),
+        begin(None, Some(second.position)),
+    ];
     let mut caught_up = Vec::new();
     for subscription in &mut subscriptions {
         caught_up.push(until_caught_up(subscription).await.len());
@@ -140,7 +147,8 @@ async fn a_subscription_gives_only_what_matches(room: Room) {
 async fn a_subscription_above_the_log_is_a_checkpoint_ahead(room: Room) {
     let store = room.store().await;
     let head = append(&store, "s", events(2)).await.position;
-    let mut subscription = store.subscribe(SubscribeOptions { after: Some(head + 1_000), ..SubscribeOptions::default() });
+    let mut subscription =
+        store.subscribe(SubscribeOptions { after: Some(head + 1_000), ..SubscribeOptions::default() });
     let ended = tokio::time::timeout(PATIENCE, subscription.try_next()).await.expect("it ends");
     let error = refused(ended);
     assert!(
@@ -160,6 +168,27 @@ async fn a_slow_reader_gets_everything(room: Room) {
     assert_eq!(take(&mut subscription, 5_000).await, log(&store).await);
 }
 
+async fn a_slow_reader_slows_no_other(room: Room) {
+    let store = room.store().await;
+    let (mut slow, mut fast) =
+        (store.subscribe(SubscribeOptions::default()), store.subscribe(SubscribeOptions::default()));
+    until_caught_up(&mut slow).await;
+    until_caught_up(&mut fast).await;
+    // One takes each as it comes; the other nothing, until much more than a window has passed by.
+    for part in 0..5 {
+        append(&store, &format!("s-{part}"), events(500)).await;
+        assert_eq!(take(&mut fast, 500).await.len(), 500);
+    }
+    let there = log(&store).await;
+    assert_eq!(take(&mut slow, 2_500).await, there);
+    // Both are live again, at the same place.
+    let done = append(&store, "s", [event(1)]).await;
+    for subscription in [&mut slow, &mut fast] {
+        let next = take(subscription, 1).await;
+        assert_eq!(next.first().map(|event| event.position), Some(done.position));
+    }
+}
+
 async fn idle_subscriptions_hold_no_connection(room: Room) {
     let store = room.options().max_connections(1).open().await.expect("the store");
     let mut subscriptions = Vec::new();
@@ -168,7 +197,10 @@ async fn idle_subscriptions_hold_no_connection(room: Room) {
         until_caught_up(&mut subscription).await;
         subscriptions.push(subscription);
     }
-    let waiting: Vec<_> = subscriptions.into_iter().map(|mut subscription| tokio::spawn(async move { take(&mut subscription, 3).await.len() })).collect();
+    let waiting: Vec<_> = subscriptions
+        .into_iter()
+        .map(|mut subscription| tokio::spawn(async move { take(&mut subscription, 3).await.len() }))
+        .collect();
     append(&store, "s", events(3)).await;
     assert_eq!(store.head().await.expect("the head"), log(&store).await[2].position);
     for subscription in waiting {
@@ -191,8 +223,12 @@ async fn a_stopped_subscription_ends(room: Room) {
 
 async fn a_subscription_outlives_its_database(room: Room) {
     let backend = room.backend();
-    let mut server = tokio::task::spawn_blocking(move || Server::start(backend)).await.expect("the task").expect("a server of its own");
-    let options = streamkeep::OpenOptions::new(server.url()).namespace(room.namespace()).timeout(Duration::from_secs(20));
+    let mut server = tokio::task::spawn_blocking(move || Server::start(backend))
+        .await
+        .expect("the task")
+        .expect("a server of its own");
+    let options =
+        streamkeep::OpenOptions::new(server.url()).namespace(room.namespace()).timeout(Duration::from_secs(20));
     let store: EventStore = options.open().await.expect("the store");
     append(&store, "s", [event(1)]).await;
     let mut subscription = store.subscribe(SubscribeOptions::default());
@@ -207,5 +243,7 @@ async fn a_subscription_outlives_its_database(room: Room) {
     server.start_again().expect("the server starts");
     append(&store, "s", [event(2), event(3)]).await;
     assert_eq!(data(&waiting.await.expect("the subscription").0), ["2", "3"]);
+    let loss = store.diagnose().await.expect("a diagnosis").last_loss.expect("the loss was noticed");
+    assert!(loss.until.is_some_and(|until| until >= loss.since) && !loss.cause.is_empty(), "{loss:?}");
     store.close().await.expect("it closes");
 }

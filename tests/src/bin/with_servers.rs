@@ -1,7 +1,8 @@
 //! Runs a command with test servers: `with-servers -- COMMAND…`.
 //!
-//! Starts a throw-away Postgres and a throw-away MongoDB, unless `STREAMKEEP_TEST_POSTGRES_URL` or `STREAMKEEP_TEST_MONGODB_URL` names one already, sets these variables for
-//! the command, ends the servers after it and passes its exit code on. Where there is no such server, says so and runs the command without.
+//! Starts a throw-away Postgres and a throw-away MongoDB, unless `STREAMKEEP_TEST_POSTGRES_URL` or
+//! `STREAMKEEP_TEST_MONGODB_URL` names one already, sets these variables for the command, ends the servers after it and
+//! passes its exit code on. Where there is no such server, says so and runs the command without.
 
 use std::process::{Command, ExitCode};
 
@@ -18,7 +19,9 @@ fn main() -> ExitCode {
     command.args(words);
     let mut servers = Vec::new();
     for backend in BACKENDS {
-        let Some(variable) = backend.url_variable().filter(|variable| std::env::var_os(variable).is_none()) else { continue };
+        let Some(variable) = backend.url_variable().filter(|variable| std::env::var_os(variable).is_none()) else {
+            continue;
+        };
         match Server::start(backend) {
             Ok(server) => {
                 command.env(variable, server.url());

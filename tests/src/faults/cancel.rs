@@ -1,4 +1,5 @@
-//! Callers who go away, with a pool of one connection: nothing is half done, nothing stays open, and the next caller is served.
+//! Cancelled calls, with a pool of one connection: nothing is half done, nothing stays open, and the next caller is
+//! served.
 
 use std::future::Future;
 use std::time::Duration;
@@ -6,7 +7,10 @@ use std::time::Duration;
 use fastrand::Rng;
 use futures::TryStreamExt;
 use libtest_mimic::{Failed, Trial};
-use streamkeep::{ErrorKind, Event, EventStore, ExpectedVersion, OpenOptions, Payload, ReadOptions, ReadPageOptions, Snapshot, SubscribeOptions};
+use streamkeep::{
+    ErrorKind, Event, EventStore, ExpectedVersion, OpenOptions, Payload, ReadOptions, ReadPageOptions, Snapshot,
+    SubscribeOptions,
+};
 use streamkeep_tests::harness::BACKENDS;
 
 use super::checker::judge;
@@ -25,8 +29,10 @@ pub fn trials() -> Vec<Trial> {
     let appends = BACKENDS.into_iter().map(|kind| case("cancel::appends_dropped_at_every_poll", kind, appends));
     let crowds = BACKENDS.into_iter().map(|kind| case("cancel::appends_dropped_among_others", kind, crowd));
     let reads = BACKENDS.into_iter().map(|kind| case("cancel::reads_dropped_at_every_poll", kind, reads));
-    let follows = BACKENDS.into_iter().map(|kind| case("cancel::a_subscription_asked_again_loses_nothing", kind, subscription));
-    let closes = BACKENDS.into_iter().map(|kind| case("cancel::a_close_waits_for_what_it_finds_under_way", kind, closing));
+    let follows =
+        BACKENDS.into_iter().map(|kind| case("cancel::a_subscription_asked_again_loses_nothing", kind, subscription));
+    let closes =
+        BACKENDS.into_iter().map(|kind| case("cancel::a_close_waits_for_what_it_finds_under_way", kind, closing));
     appends.chain(crowds).chain(reads).chain(follows).chain(closes).collect()
 }
 
@@ -37,12 +43,18 @@ pub fn narrow(ground: &Ground) -> OpenOptions {
 
 /// Ends in time, or says what did not.
 pub async fn in_time<F: Future>(what: &str, future: F) -> Result<F::Output, Failed> {
-    tokio::time::timeout(PATIENCE, future).await.map_err(|_| format!("{what}: no end within {} s", PATIENCE.as_secs()).into())
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .map_err(|_| format!("{what}: no end within {} s", PATIENCE.as_secs()).into())
 }
 
 /// The store serves the next caller, and the database the next store.
 pub async fn still_served(ground: &Ground, store: &EventStore, history: &mut History) -> Result<(), Failed> {
-    let draft = |stream: &str| Draft { stream: stream.to_owned(), demand: Demand::Any, events: vec![Event::json_text("Probe", "{}")] };
+    let draft = |stream: &str| Draft {
+        stream: stream.to_owned(),
+        demand: Demand::Any,
+        events: vec![Event::json_text("Probe", "{}")],
+    };
     let other = ground.open().await?;
     for (store, stream) in [(store, "probe-same"), (&other, "probe-other")] {
         let (attempt, _, wrong) = in_time("an append after a dropped call", draft(stream).append(store)).await?;
@@ -55,7 +67,13 @@ pub async fn still_served(ground: &Ground, store: &EventStore, history: &mut His
 }
 
 /// At the end: no transaction is left open, and everything agrees with the log.
-pub async fn conclude(what: &str, ground: &Ground, store: &EventStore, history: &History, seed: u64) -> Result<(), Failed> {
+pub async fn conclude(
+    what: &str,
+    ground: &Ground,
+    store: &EventStore,
+    history: &History,
+    seed: u64,
+) -> Result<(), Failed> {
     in_time("transactions of dropped calls", async {
         let mut pause = tokio::time::interval(Duration::from_millis(20));
         while open_transactions(ground).await? > 0 {
@@ -83,9 +101,11 @@ pub async fn conclude(what: &str, ground: &Ground, store: &EventStore, history: 
 
 fn draft(rng: &mut Rng, history: &History) -> Draft {
     let stream = format!("s-{}", rng.u8(..4));
-    let version = history.attempts.iter().rev().find(|attempt| attempt.stream == stream).map_or(0, |attempt| match attempt.answer {
-        Answer::Done { version, .. } => version,
-        _ => 0,
+    let version = history.attempts.iter().rev().find(|attempt| attempt.stream == stream).map_or(0, |attempt| {
+        match attempt.answer {
+            Answer::Done { version, .. } => version,
+            _ => 0,
+        }
     });
     Draft { stream, demand: if rng.bool() { Demand::Any } else { Demand::Exact(version) }, events: events(rng, 5) }
 }
@@ -146,7 +166,9 @@ async fn reads(ground: Ground) -> Result<(), Failed> {
         for polls in 0..20 {
             let ended = in_time("a read", async {
                 match round % 5 {
-                    0 => polled(polls, store.read("s-0", ReadOptions::default()).try_next()).await.map(|told| told.map(drop)),
+                    0 => polled(polls, store.read("s-0", ReadOptions::default()).try_next())
+                        .await
+                        .map(|told| told.map(drop)),
                     1 => polled(polls, store.read_page(ReadPageOptions::default())).await.map(|told| told.map(drop)),
                     2 => polled(polls, store.head()).await.map(|told| told.map(drop)),
                     3 => polled(polls, store.save_snapshot(snapshot())).await,
@@ -176,7 +198,12 @@ async fn subscription(ground: Ground) -> Result<(), Failed> {
     for round in 0..ROUNDS {
         let draft = draft(&mut rng, &history);
         history.attempts.push(draft.append(&store).await.0);
-        let written = history.attempts.iter().filter(|attempt| matches!(attempt.answer, Answer::Done { .. })).map(|attempt| attempt.ids.len()).sum::<usize>();
+        let written = history
+            .attempts
+            .iter()
+            .filter(|attempt| matches!(attempt.answer, Answer::Done { .. }))
+            .map(|attempt| attempt.ids.len())
+            .sum::<usize>();
         let mut polls = 0;
         in_time("a subscription", async {
             while rows.len() < written {
@@ -201,7 +228,8 @@ async fn closing(ground: Ground) -> Result<(), Failed> {
     let (mut rng, mut history) = (Rng::with_seed(seed), History::default());
     for _ in 0..ROUNDS {
         let store = narrow(&ground).open().await?;
-        let appending = (0..6).map(|number| tokio::spawn(append_until_closed(store.clone(), Rng::with_seed(seed ^ number))));
+        let appending =
+            (0..6).map(|number| tokio::spawn(append_until_closed(store.clone(), Rng::with_seed(seed ^ number))));
         let appending: Vec<_> = appending.collect();
         tokio::time::sleep(Duration::from_micros(rng.u64(..5_000))).await;
         in_time("a close", store.close()).await??;
@@ -218,7 +246,9 @@ async fn append_until_closed(store: EventStore, mut rng: Rng) -> History {
         let draft = draft(&mut rng, &History::default());
         let draft = Draft { demand: Demand::Any, ..draft };
         match store.append(&draft.stream, draft.events.clone(), ExpectedVersion::Any).await {
-            Ok(done) => history.attempts.push(draft.attempt(Answer::Done { version: done.version, position: Some(done.position) })),
+            Ok(done) => history
+                .attempts
+                .push(draft.attempt(Answer::Done { version: done.version, position: Some(done.position) })),
             Err(error) => {
                 history.attempts.push(draft.attempt(Answer::Refused { actual: None }));
                 if !matches!(error.kind(), ErrorKind::Closed) {

@@ -49,8 +49,15 @@ impl Verdict {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} missed, {} duplicated, {} reordered, {} lost, {} untrue", self.missed, self.duplicated, self.reordered, self.lost, self.untrue)?;
-        self.words.iter().flat_map(|(kind, told)| told.iter().map(move |words| (kind, words))).try_for_each(|(kind, words)| write!(f, "\n  {kind}: {words}"))
+        write!(
+            f,
+            "{} missed, {} duplicated, {} reordered, {} lost, {} untrue",
+            self.missed, self.duplicated, self.reordered, self.lost, self.untrue
+        )?;
+        self.words
+            .iter()
+            .flat_map(|(kind, told)| told.iter().map(move |words| (kind, words)))
+            .try_for_each(|(kind, words)| write!(f, "\n  {kind}: {words}"))
     }
 }
 
@@ -138,7 +145,8 @@ fn judge_attempt(attempt: &Attempt, log: &Log<'_>, verdict: &mut Verdict) {
 /// Whole or absent, in its stream, with consecutive versions from where the demand held.
 fn judge_shape(attempt: &Attempt, rows: &[&Row], verdict: &mut Verdict) {
     let Some(first) = rows.first() else { return };
-    let in_line = rows.iter().zip(first.version..).all(|(row, version)| row.stream == attempt.stream && row.version == version);
+    let in_line =
+        rows.iter().zip(first.version..).all(|(row, version)| row.stream == attempt.stream && row.version == version);
     if rows.len() != attempt.ids.len() || !in_line {
         verdict.untrue("half", &format!("{attempt:?} is not whole: {rows:?}"));
     } else if !attempt.demand.holds(first.version - 1) {
@@ -151,7 +159,8 @@ fn judge_sighting(sighting: &Sighting, log: &Log<'_>, verdict: &mut Verdict) {
     let name = &sighting.name;
     let (earliest, latest) = sighting.start;
     let start = sighting.rows.first().map_or(latest, |row| latest.min(row.position - 1));
-    let mut wanted: HashMap<u64, &Row> = log.rows.iter().filter(|row| row.position > start).map(|row| (row.position, row)).collect();
+    let mut wanted: HashMap<u64, &Row> =
+        log.rows.iter().filter(|row| row.position > start).map(|row| (row.position, row)).collect();
     let (mut last, mut seen) = (0, HashSet::new());
     for row in &sighting.rows {
         let truth = wanted.remove(&row.position);

@@ -1,4 +1,4 @@
-//! Writers that died where it hurts others: in their transaction, with the turn to write.
+//! Writers that die in their transaction while they hold the lock that other writers need.
 
 use std::time::Duration;
 
@@ -17,13 +17,16 @@ pub fn trials() -> Vec<Trial> {
     vec![case("dead::a_writer_that_died_in_its_transaction_is_not_waited_for", Backend::Mongodb, dead_writer)]
 }
 
-/// The server would keep its turn for a minute. Others look who was not seen for long, and end what that one had open; what it had written is gone with it.
+/// The server would keep its turn for a minute. Others look who was not seen for long, and end what that one had open;
+/// what it had written is gone with it.
 async fn dead_writer(ground: Ground) -> Result<(), Failed> {
     let (store, mut history) = (ground.open().await?, History::default());
-    let before = Draft { stream: "s-1".into(), demand: Demand::NoStream, events: vec![Event::json_text("Before", "{}")] };
+    let before =
+        Draft { stream: "s-1".into(), demand: Demand::NoStream, events: vec![Event::json_text("Before", "{}")] };
     history.attempts.push(before.append(&store).await.0);
     let dead = turn_of_the_dead(&ground).await?;
-    let draft = Draft { stream: "s-2".into(), demand: Demand::NoStream, events: vec![Event::json_text("Happened", "{}")] };
+    let draft =
+        Draft { stream: "s-2".into(), demand: Demand::NoStream, events: vec![Event::json_text("Happened", "{}")] };
     let (attempt, _, wrong) = in_time("an append behind a writer that died", draft.append(&store)).await?;
     history.attempts.push(attempt);
     history.wrong.extend(wrong);
@@ -31,7 +34,8 @@ async fn dead_writer(ground: Ground) -> Result<(), Failed> {
     conclude("a writer that died", &ground, &store, &history, 0).await
 }
 
-/// What a process leaves that is killed in its transaction: a session known to write, not seen for a while, with the log's head changed and an event written.
+/// What a process leaves that is killed in its transaction: a session known to write, not seen for a while, with the
+/// log's head changed and an event written.
 async fn turn_of_the_dead(ground: &Ground) -> Result<ClientSession, Failed> {
     let client = Client::with_uri_str(&ground.url).await?;
     let database = client.default_database().ok_or("the URL names a database")?;

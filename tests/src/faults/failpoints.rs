@@ -1,13 +1,17 @@
-//! Callers who go away, and deadlines that pass, while the store's own task stands at a failpoint.
+//! Cancelled calls and passed deadlines while a task of the store waits at a failpoint.
 //!
-//! Failpoints are the process's, so each case runs in a process of its own.
+//! Failpoints are global in a process, so each case runs in a new process.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
 use sqlx::{Connection, PgConnection};
-use streamkeep::{AppendOptions, Event, ExpectedVersion, QueryItem, ReadPageOptions, SubscribeOptions, faults};
-use streamkeep_tests::harness::Backend;
+use streamkeep::{
+    AppendOptions, Event, ExpectedVersion, Outcome, Query, QueryItem, ReadAllOptions, ReadPageOptions,
+    SubscribeOptions, faults,
+};
+use streamkeep_tests::harness::{BACKENDS, Backend};
 
 use super::cancel::{conclude, in_time, narrow, still_served};
 use super::ground::{Ground, command};
@@ -34,23 +38,42 @@ const IN_APPENDS: &[(Backend, &str)] = &[
 ];
 
 /// Where a reader's task can be held with its connection.
-const IN_READS: &[(Backend, &str)] =
-    &[(Backend::Sqlite, "sqlite-before-page"), (Backend::Postgres, "postgres-between-horizon-and-page"), (Backend::Mongodb, "mongodb-between-head-and-page")];
+const IN_READS: &[(Backend, &str)] = &[
+    (Backend::Sqlite, "sqlite-before-page"),
+    (Backend::Postgres, "postgres-between-horizon-and-page"),
+    (Backend::Mongodb, "mongodb-between-head-and-page"),
+];
 
 pub fn trials() -> Vec<Trial> {
-    let appends =
-        IN_APPENDS.iter().map(|(kind, point)| alone(&format!("failpoints::append_dropped_at_{point}"), *kind, |ground| append_dropped(ground, point)));
-    let late = IN_APPENDS.iter().map(|(kind, point)| alone(&format!("failpoints::deadline_passes_at_{point}"), *kind, |ground| deadline_passes(ground, point)));
-    let reads = IN_READS.iter().map(|(kind, point)| alone(&format!("failpoints::read_dropped_at_{point}"), *kind, |ground| read_dropped(ground, point)));
+    let appends = IN_APPENDS.iter().map(|(kind, point)| {
+        alone(&format!("failpoints::append_dropped_at_{point}"), *kind, |ground| append_dropped(ground, point))
+    });
+    let late = IN_APPENDS.iter().map(|(kind, point)| {
+        alone(&format!("failpoints::deadline_passes_at_{point}"), *kind, |ground| deadline_passes(ground, point))
+    });
+    let reads = IN_READS.iter().map(|(kind, point)| {
+        alone(&format!("failpoints::read_dropped_at_{point}"), *kind, |ground| read_dropped(ground, point))
+    });
     let wakes = [Backend::Sqlite, Backend::Postgres, Backend::Mongodb]
         .map(|kind| alone("failpoints::a_write_between_page_and_wait_wakes_at_once", kind, write_between));
     let horizon = [alone("failpoints::a_page_is_read_after_the_horizon", Backend::Postgres, page_after_horizon)];
-    appends.chain(late).chain(reads).chain(wakes).chain(horizon).collect()
+    let file = [alone(
+        "failpoints::a_file_removed_before_the_commit_is_not_acknowledged",
+        Backend::Sqlite,
+        file_removed_before_commit,
+    )];
+    let shared = BACKENDS.map(|kind| alone("failpoints::caught_up_subscriptions_share_one_reader", kind, one_reader));
+    let scans = BACKENDS.map(|kind| alone("failpoints::a_dropped_scan_ends_with_its_page", kind, scan_dropped));
+    appends.chain(late).chain(reads).chain(wakes).chain(horizon).chain(file).chain(scans).chain(shared).collect()
 }
 
 /// Several events that fit any version: no backend has a short cut for them.
 fn draft(stream: &str, count: usize) -> Draft {
-    Draft { stream: stream.into(), demand: Demand::Any, events: (0..count).map(|_| Event::json_text("Happened", "{}")).collect() }
+    Draft {
+        stream: stream.into(),
+        demand: Demand::Any,
+        events: (0..count).map(|_| Event::json_text("Happened", "{}")).collect(),
+    }
 }
 
 /// One sent runs on: its caller is gone, and it stands all the same.
@@ -84,7 +107,8 @@ async fn deadline_passes(ground: Ground, point: &'static str) -> Result<(), Fail
         let draft = draft(&format!("s-{round}"), 3);
         let paused = faults::pause(point);
         let options = AppendOptions { expected: ExpectedVersion::Any, timeout: Some(Duration::from_millis(300)) };
-        let told = in_time("an append past its deadline", store.append(&draft.stream, draft.events.clone(), options)).await?;
+        let told =
+            in_time("an append past its deadline", store.append(&draft.stream, draft.events.clone(), options)).await?;
         let Err(error) = told else { return Err("an append that was held was answered as done".into()) };
         if error.ids().len() != draft.events.len() || !error.retryable() {
             return Err(format!("an append held past its deadline was answered {error:?}").into());
@@ -128,7 +152,8 @@ async fn write_between(ground: Ground) -> Result<(), Failed> {
         let written = write("Wanted").await?;
         drop(paused);
         let batch = in_time("the wait of a subscriber", follow.next_batch()).await??;
-        let positions: Vec<u64> = batch.into_iter().flat_map(|batch| batch.events).map(|event| event.position).collect();
+        let positions: Vec<u64> =
+            batch.into_iter().flat_map(|batch| batch.events).map(|event| event.position).collect();
         if positions != [written.position] {
             return Err(format!("a subscriber was given {positions:?} instead of what was written").into());
         }
@@ -137,11 +162,12 @@ async fn write_between(ground: Ground) -> Result<(), Failed> {
     Ok(store.close().await?)
 }
 
-/// A writer ends after a reader began to look and before it looks for writers. It is nobody to wait for any more, so it must be in the page, even where the database's
-/// default is one snapshot for a whole transaction.
+/// A writer ends after a reader began to look and before it looks for writers. It is nobody to wait for any more, so it
+/// must be in the page, even where the database's default is one snapshot for a whole transaction.
 async fn page_after_horizon(ground: Ground) -> Result<(), Failed> {
     let database = ground.database.as_deref().unwrap_or_default();
-    command(&ground.url, format!("alter database {database} set default_transaction_isolation = 'repeatable read'")).await?;
+    command(&ground.url, format!("alter database {database} set default_transaction_isolation = 'repeatable read'"))
+        .await?;
     let (store, mut own) = (ground.open().await?, PgConnection::connect(&ground.url).await?);
     let happened = || [Event::json_text("Happened", "{}")];
     let mut after = 0;
@@ -165,5 +191,105 @@ async fn page_after_horizon(ground: Ground) -> Result<(), Failed> {
         after = page.reached;
     }
     own.close().await?;
+    Ok(store.close().await?)
+}
+
+/// The commit still succeeds, but in a file that has no name any more.
+async fn file_removed_before_commit(ground: Ground) -> Result<(), Failed> {
+    let file = PathBuf::from(ground.url.trim_start_matches("sqlite:"));
+    let (store, draft) = (ground.open().await?, draft("s-1", 3));
+    let paused = faults::pause("sqlite-in-transaction");
+    let call = tokio::spawn({
+        let (store, draft) = (store.clone(), draft.clone());
+        async move { store.append(&draft.stream, draft.events, ExpectedVersion::Any).await }
+    });
+    in_time("the way to the failpoint", paused.reached()).await?;
+    std::fs::rename(&file, file.with_extension("away"))?;
+    drop(paused);
+    match in_time("the append", call).await?? {
+        Ok(appended) => Err(format!("acknowledged: {appended:?} in a file that was removed").into()),
+        Err(error) if error.code() != "corrupt" || error.outcome() != Outcome::Unknown => {
+            Err(format!("an append to a file that was removed was answered {error:?}").into())
+        }
+        Err(_) => Ok(store.close().await?),
+    }
+}
+
+/// A reader that finds nothing goes on from page to page by itself. Once it is dropped, it asks for no other page.
+async fn scan_dropped(ground: Ground) -> Result<(), Failed> {
+    let store = ground.options().timeout(Duration::from_secs(120)).open().await?;
+    // More than two pages of what a page looks at.
+    for part in 0..5 {
+        let happened: Vec<Event> = (0..10_000).map(|_| Event::json_text("Happened", "{}")).collect();
+        store.append(format!("s-{part}"), happened, ExpectedVersion::NoStream).await?;
+    }
+    let absent: Query = QueryItem { types: vec!["Absent".into()], ..QueryItem::default() }.into();
+    for what in ["read_all", "subscribe"] {
+        let paused = faults::pause("log-page");
+        let (store, query) = (store.clone(), absent.clone());
+        let reading = tokio::spawn({
+            let (store, query) = (store.clone(), query.clone());
+            async move {
+                if what == "read_all" {
+                    let mut events = store.read_all(ReadAllOptions { query, ..ReadAllOptions::default() });
+                    let _ = events.next_page().await;
+                } else {
+                    let mut follow = store.subscribe(SubscribeOptions { query, ..SubscribeOptions::default() });
+                    let _ = follow.next_batch().await;
+                }
+            }
+        });
+        in_time("the way to the failpoint", paused.reached()).await?;
+        reading.abort();
+        let _ = reading.await;
+        let begun = faults::hits("log-page");
+        drop(paused);
+        // As many pages as the dropped reader would have read meanwhile.
+        let (mut after, mut pages) = (0, 0);
+        loop {
+            let options = ReadPageOptions { after, query: query.clone(), ..ReadPageOptions::default() };
+            let page = in_time("a page", store.read_page(options)).await??;
+            (after, pages) = (page.reached, pages + 1);
+            if page.caught_up {
+                break;
+            }
+        }
+        let others = faults::hits("log-page") - begun - pages;
+        if pages < 3 || others > 0 {
+            return Err(format!("a dropped {what} asked for {others} pages more, of {pages}").into());
+        }
+    }
+    Ok(store.close().await?)
+}
+
+/// Many subscriptions that have caught up, and few pages: each is read once for all of them.
+async fn one_reader(ground: Ground) -> Result<(), Failed> {
+    const READERS: u64 = 20;
+    const APPENDS: u64 = 10;
+    let store = ground.open().await?;
+    let mut readers = Vec::new();
+    for _ in 0..READERS {
+        let mut follow = store.subscribe(SubscribeOptions::default());
+        in_time("catching up", follow.next_batch()).await??;
+        readers.push(follow);
+    }
+    // From here on pages are counted.
+    drop(faults::pause("log-page"));
+    for _ in 0..APPENDS {
+        let written = store.append("s-1", [Event::json_text("Happened", "{}")], ExpectedVersion::Any).await?;
+        for follow in &mut readers {
+            let batch = in_time("a subscription", follow.next_batch()).await??.ok_or("it does not end")?;
+            let positions: Vec<u64> = batch.events.iter().map(|event| event.position).collect();
+            if positions != [written.position] {
+                return Err(format!("{positions:?} was given, {} was written", written.position).into());
+            }
+        }
+    }
+    // One for each append, and for hints and polls that found nothing new.
+    let pages = faults::hits("log-page");
+    if pages > READERS * APPENDS / 2 {
+        return Err(format!("{READERS} subscriptions read {pages} pages of {APPENDS} appends").into());
+    }
+    drop(readers);
     Ok(store.close().await?)
 }

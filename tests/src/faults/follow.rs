@@ -4,29 +4,34 @@ use std::time::Duration;
 
 use futures::TryStreamExt;
 use libtest_mimic::{Failed, Trial};
-use streamkeep::{Event, ExpectedVersion, ReadAllOptions, SubscribeOptions};
+use streamkeep::{Event, EventStore, ExpectedVersion, ReadAllOptions, SubscribeOptions};
 use streamkeep_tests::harness::BACKENDS;
+use tokio::runtime::Runtime;
 
 use super::cancel::in_time;
-use super::ground::{Ground, case};
+use super::ground::{Ground, case, runtime};
 
 /// Two pages and a half.
 const EVENTS: usize = 2_500;
 
 pub fn trials() -> Vec<Trial> {
-    let hintless = BACKENDS.into_iter().map(|kind| case("follow::a_write_of_another_store_needs_no_hint", kind, no_hint));
+    let hintless =
+        BACKENDS.into_iter().map(|kind| case("follow::a_write_of_another_store_needs_no_hint", kind, no_hint));
     hintless.chain(BACKENDS.into_iter().map(|kind| case("follow::pages_join_without_a_gap", kind, pages))).collect()
 }
 
 /// Another store's writes are found by polling: a hint may never come.
 async fn no_hint(ground: Ground) -> Result<(), Failed> {
-    let (reader, writer) = (ground.options().poll_interval(Duration::from_millis(50)).open().await?, ground.open().await?);
+    let reader = ground.options().poll_interval(Duration::from_millis(50)).open().await?;
+    let other = OtherRuntime::new()?;
+    let writer = other.open(&ground).await?;
     let mut follow = reader.subscribe(SubscribeOptions::default());
     in_time("catching up", follow.next_batch()).await??;
     for _ in 0..3 {
         let written = writer.append("s-1", [Event::json_text("Happened", "{}")], ExpectedVersion::Any).await?;
         let batch = in_time("the wait for another store's write", follow.next_batch()).await??;
-        let positions: Vec<u64> = batch.into_iter().flat_map(|batch| batch.events).map(|event| event.position).collect();
+        let positions: Vec<u64> =
+            batch.into_iter().flat_map(|batch| batch.events).map(|event| event.position).collect();
         if positions != [written.position] {
             return Err(format!("a subscriber was given {positions:?} instead of what was written").into());
         }
@@ -36,6 +41,29 @@ async fn no_hint(ground: Ground) -> Result<(), Failed> {
     Ok(writer.close().await?)
 }
 
+/// A second runtime of this process. Handles of one runtime share their hints; those of two share only the database.
+struct OtherRuntime(Option<Runtime>);
+
+impl OtherRuntime {
+    fn new() -> Result<Self, Failed> {
+        Ok(Self(Some(runtime()?)))
+    }
+
+    async fn open(&self, ground: &Ground) -> Result<EventStore, Failed> {
+        let (runtime, options) = (self.0.as_ref().ok_or("the runtime has ended")?, ground.options());
+        Ok(runtime.spawn(async move { options.open().await }).await??)
+    }
+}
+
+impl Drop for OtherRuntime {
+    /// A runtime must not be awaited while it is dropped inside another.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 /// Readers and subscribers of several pages are given every event once.
 async fn pages(ground: Ground) -> Result<(), Failed> {
     let store = ground.open().await?;
@@ -43,7 +71,8 @@ async fn pages(ground: Ground) -> Result<(), Failed> {
     let written: Vec<_> = events.collect();
     store.append("s-1", written.clone(), ExpectedVersion::NoStream).await?;
     let written: Vec<_> = written.iter().map(|event| event.id).collect();
-    let read: Vec<_> = in_time("reading", store.read_all(ReadAllOptions::default()).map_ok(|event| event.id).try_collect()).await??;
+    let read: Vec<_> =
+        in_time("reading", store.read_all(ReadAllOptions::default()).map_ok(|event| event.id).try_collect()).await??;
     if read != written {
         return Err(format!("of {EVENTS} events {} were read", read.len()).into());
     }

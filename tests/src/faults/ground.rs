@@ -1,4 +1,4 @@
-//! Where a case runs: one of the backends, fresh and its own.
+//! The database that a case runs on: one of the backends, fresh.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -12,18 +12,18 @@ use streamkeep_tests::harness::Backend;
 
 use super::proxy::end_sessions;
 
-/// A whole case may take this long: what hangs is a failure with a name, not a suite that never ends.
+/// The time limit of a case, so that a case that hangs fails under its name.
 const CASE_LIMIT: Duration = Duration::from_secs(100);
 
 const CLEAR_LIMIT: Duration = Duration::from_secs(10);
 
-/// A fresh database, and nobody else's.
+/// A fresh database that only this case uses.
 #[derive(Clone, Debug)]
 pub struct Ground {
     pub kind: Backend,
     pub url: String,
     folder: Option<PathBuf>,
-    /// On a server the name of the database.
+    /// The name of the database on a server.
     pub database: Option<String>,
 }
 
@@ -36,14 +36,21 @@ impl Ground {
             Backend::Sqlite => {
                 let folder = std::env::temp_dir().join(&name);
                 std::fs::create_dir_all(&folder)?;
-                Self { kind, url: format!("sqlite:{}", folder.join("log.db").display()), folder: Some(folder), database: None }
+                Self {
+                    kind,
+                    url: format!("sqlite:{}", folder.join("log.db").display()),
+                    folder: Some(folder),
+                    database: None,
+                }
             }
             Backend::Postgres => {
                 command(&server(kind), format!("create database {name}")).await?;
                 Self { kind, url: other_database(&server(kind), &name)?, folder: None, database: Some(name) }
             }
-            // It comes with the first collection in it.
-            Backend::Mongodb => Self { kind, url: other_database(&server(kind), &name)?, folder: None, database: Some(name) },
+            // MongoDB creates the database with its first collection.
+            Backend::Mongodb => {
+                Self { kind, url: other_database(&server(kind), &name)?, folder: None, database: Some(name) }
+            }
         })
     }
 
@@ -55,14 +62,17 @@ impl Ground {
         self.options().open().await
     }
 
-    /// Leaves nothing behind that would be in anybody's way.
+    /// Removes whatever would disturb later cases.
     async fn clear(&self, failed: bool) -> Result<(), Failed> {
         if let Some(folder) = &self.folder {
             std::fs::remove_dir_all(folder)?;
         }
         match &self.database {
-            Some(database) if self.kind == Backend::Postgres => command(&server(self.kind), format!("drop database {database} with (force)")).await,
-            // On MongoDB it stays until the server goes: SecantusDB takes a minute to drop one, and others wait for that.
+            Some(database) if self.kind == Backend::Postgres => {
+                command(&server(self.kind), format!("drop database {database} with (force)")).await
+            }
+            // On MongoDB it stays until the server goes: SecantusDB takes a minute to drop one, and others wait for
+            // that.
             Some(_) if failed => Ok(end_sessions(&mongodb::Client::with_uri_str(server(self.kind)).await?).await?),
             _ => Ok(()),
         }
@@ -89,7 +99,7 @@ pub async fn command(url: &str, sql: String) -> Result<(), Failed> {
     Ok(())
 }
 
-/// How many sessions of others stand in a transaction of the case's database.
+/// How many other sessions are idle in a transaction in the database of the case.
 pub async fn open_transactions(ground: &Ground) -> Result<i64, Failed> {
     if ground.kind != Backend::Postgres {
         return Ok(0);
@@ -101,7 +111,7 @@ pub async fn open_transactions(ground: &Ground) -> Result<i64, Failed> {
     Ok(count)
 }
 
-/// A case on one backend, or the reason why it is left out. The ground is cleared whatever the case says.
+/// A case on one backend, or the reason why it is left out. The database is removed whatever the result is.
 pub fn case<F, W>(name: &str, kind: Backend, work: W) -> Trial
 where
     F: Future<Output = Result<(), Failed>> + Send + 'static,
@@ -116,9 +126,10 @@ where
             let limit = CASE_LIMIT * kind.patience();
             let told = tokio::time::timeout(limit, tokio::spawn(work(ground.clone()))).await;
             let failed = !matches!(told, Ok(Ok(Ok(()))));
-            // A server that hangs over what the case left open must not hide what the case says.
-            let cleared =
-                tokio::time::timeout(CLEAR_LIMIT, ground.clear(failed)).await.unwrap_or_else(|_| Err("what the case left behind could not be removed".into()));
+            // If the server hangs because of what the case left open, the result of the case must still be shown.
+            let cleared = tokio::time::timeout(CLEAR_LIMIT, ground.clear(failed))
+                .await
+                .unwrap_or_else(|_| Err("what the case left behind could not be removed".into()));
             told.map_err(|_| format!("the case did not end within {} s", limit.as_secs()))???;
             cleared.map(|()| Completion::Completed)
         })
@@ -129,7 +140,7 @@ pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build()
 }
 
-/// The seed of this run: given by `STREAMKEEP_SEED` to run one again, else by the clock.
+/// The seed of this run: `STREAMKEEP_SEED`, which repeats a run, or a random one.
 pub fn seed() -> u64 {
     let given = std::env::var("STREAMKEEP_SEED").ok().and_then(|seed| seed.parse().ok());
     given.unwrap_or_else(|| fastrand::u64(..1_000_000_000))

@@ -1,10 +1,10 @@
-//! What a storm did and saw, as data: written by its processes, judged by the checker.
+//! What a storm did and saw, as data. Its processes write it, and the checker judges it.
 
 use serde::{Deserialize, Serialize};
 use streamkeep::{ExpectedVersion, RecordedEvent};
 use uuid::Uuid;
 
-/// An event as somebody saw it in the log.
+/// An event as a reader saw it in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     pub position: u64,
@@ -19,7 +19,7 @@ impl From<&RecordedEvent> for Row {
     }
 }
 
-/// What an append demanded, in a form that travels.
+/// The expected version of an append, in a form that can be serialised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Demand {
     Any,
@@ -29,7 +29,7 @@ pub enum Demand {
 }
 
 impl Demand {
-    /// Whether the demand holds at a version: said here once more, so that core's own function is checked too.
+    /// Whether it holds at a version. This is written independently of core, so that core's function is checked too.
     pub fn holds(self, version: u64) -> bool {
         match self {
             Self::Any => true,
@@ -51,18 +51,18 @@ impl From<Demand> for ExpectedVersion {
     }
 }
 
-/// What an append was answered.
+/// The answer to an append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
-    /// In the log, its last event there. A caller's own transaction hears no position.
+    /// It is in the log, with its last event here. An append in the caller's own transaction gets no position.
     Done { version: u64, position: Option<u64> },
-    /// Not in the log, and never will be; in a conflict, the version the decision saw.
+    /// It is not in the log and never will be. In a conflict, the version that the decision saw.
     Refused { actual: Option<u64> },
-    /// Whole or absent.
+    /// It is in the log completely or not at all.
     Unknown,
 }
 
-/// One append, and what it was told.
+/// One append and its answer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Attempt {
     pub stream: String,
@@ -71,23 +71,23 @@ pub struct Attempt {
     pub answer: Answer,
 }
 
-/// All that one subscriber was given.
+/// All events that one subscriber got.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sighting {
     pub name: String,
-    /// Its start lies at or after the first of these positions and at or before the second.
+    /// It started at or after the first of these positions, and at or before the second.
     pub start: (u64, u64),
     pub rows: Vec<Row>,
 }
 
-/// The whole of it, or the part of one process.
+/// The history of a storm, or the part of one process.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct History {
     pub attempts: Vec<Attempt>,
     pub sightings: Vec<Sighting>,
-    /// What one watcher was told by `head()`, in order.
+    /// The answers of `head()` to one watcher, in order.
     pub heads: Vec<Vec<u64>>,
-    /// What was seen to be wrong on the way.
+    /// Errors that were noticed while the storm ran.
     pub wrong: Vec<String>,
 }
 

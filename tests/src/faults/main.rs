@@ -1,6 +1,7 @@
-//! Storms, cuts, cancellations, and planted bugs that must turn them red.
+//! Storms, cut connections, cancellations, and planted bugs that must make them fail.
 //!
-//! `STREAMKEEP_FAULTS=1 cargo test --release -p streamkeep-tests --test faults`: with the variable at build time, planted bugs and failpoints are compiled in.
+//! `STREAMKEEP_FAULTS=1 cargo test --release -p streamkeep-tests --test faults`: with the variable at build time,
+//! planted bugs and failpoints are compiled in.
 
 mod cancel;
 mod checker;
@@ -17,6 +18,7 @@ mod polls;
 mod process;
 mod proxy;
 mod scripted;
+mod setback;
 mod storm;
 mod transactions;
 mod wire;
@@ -32,7 +34,7 @@ use streamkeep_tests::harness::{BACKENDS, stop_servers};
 use streamkeep_tests::rules::check_faults;
 use streamkeep_tests::two_sessions;
 
-/// Cases keep the machine busy by themselves.
+/// One case keeps the machine busy.
 const THREADS: usize = 2;
 
 fn main() -> ExitCode {
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
     trials.extend(dead::trials());
     trials.extend(follow::trials());
     trials.extend(scripted::trials());
+    trials.extend(setback::trials());
     #[cfg(streamkeep_faults)]
     trials.extend(failpoints::trials());
     #[cfg(streamkeep_faults)]
@@ -74,9 +77,10 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
-/// Rules are held under faults too, and `rules.md` says which by which.
+/// `rules.md` says which case tests which rule under faults.
 #[cfg(streamkeep_faults)]
 fn every_case_has_a_rule(trials: &[Trial]) -> Trial {
-    let cases = trials.iter().filter_map(|trial| trial.name().rsplit_once(" [")).map(|(name, _)| name.to_owned()).collect();
+    let cases =
+        trials.iter().filter_map(|trial| trial.name().rsplit_once(" [")).map(|(name, _)| name.to_owned()).collect();
     Trial::test("rules: every case under faults belongs to a rule", move || Ok(check_faults(&cases)?))
 }

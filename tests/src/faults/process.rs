@@ -1,4 +1,4 @@
-//! Parts of a case in processes of their own: this very program, started again.
+//! Parts of a case that run in other processes, which are this program started again.
 #![cfg_attr(not(streamkeep_faults), allow(dead_code, reason = "only failpoints need a process to themselves"))]
 
 use std::future::Future;
@@ -29,10 +29,20 @@ pub fn play() -> Option<Result<(), Failed>> {
 /// Plays a part in a process of its own.
 pub async fn run(part: Part) -> Result<History, Failed> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.env(PART, serde_json::to_string(&part)?).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+        .env(PART, serde_json::to_string(&part)?)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
     let output = command.output().await?;
     if !output.status.success() {
-        return Err(format!("a process of the storm ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr)).into());
+        return Err(format!(
+            "a process of the storm ended with {}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        )
+        .into());
     }
     Ok(serde_json::from_slice(&output.stdout)?)
 }
@@ -87,5 +97,9 @@ pub fn run_case(name: &str, kind: Backend, environment: &[(&str, &str)]) -> Resu
     let output = command.output()?;
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     let one = text.contains("running 1 test");
-    Ok(Told { passed: one && output.status.success() && text.contains("1 passed"), failed: one && text.contains("1 failed"), output: text })
+    Ok(Told {
+        passed: one && output.status.success() && text.contains("1 passed"),
+        failed: one && text.contains("1 failed"),
+        output: text,
+    })
 }

@@ -1,4 +1,4 @@
-//! The storm: many writers in every way there is, subscribers reading meanwhile, and a judge at the end.
+//! The storm: many writers that use every way to write, subscribers that read meanwhile, and a check at the end.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ const EVENTS: u64 = 20_000;
 const SLOW_EVENTS: u64 = 6_000;
 /// The last event of a storm, by which subscribers know that it is over.
 const OVER: &str = "StormOver";
-/// A subscriber that is given nothing for so long, in the middle of a storm, is stuck.
+/// A subscriber that gets nothing for this long in the middle of a storm is stuck.
 const STUCK: Duration = Duration::from_secs(15);
 
 /// One subscriber, with a store of its own.
@@ -58,17 +58,17 @@ pub fn trials() -> Vec<Trial> {
 
 async fn storm(ground: Ground) -> Result<(), Failed> {
     let (seed, began) = (ground::seed(), Instant::now());
-    let events = std::env::var("STREAMKEEP_STORM_EVENTS").ok().and_then(|events| events.parse().ok()).unwrap_or(if ground.kind == Backend::Mongodb {
-        SLOW_EVENTS
-    } else {
-        EVENTS
-    });
+    let events = std::env::var("STREAMKEEP_STORM_EVENTS")
+        .ok()
+        .and_then(|events| events.parse().ok())
+        .unwrap_or(if ground.kind == Backend::Mongodb { SLOW_EVENTS } else { EVENTS });
     println!("storm {}: seed {seed}", ground.kind);
     // A store in memory is gone with its last handle.
     let keeper = ground.open().await?;
     let weather = Weather::new(&ground, seed, events);
     let writers = weather.writers();
-    let history = weather.run().await.map_err(|wrong| format!("seed {seed}: {}", wrong.message().unwrap_or_default()))?;
+    let history =
+        weather.run().await.map_err(|wrong| format!("seed {seed}: {}", wrong.message().unwrap_or_default()))?;
     let log = read_log(&ground).await?;
     keeper.close().await?;
     let verdict = judge(&history, &log);
@@ -105,7 +105,13 @@ impl Weather {
             Backend::Postgres => (2, 4, 4),
             Backend::Mongodb => (4, 3, 0),
         };
-        let squad = |number| Squad { url: ground.url.clone(), seed, number: number * each, writers: each, events: events / squads };
+        let squad = |number| Squad {
+            url: ground.url.clone(),
+            seed,
+            number: number * each,
+            writers: each,
+            events: events / squads,
+        };
         Self { ground: ground.clone(), seed, squads: (0..squads).map(squad).collect(), holders, events }
     }
 
@@ -120,8 +126,10 @@ impl Weather {
 
     async fn run(self) -> Result<History, Failed> {
         let store = self.ground.open().await?;
-        let follower = |name: &str, from_head| Follower { url: self.ground.url.clone(), name: name.to_owned(), from_head };
-        let followers = [follower("from the beginning", 0), follower("from the middle", self.events / 4)].map(|follower| self.start(Part::Follower(follower)));
+        let follower =
+            |name: &str, from_head| Follower { url: self.ground.url.clone(), name: name.to_owned(), from_head };
+        let followers = [follower("from the beginning", 0), follower("from the middle", self.events / 4)]
+            .map(|follower| self.start(Part::Follower(follower)));
         let over = CancellationToken::new();
         let heads = tokio::spawn(watch_head(self.ground.clone(), over.clone()));
         let holders = tokio::spawn(transactions::hold(self.ground.clone(), self.seed, self.holders, over.clone()));
@@ -132,7 +140,8 @@ impl Weather {
         over.cancel();
         history.add(holders.await??);
         history.heads.extend(heads.await??);
-        let last = Draft { stream: "storm-over".into(), demand: Demand::NoStream, events: vec![Event::json_text(OVER, "{}")] };
+        let last =
+            Draft { stream: "storm-over".into(), demand: Demand::NoStream, events: vec![Event::json_text(OVER, "{}")] };
         let (attempt, _, wrong) = last.append(&store).await;
         history.add(History { attempts: vec![attempt], wrong: wrong.into_iter().collect(), ..History::default() });
         for part in join_all(followers).await {
@@ -149,7 +158,12 @@ impl Follower {
         let mut sighting = Sighting { name: self.name.clone(), start: (0, 0), rows: Vec::new() };
         let wrong = match self.follow(&store, &mut sighting).await? {
             Ended::Over => None,
-            Ended::Stuck => Some(format!("{} was stuck after {} events, at {:?}", self.name, sighting.rows.len(), sighting.rows.last())),
+            Ended::Stuck => Some(format!(
+                "{} was stuck after {} events, at {:?}",
+                self.name,
+                sighting.rows.len(),
+                sighting.rows.last()
+            )),
         };
         store.close().await?;
         Ok(History { sightings: vec![sighting], wrong: wrong.into_iter().collect(), ..History::default() })
@@ -160,7 +174,8 @@ impl Follower {
         while store.head().await? < self.from_head {
             pause.tick().await;
         }
-        let (start, before) = if self.from_head == 0 { (Start::Beginning, 0) } else { (Start::Now, store.head().await?) };
+        let (start, before) =
+            if self.from_head == 0 { (Start::Beginning, 0) } else { (Start::Now, store.head().await?) };
         let mut subscription = store.subscribe(SubscribeOptions { start: Some(start), ..SubscribeOptions::default() });
         let mut first = true;
         let stuck = if self.url.starts_with("mongodb") { STUCK * Backend::Mongodb.patience() } else { STUCK };
@@ -183,7 +198,7 @@ enum Ended {
     Stuck,
 }
 
-/// Asks for the head and for a page all the time, as those do who take what they answer for a cursor.
+/// Asks for the head and for a page all the time, like callers that use the answers as cursors.
 async fn watch_head(ground: Ground, over: CancellationToken) -> streamkeep::Result<Vec<Vec<u64>>> {
     let store = ground.open().await?;
     let (mut heads, mut cursor, mut pause) = (Vec::new(), vec![0], tokio::time::interval(Duration::from_millis(5)));

@@ -1,4 +1,5 @@
-//! Writers inside transactions of their own on Postgres, which pause, roll back, wrote elsewhere first or hold a hot stream; and one in another database.
+//! Writers inside transactions of their own on Postgres, which pause, roll back, wrote elsewhere first or hold a hot
+//! stream; and one in another database.
 
 use std::time::Duration;
 
@@ -50,8 +51,11 @@ impl Unrelated {
     async fn begin(ground: &Ground) -> Result<Self, Failed> {
         let name = format!("{}_other", ground.database.as_deref().unwrap_or_default());
         command(&ground::server(Backend::Postgres), format!("create database {name}")).await?;
-        let mut connection = PgConnection::connect(&ground::other_database(&ground::server(Backend::Postgres), &name)?).await?;
-        sqlx::raw_sql("create table written (n bigint); begin; insert into written values (1)").execute(&mut connection).await?;
+        let mut connection =
+            PgConnection::connect(&ground::other_database(&ground::server(Backend::Postgres), &name)?).await?;
+        sqlx::raw_sql("create table written (n bigint); begin; insert into written values (1)")
+            .execute(&mut connection)
+            .await?;
         Ok(Self { connection, name })
     }
 
@@ -78,7 +82,9 @@ impl Holder {
             let mut transaction = connection.begin().await?;
             if self.rng.u8(..4) == 0 {
                 // It has a number of its own, and an old one, long before it appends.
-                sqlx::query(AssertSqlSafe(format!("insert into elsewhere values ({})", self.number))).execute(&mut *transaction).await?;
+                sqlx::query(AssertSqlSafe(format!("insert into elsewhere values ({})", self.number)))
+                    .execute(&mut *transaction)
+                    .await?;
                 self.pause().await;
             }
             let mut attempts = Vec::new();
@@ -95,7 +101,8 @@ impl Holder {
         Ok(self.history)
     }
 
-    /// One to three appends, some behind a savepoint that is rolled back. Answers whether the transaction can be committed.
+    /// One to three appends, some behind a savepoint that is rolled back. Answers whether the transaction can be
+    /// committed.
     async fn work(&mut self, transaction: &mut Transaction<'_>, attempts: &mut Vec<Attempt>) -> Result<bool, Failed> {
         for _ in 0..self.rng.u8(1..=3) {
             let draft = self.draft();
@@ -118,17 +125,27 @@ impl Holder {
         Ok(true)
     }
 
-    /// One in three on a hot stream, which everybody else then waits for. Streams are not sorted, so there are deadlocks too.
+    /// One in three on a hot stream, which everybody else then waits for. Streams are not sorted, so there are
+    /// deadlocks too.
     fn draft(&mut self) -> Draft {
-        let stream = if self.rng.u8(..3) == 0 { format!("hot-{}", self.rng.u8(..3)) } else { format!("held-{}-{}", self.number, self.rng.u8(..3)) };
+        let stream = if self.rng.u8(..3) == 0 {
+            format!("hot-{}", self.rng.u8(..3))
+        } else {
+            format!("held-{}-{}", self.number, self.rng.u8(..3))
+        };
         let demand = if self.rng.u8(..4) == 0 { Demand::Exists } else { Demand::Any };
         Draft { stream, demand, events: events(&mut self.rng, 3) }
     }
 
     async fn append(&mut self, transaction: &mut Transaction<'_>, draft: &Draft, attempts: &mut Vec<Attempt>) -> bool {
-        let told = self.store.append_in(transaction, &draft.stream, draft.events.clone(), ExpectedVersion::from(draft.demand)).await;
+        let told = self
+            .store
+            .append_in(transaction, &draft.stream, draft.events.clone(), ExpectedVersion::from(draft.demand))
+            .await;
         let (answer, goes_on) = match told {
-            Ok(versions) => (Answer::Done { version: versions.last().copied().unwrap_or_default(), position: None }, true),
+            Ok(versions) => {
+                (Answer::Done { version: versions.last().copied().unwrap_or_default(), position: None }, true)
+            }
             Err(error) => {
                 let (answer, wrong) = refusal(&error, draft.demand);
                 self.history.wrong.extend(wrong);

@@ -1,4 +1,5 @@
-//! Writers through the public API: every mode, hot streams and own ones, repeats, races, imports and callers who go away.
+//! Writers through the public API: all expected versions, shared and own streams, repeats, races, imports and cancelled
+//! calls.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -97,7 +98,12 @@ pub struct Draft {
 
 impl Draft {
     pub fn attempt(&self, answer: Answer) -> Attempt {
-        Attempt { stream: self.stream.clone(), demand: self.demand, ids: self.events.iter().map(|event| event.id).collect(), answer }
+        Attempt {
+            stream: self.stream.clone(),
+            demand: self.demand,
+            ids: self.events.iter().map(|event| event.id).collect(),
+            answer,
+        }
     }
 
     /// Appends, and says what was answered, with what is wrong about the answer itself.
@@ -117,7 +123,9 @@ impl Draft {
 /// What an error says of the append, and whether there should have been one.
 pub fn refusal(error: &streamkeep::Error, demand: Demand) -> (Answer, Option<String>) {
     match error.kind() {
-        ErrorKind::Conflict { .. } if demand == Demand::Any => (Answer::Refused { actual: None }, Some(format!("any never conflicts: {error:?}"))),
+        ErrorKind::Conflict { .. } if demand == Demand::Any => {
+            (Answer::Refused { actual: None }, Some(format!("any never conflicts: {error:?}")))
+        }
         ErrorKind::Conflict { actual, .. } => (Answer::Refused { actual: Some(*actual) }, None),
         ErrorKind::Unavailable if error.outcome() == Outcome::Unknown => (Answer::Unknown, None),
         ErrorKind::Unavailable => (Answer::Refused { actual: None }, None),
@@ -251,7 +259,12 @@ impl Writer {
     async fn import(&mut self) {
         let stream = format!("import-{}", self.number);
         let draft = Draft { stream, demand: Demand::Exact(self.imported), events: events(&mut self.rng, 20) };
-        let import = |event: &Event| ImportEvent { stream: draft.stream.clone(), version: None, recorded_at: None, event: event.clone() };
+        let import = |event: &Event| ImportEvent {
+            stream: draft.stream.clone(),
+            version: None,
+            recorded_at: None,
+            event: event.clone(),
+        };
         let imports: Vec<ImportEvent> = draft.events.iter().map(import).collect();
         for time in 0..=self.rng.u64(..2) {
             let count = draft.events.len() as u64;
@@ -261,7 +274,9 @@ impl Writer {
                     self.note(draft.attempt(answer), time > 0, None);
                 }
                 told => {
-                    self.history.wrong.push(format!("an import of {count} events, for time {time}, was answered {told:?}"));
+                    self.history
+                        .wrong
+                        .push(format!("an import of {count} events, for time {time}, was answered {told:?}"));
                     self.note(draft.attempt(Answer::Unknown), true, None);
                 }
             }

@@ -21,7 +21,9 @@ const SEQUENCE_LIMIT: Duration = Duration::from_secs(30);
 
 /// Random sequences on every backend.
 pub fn trials() -> Vec<Trial> {
-    BACKENDS.map(|backend| trial(backend, "model: random operations answer as a list of events does", None, check)).into()
+    BACKENDS
+        .map(|backend| trial(backend, "model: random operations answer as a list of events does", None, check))
+        .into()
 }
 
 /// A new place costs a transaction or two on a disk, so there are fewer sequences where there is one.
@@ -35,7 +37,9 @@ const fn sequences(backend: Backend) -> u32 {
 
 fn check(first: Room) {
     let backend = first.backend();
-    let seed = std::env::var(SEED).ok().map_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0, |seed| seed.parse().expect("a seed is a number"));
+    let seed = std::env::var(SEED)
+        .ok()
+        .map_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0, |seed| seed.parse().expect("a seed is a number"));
     println!("{backend}: {SEED}={seed}");
     let config = Config {
         cases: sequences(backend),
@@ -46,9 +50,12 @@ fn check(first: Room) {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     let checked = runner.run(&proptest::collection::vec(operation::operation(), 1..MOST_OPERATIONS), |operations| {
-        let ended = runtime.block_on(async { tokio::time::timeout(SEQUENCE_LIMIT * backend.patience(), run::sequence(backend.room(), &operations)).await });
+        let ended = runtime.block_on(async {
+            tokio::time::timeout(SEQUENCE_LIMIT * backend.patience(), run::sequence(backend.room(), &operations)).await
+        });
         ended.unwrap_or_else(|_| Err(format!("not done within {SEQUENCE_LIMIT:?}"))).map_err(TestCaseError::fail)
     });
     if let Err(failure) = checked {

@@ -1,15 +1,15 @@
-//! Operations as data, to be generated and made smaller.
+//! Operations as data, so that they can be generated and shrunk.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
 use streamkeep::{Direction, Query, QueryItem};
 
-/// Streams of few names, so that operations meet; one of them in a category of its own.
-pub(super) const STREAMS: [&str; 4] = ["order-1", "order-2", "audit", "é-'1"];
+/// Streams of few names, so that operations meet; two of them are categories of their own.
+pub(super) const STREAMS: [&str; 5] = ["order-1", "order-2", "audit", "é-'1", "-7"];
 const TYPES: [&str; 3] = ["A", "B", "C"];
 const TAGS: [&str; 3] = ["x", "y:1", "z"];
 
-/// What an append demands, as far as it can be said beforehand.
+/// The expected version of an append, as far as it is known beforehand.
 #[derive(Clone, Debug)]
 pub(super) enum Demand {
     Any,
@@ -29,7 +29,7 @@ pub(super) struct Content {
     pub(super) tags: Vec<&'static str>,
 }
 
-/// What an append says again.
+/// How an append repeats an earlier one.
 #[derive(Clone, Debug)]
 pub(super) enum Change {
     /// Everything as it was.
@@ -52,7 +52,7 @@ pub(super) enum Operation {
         demand: Demand,
         contents: Vec<Content>,
     },
-    /// An append sent before, done or refused.
+    /// Repeats an earlier append, whether it was stored or refused.
     Again {
         which: Index,
         change: Change,
@@ -103,11 +103,8 @@ pub(super) enum Operation {
 }
 
 fn content() -> impl Strategy<Value = Content> {
-    (proptest::sample::select(&TYPES[..]), any::<u32>(), proptest::sample::subsequence(&TAGS[..], 0..=2)).prop_map(|(event_type, data, tags)| Content {
-        event_type,
-        data,
-        tags,
-    })
+    (proptest::sample::select(&TYPES[..]), any::<u32>(), proptest::sample::subsequence(&TAGS[..], 0..=2))
+        .prop_map(|(event_type, data, tags)| Content { event_type, data, tags })
 }
 
 fn contents() -> impl Strategy<Value = Vec<Content>> {
@@ -134,9 +131,15 @@ fn direction() -> impl Strategy<Value = Direction> {
 
 fn query() -> impl Strategy<Value = Query> {
     let names = |all: Vec<&'static str>, most: usize| {
-        proptest::sample::subsequence(all, 0..=most).prop_map(|names| names.into_iter().map(str::to_owned).collect::<Vec<_>>())
+        proptest::sample::subsequence(all, 0..=most)
+            .prop_map(|names| names.into_iter().map(str::to_owned).collect::<Vec<_>>())
     };
-    let item = (names(TYPES.to_vec(), 2), names(TAGS.to_vec(), 2), names(vec!["order", "audit", "é"], 1), names(STREAMS.to_vec(), 1))
+    let item = (
+        names(TYPES.to_vec(), 2),
+        names(TAGS.to_vec(), 2),
+        names(vec!["order", "audit", "é", "-7", "order-1"], 2),
+        names(STREAMS.to_vec(), 1),
+    )
         .prop_map(|(types, tags, categories, streams)| QueryItem { types, tags, categories, streams });
     proptest::collection::vec(item, 0..3).prop_map(|items| Query { items })
 }
@@ -145,7 +148,7 @@ fn limit() -> impl Strategy<Value = Option<u64>> {
     proptest::option::of(1..8_u64)
 }
 
-/// Any operation; writes more often than others, so that there is something to read.
+/// Any operation. Writes are more frequent, so that there is something to read.
 pub(super) fn operation() -> impl Strategy<Value = Operation> {
     let stream = || 0..STREAMS.len();
     prop_oneof![

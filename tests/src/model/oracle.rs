@@ -1,4 +1,4 @@
-//! What a store is meant to answer, told by a list of events. It knows nothing of positions but their order.
+//! What a store must answer, computed from a list of events. It knows the order of positions, not their values.
 
 use std::collections::BTreeMap;
 
@@ -44,7 +44,12 @@ impl Oracle {
         self.log.iter().position(|recorded| recorded.event.id == event.id)
     }
 
-    pub(super) fn append(&mut self, stream: &str, events: &[Event], expected: ExpectedVersion) -> Result<Done, Refusal> {
+    pub(super) fn append(
+        &mut self,
+        stream: &str,
+        events: &[Event],
+        expected: ExpectedVersion,
+    ) -> Result<Done, Refusal> {
         let known: Vec<Option<usize>> = events.iter().map(|event| self.index_of(event)).collect();
         if known.iter().any(Option::is_some) {
             return self.repeated(stream, events, &known);
@@ -65,7 +70,8 @@ impl Oracle {
         Ok(Done { version: self.version(stream), index: self.log.len() - 1, repeated: false })
     }
 
-    /// All known, in this stream, one behind the other, as they are: the first answer. Otherwise a duplicate.
+    /// If all events are known, in this stream, one after the other, with this content, gives the first answer;
+    /// otherwise a duplicate.
     fn repeated(&self, stream: &str, events: &[Event], known: &[Option<usize>]) -> Result<Done, Refusal> {
         let mut last: Option<Done> = None;
         for (event, index) in events.iter().zip(known) {
@@ -89,8 +95,9 @@ impl Oracle {
                 Some(index) if index >= before => return Err(Refusal::Duplicate),
                 Some(index) => {
                     let recorded = &after.log[index];
-                    let same =
-                        recorded.stream == import.stream && import.version.is_none_or(|version| version == recorded.version) && recorded.event == import.event;
+                    let same = recorded.stream == import.stream
+                        && import.version.is_none_or(|version| version == recorded.version)
+                        && recorded.event == import.event;
                     if !same {
                         return Err(Refusal::Duplicate);
                     }
@@ -111,8 +118,19 @@ impl Oracle {
     }
 
     /// Those of some events that are wanted, in a direction, up to a limit.
-    pub(super) fn select(&self, wanted: impl Fn(usize, &Recorded) -> bool, direction: Direction, limit: Option<u64>) -> Vec<usize> {
-        let mut found: Vec<usize> = self.log.iter().enumerate().filter(|(index, recorded)| wanted(*index, recorded)).map(|(index, _)| index).collect();
+    pub(super) fn select(
+        &self,
+        wanted: impl Fn(usize, &Recorded) -> bool,
+        direction: Direction,
+        limit: Option<u64>,
+    ) -> Vec<usize> {
+        let mut found: Vec<usize> = self
+            .log
+            .iter()
+            .enumerate()
+            .filter(|(index, recorded)| wanted(*index, recorded))
+            .map(|(index, _)| index)
+            .collect();
         if direction == Direction::Backward {
             found.reverse();
         }
@@ -120,7 +138,13 @@ impl Oracle {
         found
     }
 
-    pub(super) fn save_snapshot(&mut self, stream: &str, schema: &str, version: u64, data: String) -> Result<(), Refusal> {
+    pub(super) fn save_snapshot(
+        &mut self,
+        stream: &str,
+        schema: &str,
+        version: u64,
+        data: String,
+    ) -> Result<(), Refusal> {
         if !self.log.iter().any(|recorded| recorded.stream == stream && recorded.version == version) {
             return Err(Refusal::InvalidArgument);
         }
@@ -134,9 +158,12 @@ impl Oracle {
     }
 }
 
-/// Whether a query means an event, in other words than the store's own.
+/// Whether a query matches an event, written independently of the store.
 pub(super) fn means(query: &Query, recorded: &Recorded) -> bool {
-    let category = recorded.stream.split('-').next().unwrap_or_default();
+    let category = match recorded.stream.find('-') {
+        Some(0) | None => recorded.stream.as_str(),
+        Some(end) => &recorded.stream[..end],
+    };
     let one_of = |names: &[String], name: &str| names.is_empty() || names.iter().any(|other| other == name);
     query.items.is_empty()
         || query.items.iter().any(|item| {

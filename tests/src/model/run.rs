@@ -3,8 +3,8 @@
 use futures::TryStreamExt;
 use proptest::sample::Index;
 use streamkeep::{
-    Direction, Error, ErrorKind, Event, EventStore, ExpectedVersion, ImportEvent, Payload, Query, ReadAllOptions, ReadOptions, ReadPageOptions, RecordedEvent,
-    Snapshot,
+    Direction, Error, ErrorKind, Event, EventStore, ExpectedVersion, ImportEvent, Payload, Query, ReadAllOptions,
+    ReadOptions, ReadPageOptions, RecordedEvent, Snapshot,
 };
 
 use super::operation::{Change, Content, Demand, Operation, STREAMS};
@@ -18,15 +18,16 @@ struct Run {
     oracle: Oracle,
     /// Positions of the oracle's events, once read.
     positions: Vec<u64>,
-    /// Everything ever sent.
+    /// All appends so far.
     appends: Vec<(String, Vec<Event>)>,
     imports: Vec<Vec<ImportEvent>>,
 }
 
-/// Runs a sequence in a room; what did not agree, if anything.
+/// Runs a sequence. Returns the first difference, if there is one.
 pub(super) async fn sequence(room: Room, operations: &[Operation]) -> Checked {
     let stores = vec![room.store().await, room.store().await];
-    let mut run = Run { stores, oracle: Oracle::default(), positions: Vec::new(), appends: Vec::new(), imports: Vec::new() };
+    let mut run =
+        Run { stores, oracle: Oracle::default(), positions: Vec::new(), appends: Vec::new(), imports: Vec::new() };
     for (place, operation) in operations.iter().enumerate() {
         run.operation(operation).await.map_err(|wrong| format!("operation {place}, {operation:?}: {wrong}"))?;
     }
@@ -40,18 +41,36 @@ pub(super) async fn sequence(room: Room, operations: &[Operation]) -> Checked {
 impl Run {
     async fn operation(&mut self, operation: &Operation) -> Checked {
         match operation {
-            Operation::Append { stream, demand, contents } => self.append(STREAMS[*stream], events(contents), demand).await,
+            Operation::Append { stream, demand, contents } => {
+                self.append(STREAMS[*stream], events(contents), demand).await
+            }
             Operation::Again { which, change, demand } => self.append_again(which, change, demand).await,
             Operation::Import { stream, skip, contents } => self.import_new(STREAMS[*stream], *skip, contents).await,
             Operation::ImportAgain { which, change } => self.import_again(which, change).await,
             Operation::Read { stream, from_version, to_version, direction, limit } => {
                 let to_version = to_version.unwrap_or(u64::MAX);
-                self.read(STREAMS[*stream], ReadOptions { from_version: *from_version, to_version, direction: *direction, limit: *limit, timeout: None }).await
+                self.read(
+                    STREAMS[*stream],
+                    ReadOptions {
+                        from_version: *from_version,
+                        to_version,
+                        direction: *direction,
+                        limit: *limit,
+                        timeout: None,
+                    },
+                )
+                .await
             }
-            Operation::ReadAll { after, before, query, direction, limit } => self.read_all(after.as_ref(), before.as_ref(), query, *direction, *limit).await,
+            Operation::ReadAll { after, before, query, direction, limit } => {
+                self.read_all(after.as_ref(), before.as_ref(), query, *direction, *limit).await
+            }
             Operation::Pages { query, limit } => self.pages(query, *limit).await,
-            Operation::SaveSnapshot { stream, version, schema, data } => self.save_snapshot(STREAMS[*stream], *version, *schema, *data).await,
-            Operation::LoadSnapshot { stream, schema, at_or_before } => self.load_snapshot(STREAMS[*stream], *schema, *at_or_before).await,
+            Operation::SaveSnapshot { stream, version, schema, data } => {
+                self.save_snapshot(STREAMS[*stream], *version, *schema, *data).await
+            }
+            Operation::LoadSnapshot { stream, schema, at_or_before } => {
+                self.load_snapshot(STREAMS[*stream], *schema, *at_or_before).await
+            }
             Operation::Head => self.head().await,
             Operation::OtherHandle => {
                 self.stores.rotate_left(1);
@@ -98,7 +117,12 @@ impl Run {
 
     async fn import_new(&mut self, stream: &str, skip: Option<u64>, contents: &[Content]) -> Checked {
         let first = self.oracle.version(stream) + 1;
-        let import = |(place, event)| ImportEvent { stream: stream.to_owned(), version: skip.map(|skip| first + skip + place), recorded_at: None, event };
+        let import = |(place, event)| ImportEvent {
+            stream: stream.to_owned(),
+            version: skip.map(|skip| first + skip + place),
+            recorded_at: None,
+            event,
+        };
         let imports = (0..).zip(events(contents)).map(import).collect();
         self.import(imports).await
     }
@@ -112,7 +136,12 @@ impl Run {
             Change::Nothing => {}
             Change::Stream(other) => imports.iter_mut().for_each(|import| import.stream = STREAMS[*other].to_owned()),
             Change::Data => imports.iter_mut().for_each(|import| import.event = changed(import.event.clone())),
-            Change::Longer => imports.push(ImportEvent { stream: STREAMS[0].to_owned(), version: None, recorded_at: None, event: Event::json_text("A", "1") }),
+            Change::Longer => imports.push(ImportEvent {
+                stream: STREAMS[0].to_owned(),
+                version: None,
+                recorded_at: None,
+                event: Event::json_text("A", "1"),
+            }),
             Change::Shorter => imports.truncate(1),
         }
         self.import(imports).await
@@ -122,19 +151,32 @@ impl Run {
         self.imports.push(imports.clone());
         let done = self.stores[0].import_events(imports.clone()).await;
         match (done, self.oracle.import(&imports)) {
-            (Ok(done), Ok(written)) => same("the answer", &(written, imports.len() as u64 - written), &(done.imported, done.passed_over)),
+            (Ok(done), Ok(written)) => {
+                same("the answer", &(written, imports.len() as u64 - written), &(done.imported, done.passed_over))
+            }
             (done, meant) => same_refusal(done, meant),
         }
     }
 
     async fn read(&mut self, stream: &str, options: ReadOptions) -> Checked {
         let (from, to) = (options.from_version, options.to_version);
-        let wanted = self.oracle.select(|_, recorded| recorded.stream == stream && (from..=to).contains(&recorded.version), options.direction, options.limit);
+        let wanted = self.oracle.select(
+            |_, recorded| recorded.stream == stream && (from..=to).contains(&recorded.version),
+            options.direction,
+            options.limit,
+        );
         let read: Vec<RecordedEvent> = self.stores[0].read(stream, options).try_collect().await.map_err(failed)?;
         self.same_events(&wanted, &read)
     }
 
-    async fn read_all(&mut self, after: Option<&Index>, before: Option<&Index>, query: &Query, direction: Direction, limit: Option<u64>) -> Checked {
+    async fn read_all(
+        &mut self,
+        after: Option<&Index>,
+        before: Option<&Index>,
+        query: &Query,
+        direction: Direction,
+        limit: Option<u64>,
+    ) -> Checked {
         self.read_positions().await?;
         let place = |index: &Index| (!self.positions.is_empty()).then(|| *index.get(&self.positions));
         let (after, before) = (after.and_then(place).unwrap_or(0), before.and_then(place));
@@ -154,8 +196,16 @@ impl Run {
             let options = ReadPageOptions { after, query: query.clone(), limit: Some(limit), timeout: None };
             let page = self.stores[0].read_page(options).await.map_err(failed)?;
             let committed = page.reached == 0 || self.positions.contains(&page.reached);
-            if !committed || page.reached < after || page.events.len() as u64 > limit || (page.reached == after && !page.caught_up) {
-                return Err(format!("a page behind {after} reached {} with {} events", page.reached, page.events.len()));
+            if !committed
+                || page.reached < after
+                || page.events.len() as u64 > limit
+                || (page.reached == after && !page.caught_up)
+            {
+                return Err(format!(
+                    "a page behind {after} reached {} with {} events",
+                    page.reached,
+                    page.events.len()
+                ));
             }
             after = page.reached;
             read.extend(page.events);
@@ -170,7 +220,12 @@ impl Run {
 
     async fn save_snapshot(&mut self, stream: &str, version: u64, schema: bool, data: u32) -> Checked {
         let (schema, data) = (schema_name(schema), data.to_string());
-        let snapshot = Snapshot { stream: stream.to_owned(), version, schema: schema.to_owned(), data: Payload::Json(data.clone()) };
+        let snapshot = Snapshot {
+            stream: stream.to_owned(),
+            version,
+            schema: schema.to_owned(),
+            data: Payload::Json(data.clone()),
+        };
         let saved = self.stores[0].save_snapshot(snapshot).await;
         match (saved, self.oracle.save_snapshot(stream, schema, version, data)) {
             (Ok(()), Ok(())) => Ok(()),
@@ -197,9 +252,10 @@ impl Run {
         Ok(self.positions[index])
     }
 
-    /// Reads the whole log: it must be the list, in order, and what stood there before must stand where it stood.
+    /// Reads the whole log. It must equal the list, in order, and earlier events must keep their positions.
     async fn read_positions(&mut self) -> Checked {
-        let read: Vec<RecordedEvent> = self.stores[0].read_all(ReadAllOptions::default()).try_collect().await.map_err(failed)?;
+        let read: Vec<RecordedEvent> =
+            self.stores[0].read_all(ReadAllOptions::default()).try_collect().await.map_err(failed)?;
         self.same_events(&(0..self.oracle.log.len()).collect::<Vec<_>>(), &read)?;
         let positions: Vec<u64> = read.iter().map(|event| event.position).collect();
         if !positions.starts_with(&self.positions) || !positions.is_sorted_by(|a, b| a < b) {
@@ -218,7 +274,8 @@ impl Run {
             .map(|index| &self.oracle.log[*index])
             .map(|r| brief(&r.stream, r.version, &r.event.event_type, &r.event.data, &r.event.tags, r.event.id))
             .collect();
-        let read: Vec<_> = read.iter().map(|r| brief(&r.stream, r.version, &r.event_type, &r.data, &r.tags, r.id)).collect();
+        let read: Vec<_> =
+            read.iter().map(|r| brief(&r.stream, r.version, &r.event_type, &r.data, &r.tags, r.id)).collect();
         same("the events", &wanted, &read)
     }
 }
@@ -228,7 +285,10 @@ fn schema_name(other: bool) -> &'static str {
 }
 
 fn events(contents: &[Content]) -> Vec<Event> {
-    contents.iter().map(|content| Event::json_text(content.event_type, content.data.to_string()).with_tags(content.tags.clone())).collect()
+    contents
+        .iter()
+        .map(|content| Event::json_text(content.event_type, content.data.to_string()).with_tags(content.tags.clone()))
+        .collect()
 }
 
 /// The same id with data that no event has.

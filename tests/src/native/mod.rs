@@ -1,4 +1,4 @@
-//! Reaching into a database behind the store's back: to damage what it holds, or to stand in its way.
+//! Access to a database without the store: to damage stored data, or to hold locks.
 
 mod mongodb;
 
@@ -7,21 +7,21 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, Sq
 
 use crate::harness::{Backend, Room};
 
-/// A connection that holds writers up until released.
+/// A connection that holds up writers until it is released.
 #[derive(Debug)]
 pub enum Lock {
     /// The file's one write lock.
     Sqlite(SqliteConnection),
     /// The table of events, which stays readable.
     Postgres(PgConnection),
-    /// The turn to write.
+    /// The lock that writers take in turn.
     Mongodb(Box<mongodb::Turn>),
     /// All reads.
     MongodbReads(mongodb::DeafToReads),
 }
 
 impl Lock {
-    /// Lets the writers go on.
+    /// Releases the lock.
     ///
     /// # Panics
     /// When the database is gone.
@@ -36,7 +36,7 @@ impl Lock {
 }
 
 impl Room {
-    /// The database's own name of one of the namespace's tables or collections.
+    /// The name of one of the namespace's tables or collections in the database.
     #[must_use]
     pub fn table(&self, name: &str) -> String {
         match self.backend() {
@@ -53,7 +53,7 @@ impl Room {
     }
 
     async fn postgres(&self) -> PgConnection {
-        PgConnection::connect(self.base()).await.expect("the server")
+        PgConnection::connect(&self.server()).await.expect("the server")
     }
 
     /// Runs a statement that has to change one row.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-/// Puts saved answers in the place of `$name.key`; `$$` is a plain `$`.
+/// Replaces `$name.key` by the saved answer. `$$` is a plain `$`.
 pub(super) fn resolve(value: &Value, saved: &HashMap<String, Value>) -> Result<Value, String> {
     match value {
         Value::String(text) => match text.strip_prefix('$') {
@@ -12,8 +12,14 @@ pub(super) fn resolve(value: &Value, saved: &HashMap<String, Value>) -> Result<V
             Some(plain) if plain.starts_with('$') => Ok(Value::String(plain.to_owned())),
             Some(path) => look_up(path, saved),
         },
-        Value::Array(items) => items.iter().map(|item| resolve(item, saved)).collect::<Result<Vec<_>, _>>().map(Value::Array),
-        Value::Object(map) => map.iter().map(|(key, item)| Ok((key.clone(), resolve(item, saved)?))).collect::<Result<_, String>>().map(Value::Object),
+        Value::Array(items) => {
+            items.iter().map(|item| resolve(item, saved)).collect::<Result<Vec<_>, _>>().map(Value::Array)
+        }
+        Value::Object(map) => map
+            .iter()
+            .map(|(key, item)| Ok((key.clone(), resolve(item, saved)?)))
+            .collect::<Result<_, String>>()
+            .map(Value::Object),
         _ => Ok(value.clone()),
     }
 }
@@ -35,12 +41,14 @@ fn look_up(path: &str, saved: &HashMap<String, Value>) -> Result<Value, String> 
 /// Where an answer does not agree: objects in the keys expected, lists in length and order, everything else exactly.
 pub(super) fn difference(expected: &Value, actual: &Value, place: &str) -> Option<String> {
     match (expected, actual) {
-        (Value::Object(expected), Value::Object(actual)) => {
-            expected.iter().find_map(|(key, value)| difference(value, actual.get(key).unwrap_or(&Value::Null), &format!("{place}.{key}")))
-        }
-        (Value::Array(expected), Value::Array(actual)) if expected.len() == actual.len() => {
-            expected.iter().zip(actual).enumerate().find_map(|(index, (expected, actual))| difference(expected, actual, &format!("{place}.{index}")))
-        }
+        (Value::Object(expected), Value::Object(actual)) => expected.iter().find_map(|(key, value)| {
+            difference(value, actual.get(key).unwrap_or(&Value::Null), &format!("{place}.{key}"))
+        }),
+        (Value::Array(expected), Value::Array(actual)) if expected.len() == actual.len() => expected
+            .iter()
+            .zip(actual)
+            .enumerate()
+            .find_map(|(index, (expected, actual))| difference(expected, actual, &format!("{place}.{index}"))),
         (expected, actual) if expected == actual => None,
         (expected, actual) => Some(format!("{place}: expected {expected}, got {actual}")),
     }

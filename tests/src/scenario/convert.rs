@@ -1,11 +1,15 @@
-//! Between the format's values and the store's. What is taken is removed, so that what is left is unknown.
+//! Converts between the values of the format and those of the store. A key that is used is removed, so whatever is left
+//! is unknown.
 
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
-use streamkeep::{Direction, Durability, Event, ExpectedVersion, ImportEvent, Payload, Query, QueryItem, RecordedEvent, Snapshot, Start};
+use streamkeep::{
+    Direction, Durability, Event, ExpectedVersion, ImportEvent, Payload, Query, QueryItem, RecordedEvent, Snapshot,
+    Start,
+};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -51,7 +55,11 @@ pub(super) fn millis(value: Value) -> Taken<Duration> {
 }
 
 pub(super) fn list<T>(value: Value, item: impl FnMut(Value) -> Taken<T>) -> Taken<Vec<T>> {
-    if let Value::Array(items) = value { items.into_iter().map(item).collect() } else { Err(format!("not a list: {value}")) }
+    if let Value::Array(items) = value {
+        items.into_iter().map(item).collect()
+    } else {
+        Err(format!("not a list: {value}"))
+    }
 }
 
 fn texts(value: Value) -> Taken<Vec<String>> {
@@ -141,7 +149,12 @@ pub(super) fn query(value: Value) -> Taken<Query> {
     let item = |value| {
         let mut args = Args::of(value)?;
         let mut names = |key| args.optional(key, texts).map(Option::unwrap_or_default);
-        let item = QueryItem { types: names("types")?, tags: names("tags")?, categories: names("categories")?, streams: names("streams")? };
+        let item = QueryItem {
+            types: names("types")?,
+            tags: names("tags")?,
+            categories: names("categories")?,
+            streams: names("streams")?,
+        };
         args.end()?;
         Ok(item)
     };

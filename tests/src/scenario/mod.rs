@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use crate::harness::{BACKENDS, Room, TESTS};
 use crate::suite::{CASE_LIMIT, in_time, trial};
 
-/// A scenario as it stands in its file.
+/// A scenario, as its file has it.
 #[derive(Clone, Debug)]
 pub struct Scenario {
     /// What it shows, as a sentence.
@@ -64,7 +64,9 @@ pub enum Outcome {
 #[must_use]
 pub fn all() -> BTreeMap<String, Scenario> {
     let files = std::fs::read_dir(TESTS.join("scenarios")).expect("the scenarios");
-    let paths = files.map(|file| file.expect("a file").path()).filter(|path| path.extension().is_some_and(|extension| extension == "json"));
+    let paths = files
+        .map(|file| file.expect("a file").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"));
     paths.map(|path| (file_name(&path), read(&path))).collect()
 }
 
@@ -141,19 +143,25 @@ fn object(value: Option<Value>) -> Result<Map<String, Value>, String> {
     }
 }
 
-/// What nobody took is nothing the runner knows.
+/// Fails on keys that the runner does not know.
 pub(crate) fn nothing_left(rest: &Map<String, Value>) -> Result<(), String> {
     rest.keys().next().map_or(Ok(()), |key| Err(format!("unknown key '{key}'")))
 }
 
-/// Every scenario on every backend, and that the runner fails where it should.
+/// Every scenario on every backend, and proofs that the runner fails when it should.
 pub fn trials() -> Vec<Trial> {
     let scenarios = all();
-    let each = scenarios.into_iter().flat_map(|(file, scenario)| BACKENDS.map(|backend| (backend, file.clone(), scenario.clone())));
-    let run = |scenario: Scenario, room: Room| async move { assert_eq!(run::run(&scenario, room).await, Ok(()), "'{}'", scenario.name) };
+    let each = scenarios
+        .into_iter()
+        .flat_map(|(file, scenario)| BACKENDS.map(|backend| (backend, file.clone(), scenario.clone())));
+    let run = |scenario: Scenario, room: Room| async move {
+        assert_eq!(run::run(&scenario, room).await, Ok(()), "'{}'", scenario.name)
+    };
     let mut trials: Vec<Trial> = each
         .map(|(backend, file, scenario)| {
-            trial(backend, &format!("scenario {file}"), None, move |room| in_time(CASE_LIMIT * backend.patience(), run(scenario, room)))
+            trial(backend, &format!("scenario {file}"), None, move |room| {
+                in_time(CASE_LIMIT * backend.patience(), run(scenario, room))
+            })
         })
         .collect();
     trials.push(Trial::test("the scenario runner fails on what it does not know or did not expect", || {

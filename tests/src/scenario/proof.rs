@@ -1,4 +1,4 @@
-//! Scenarios that must fail: a runner that passes one of them proves nothing.
+//! Scenarios that must fail. A runner that passes one of them proves nothing.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,10 @@ pub(super) fn fails_where_it_should() {
         (step(json!({"op": "delete_stream", "args": {"stream": "s"}})), "unknown operation"),
         (step(json!({"op": "head", "args": {"limit": 1}})), "unknown key 'limit'"),
         (step(json!({"op": "head", "expects": 1})), "unknown key 'expects'"),
-        (step(json!({"op": "append", "args": {"stream": "s", "events": [{"type": "E", "kind": 1}]}})), "unknown key 'kind'"),
+        (
+            step(json!({"op": "append", "args": {"stream": "s", "events": [{"type": "E", "kind": 1}]}})),
+            "unknown key 'kind'",
+        ),
         (step(json!({"op": "head", "on": "other"})), "unknown handle"),
         (step(json!({"op": "read_all", "args": {"after": "$two.position"}})), "unknown placeholder"),
         (step(json!({"op": "read_all", "args": {"after": "$one.place"}})), "unknown placeholder"),
@@ -22,7 +25,12 @@ pub(super) fn fails_where_it_should() {
         (step(json!({"op": "read", "args": {"stream": "s"}, "error": {"code": "closed"}})), "expected the error"),
         (step(json!({"op": "read", "args": {"stream": ""}, "error": {"code": "closed"}})), "expected \"closed\""),
         (step(json!({"op": "read", "args": {"stream": ""}})), "failed"),
-        (step(json!({"op": "subscribe", "take": 1, "when_caught_up": [{"op": "head", "expect": 9}], "args": {"start": "now"}})), "expected 9"),
+        (
+            step(
+                json!({"op": "subscribe", "take": 1, "when_caught_up": [{"op": "head", "expect": 9}], "args": {"start": "now"}}),
+            ),
+            "expected 9",
+        ),
         (json!({"name": "wrong", "steps": []}), "has steps"),
         (json!({"name": "wrong", "steps": [one], "then": 1}), "unknown key 'then'"),
     ];

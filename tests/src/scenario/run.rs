@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use futures::TryStreamExt;
 use serde_json::{Value, json};
-use streamkeep::{AppendOptions, Error, EventStore, Item, ReadAllOptions, ReadOptions, ReadPageOptions, RecordedEvent, SubscribeOptions};
+use streamkeep::{
+    AppendOptions, Error, EventStore, Item, ReadAllOptions, ReadOptions, ReadPageOptions, RecordedEvent,
+    SubscribeOptions,
+};
 
 use super::compare::{difference, resolve};
 use super::convert::{self, Args, Taken};
@@ -16,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 /// Why a step did not answer.
 enum Stop {
-    /// The store said no, which may be what was expected.
+    /// The store answered with an error, which may be what the step expects.
     Refused(Error),
     /// The scenario cannot be run.
     Wrong(String),
@@ -42,10 +45,12 @@ struct Runner {
     saved: HashMap<String, Value>,
 }
 
-/// Runs a scenario in a room; what did not go as expected, if anything.
+/// Runs a scenario. Returns what differs from the expectation, if anything.
 pub(super) async fn run(scenario: &Scenario, room: Room) -> Taken<()> {
     let mut runner = Runner { room, stores: HashMap::new(), saved: HashMap::new() };
-    tokio::time::timeout(LIMIT, runner.whole(scenario)).await.unwrap_or_else(|_| Err(format!("not done within {LIMIT:?}")))
+    tokio::time::timeout(LIMIT, runner.whole(scenario))
+        .await
+        .unwrap_or_else(|_| Err(format!("not done within {LIMIT:?}")))
 }
 
 impl Runner {
@@ -65,7 +70,9 @@ impl Runner {
         let answer = self.answer(step).await;
         match (&step.outcome, answer) {
             (_, Err(Stop::Wrong(wrong))) => Err(wrong),
-            (Outcome::Error(expected), Err(Stop::Refused(error))) => differs(&resolve(expected, &self.saved)?, &attributes(&error)?),
+            (Outcome::Error(expected), Err(Stop::Refused(error))) => {
+                differs(&resolve(expected, &self.saved)?, &attributes(&error)?)
+            }
             (Outcome::Error(expected), Ok(answer)) => Err(format!("expected the error {expected}, got {answer}")),
             (_, Err(Stop::Refused(error))) => Err(format!("failed: {error}")),
             (outcome, Ok(answer)) => {
@@ -155,7 +162,9 @@ impl Runner {
                 Some(Item::CaughtUp) => {
                     caught_up = true;
                     for step in &step.when_caught_up {
-                        Box::pin(self.step(step)).await.map_err(|error| format!("when caught up ({}): {error}", step.op))?;
+                        Box::pin(self.step(step))
+                            .await
+                            .map_err(|error| format!("when caught up ({}): {error}", step.op))?;
                     }
                     if step.take.is_none() {
                         break;
@@ -172,9 +181,14 @@ impl Runner {
 }
 
 async fn append(store: &EventStore, mut args: Args) -> Answer {
-    let options =
-        AppendOptions { expected: args.optional("expected", convert::expected)?.unwrap_or_default(), timeout: args.optional("timeout_ms", convert::millis)? };
-    let (stream, events) = (args.required("stream", convert::text)?, args.required("events", |events| convert::list(events, convert::event))?);
+    let options = AppendOptions {
+        expected: args.optional("expected", convert::expected)?.unwrap_or_default(),
+        timeout: args.optional("timeout_ms", convert::millis)?,
+    };
+    let (stream, events) = (
+        args.required("stream", convert::text)?,
+        args.required("events", |events| convert::list(events, convert::event))?,
+    );
     args.end()?;
     let done = store.append(stream, events, options).await?;
     Ok(json!({"version": done.version, "position": done.position, "repeated": done.repeated}))
@@ -237,7 +251,8 @@ async fn load_snapshot(store: &EventStore, mut args: Args) -> Answer {
 
 /// The error as every language has it: the facts of its kind beside the rest.
 fn attributes(error: &Error) -> Taken<Value> {
-    let mut data: Value = serde_json::from_str(&error.to_json()).map_err(|error| format!("an error that is not JSON: {error}"))?;
+    let mut data: Value =
+        serde_json::from_str(&error.to_json()).map_err(|error| format!("an error that is not JSON: {error}"))?;
     let fields = data.get_mut("fields").map(Value::take);
     if let (Value::Object(data), Some(Value::Object(fields))) = (&mut data, fields) {
         data.remove("fields");

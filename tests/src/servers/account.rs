@@ -1,4 +1,4 @@
-//! Under which account a server runs: Postgres refuses to run as root.
+//! The account that a server runs under. Postgres refuses to run as root.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -22,11 +22,14 @@ impl Account {
             return Ok(Self::Own);
         }
         let name = ["postgres", "nobody"].into_iter().find(|name| id(&["-u", name]).is_ok());
-        let name = name.ok_or("run by root, and there is neither an account 'postgres' nor 'nobody' to run the server under")?;
+        let name =
+            name.ok_or("run by root, and there is neither an account 'postgres' nor 'nobody' to run the server under")?;
         let group = id(&["-gn", name])?;
         let setpriv = on_path("setpriv").is_some();
         if !setpriv && on_path("su").is_none() {
-            return Err("run by root, and there is neither setpriv nor su to run the server under another account".to_owned());
+            return Err(
+                "run by root, and there is neither setpriv nor su to run the server under another account".to_owned()
+            );
         }
         Ok(Self::Other { name: name.to_owned(), group, setpriv })
     }
@@ -87,5 +90,10 @@ pub(super) fn run(command: &mut Command) -> Result<String, String> {
         return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
     }
     let said = [output.stdout, output.stderr].concat();
-    Err(format!("{} ended with {}: {}", command.get_program().display(), output.status, String::from_utf8_lossy(&said).trim()))
+    Err(format!(
+        "{} ended with {}: {}",
+        command.get_program().display(),
+        output.status,
+        String::from_utf8_lossy(&said).trim()
+    ))
 }

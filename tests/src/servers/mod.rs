@@ -1,7 +1,8 @@
-//! Throw-away database servers: each in a temporary folder, on a free port, gone when dropped.
+//! Throw-away database servers, each in a temporary folder and on a free port. Dropping one stops it.
 
 mod account;
 mod mongodb;
+mod pgbouncer;
 mod postgres;
 mod programs;
 mod secantusdb;
@@ -11,6 +12,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 pub use self::mongodb::MongoServer;
+pub use self::pgbouncer::PgBouncer;
 pub use self::postgres::PostgresServer;
 use crate::harness::Backend;
 
@@ -69,7 +71,7 @@ impl Server {
         }
     }
 
-    /// Stops it as a crash does: nothing is finished, nobody is told.
+    /// Kills it, as a crash would.
     ///
     /// # Errors
     /// What the system said.
@@ -92,7 +94,7 @@ impl Server {
     }
 }
 
-/// Launches a server on a free port, on another one where somebody was quicker.
+/// Starts a server on a free port, and tries another port if a program took it first.
 fn on_a_free_port(mut launch: impl FnMut(u16) -> Result<(), String>) -> Result<(), String> {
     let mut said = String::new();
     for _ in 0..PORTS_TRIED {

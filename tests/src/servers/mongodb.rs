@@ -1,4 +1,4 @@
-//! A MongoDB server of one's own: `mongod` from the path as a replica set of one, else SecantusDB.
+//! A throw-away MongoDB server: `mongod` from the path as a replica set of one, else SecantusDB.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,9 +29,9 @@ enum Kind {
 enum Mode {
     /// On the disk, as a replica set of one.
     Durable,
-    /// On the disk, alone: there are no transactions.
+    /// On the disk, as a standalone server without transactions.
     Standalone,
-    /// Nowhere: it goes with the server.
+    /// In memory only.
     InMemory,
 }
 
@@ -54,7 +54,7 @@ impl MongoServer {
         Self::start_as(Mode::Durable)
     }
 
-    /// Makes one that stands alone, without transactions.
+    /// Makes a standalone server, without transactions.
     ///
     /// # Errors
     /// As [`MongoServer::start`].
@@ -62,7 +62,8 @@ impl MongoServer {
         Self::start_as(Mode::Standalone)
     }
 
-    /// Makes one that keeps nothing on a disk, and says so: SecantusDB, whatever is on the path, for a `mongod` that everybody has cannot.
+    /// Makes a server that keeps everything in memory and reports it. It is always SecantusDB, because the common
+    /// `mongod` cannot do that.
     ///
     /// # Errors
     /// As [`MongoServer::start`].
@@ -88,7 +89,7 @@ impl MongoServer {
         format!("mongodb://127.0.0.1:{}/{DATABASE}", self.port)
     }
 
-    /// Stops it as a crash does: nothing is finished, nobody is told.
+    /// Kills it, as a crash would.
     ///
     /// # Errors
     /// What the system said.
@@ -97,7 +98,7 @@ impl MongoServer {
         process.kill().and_then(|()| process.wait()).map(drop).map_err(|error| error.to_string())
     }
 
-    /// Stops it in order.
+    /// Shuts it down cleanly.
     ///
     /// # Errors
     /// What the system said.
@@ -147,17 +148,41 @@ impl MongoServer {
         command.args(["--port", &self.port.to_string()]);
         match &self.kind {
             Kind::Mongod(_) => {
-                command.args(["--bind_ip", "127.0.0.1", "--wiredTigerCacheSizeGB", "0.5", "--setParameter", "enableTestCommands=1", "--dbpath"]).arg(data);
+                command
+                    .args([
+                        "--bind_ip",
+                        "127.0.0.1",
+                        "--wiredTigerCacheSizeGB",
+                        "0.5",
+                        "--setParameter",
+                        "enableTestCommands=1",
+                        "--dbpath",
+                    ])
+                    .arg(data);
                 if self.mode == Mode::Durable {
                     command.args(["--replSet", "rs0"]);
                 }
             }
             Kind::SecantusDb(_) => {
-                // Somebody's own configuration is not the tests'.
+                // A configuration file of this account must not affect the tests.
                 let config = self.folder.path().join("secantusd.toml");
                 fs::write(&config, "").map_err(|error| error.to_string())?;
-                command.args(["--host", "127.0.0.1", "--sync-on-commit", "--enable-test-commands", "--log-level", "ERROR", "--config"]).arg(config);
-                command.arg("--storage-path").arg(if self.mode == Mode::InMemory { Path::new(":memory:") } else { data });
+                command
+                    .args([
+                        "--host",
+                        "127.0.0.1",
+                        "--sync-on-commit",
+                        "--enable-test-commands",
+                        "--log-level",
+                        "ERROR",
+                        "--config",
+                    ])
+                    .arg(config);
+                command.arg("--storage-path").arg(if self.mode == Mode::InMemory {
+                    Path::new(":memory:")
+                } else {
+                    data
+                });
                 if self.mode == Mode::Standalone {
                     command.arg("--standalone");
                 }
@@ -168,7 +193,8 @@ impl MongoServer {
 
     /// Waits until the server can be written to; makes a `mongod` a replica set of one on the way.
     fn await_ready(&mut self) -> Result<(), String> {
-        let (url, deadline) = (format!("mongodb://127.0.0.1:{}/?directConnection=true", self.port), Instant::now() + START_LIMIT);
+        let (url, deadline) =
+            (format!("mongodb://127.0.0.1:{}/?directConnection=true", self.port), Instant::now() + START_LIMIT);
         let initiate = matches!(self.kind, Kind::Mongod(_)) && self.mode == Mode::Durable;
         loop {
             if ready(url.clone(), initiate, self.port) {
@@ -192,7 +218,7 @@ impl Drop for MongoServer {
     }
 }
 
-/// Asks in a thread of its own: whoever starts a server may be inside a runtime.
+/// Asks in a new thread, because the caller may be inside a runtime.
 fn ready(url: String, initiate: bool, port: u16) -> bool {
     let asking = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;

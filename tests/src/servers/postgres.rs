@@ -1,4 +1,4 @@
-//! A Postgres server of one's own.
+//! A throw-away Postgres server.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use super::account::{Account, run};
 use super::programs::postgres_folder;
 use super::{START_LIMIT, StartError, on_a_free_port};
 
-/// Whoever connects is this role; the server trusts connections of this machine, and listens to nobody else.
+/// The role of every connection. The server listens to this machine only and trusts it.
 const ROLE: &str = "streamkeep";
 
 /// A running server with its data in a temporary folder; dropping it ends it and removes the data.
@@ -25,7 +25,8 @@ pub struct PostgresServer {
 }
 
 impl PostgresServer {
-    /// Makes a server with its defaults for tests: durable, 200 connections, prepared transactions, ready to feed a standby.
+    /// Makes a server with its defaults for tests: durable, 200 connections, prepared transactions, ready to feed a
+    /// standby.
     ///
     /// # Errors
     /// `NotHere` when the machine has no Postgres; `Failed` with what the server said.
@@ -41,19 +42,36 @@ impl PostgresServer {
         let programs = postgres_folder().map_err(StartError::NotHere)?;
         let account = Account::unprivileged().map_err(StartError::NotHere)?;
         let mut server = Self::in_new_folder(programs, account).map_err(StartError::Failed)?;
-        server.initialise(settings).and_then(|()| on_a_free_port(|port| server.launch_on(port))).map_err(StartError::Failed)?;
+        server
+            .initialise(settings)
+            .and_then(|()| on_a_free_port(|port| server.launch_on(port)))
+            .map_err(StartError::Failed)?;
         Ok(server)
     }
 
     fn in_new_folder(programs: PathBuf, account: Account) -> Result<Self, String> {
-        let folder = tempfile::Builder::new().prefix("streamkeep-postgres-").tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
+        let folder = tempfile::Builder::new()
+            .prefix("streamkeep-postgres-")
+            .tempdir()
+            .map_err(|error| format!("no temporary folder: {error}"))?;
         account.own(folder.path())?;
         Ok(Self { folder, programs, account, port: 0, process: None })
     }
 
     fn initialise(&self, settings: &[(&str, &str)]) -> Result<(), String> {
         let mut initdb = self.tool("initdb");
-        initdb.args(["--username", ROLE, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions", "-D"]).arg(self.data());
+        initdb
+            .args([
+                "--username",
+                ROLE,
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--no-sync",
+                "--no-instructions",
+                "-D",
+            ])
+            .arg(self.data());
         run(&mut initdb)?;
         let mut text = String::from(
             "listen_addresses = '127.0.0.1'\nunix_socket_directories = ''\nmax_connections = 200\nfsync = on\nfull_page_writes = on\n\
@@ -77,7 +95,7 @@ impl PostgresServer {
         self.port
     }
 
-    /// Stops it as a crash does: nothing is finished, nobody is told, the write-ahead log is what remains.
+    /// Kills it, as a crash would. Only the write-ahead log remains.
     ///
     /// # Errors
     /// What `pg_ctl` said.
@@ -85,7 +103,7 @@ impl PostgresServer {
         self.stop("immediate")
     }
 
-    /// Stops it in order: open transactions are rolled back, then everything is written.
+    /// Shuts it down cleanly: open transactions are rolled back, then everything is written.
     ///
     /// # Errors
     /// What `pg_ctl` said.
@@ -97,7 +115,7 @@ impl PostgresServer {
         let Some(mut process) = self.process.take() else { return Ok(()) };
         let stopped = run(self.tool("pg_ctl").args(["stop", "-w", "-m", mode, "-D"]).arg(self.data()));
         if stopped.is_err() {
-            // Not ours to leave behind, whatever it does.
+            // The process must not outlive the tests.
             let _ = process.kill();
         }
         process.wait().map_err(|error| error.to_string())?;
@@ -129,7 +147,8 @@ impl PostgresServer {
         if !self.programs.join("pg_basebackup").is_file() {
             return Err(StartError::NotHere("no pg_basebackup here to make a standby with".to_owned()));
         }
-        let mut standby = Self::in_new_folder(self.programs.clone(), self.account.clone()).map_err(StartError::Failed)?;
+        let mut standby =
+            Self::in_new_folder(self.programs.clone(), self.account.clone()).map_err(StartError::Failed)?;
         let copied = run(self
             .tool("pg_basebackup")
             .args(["--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast", "--no-sync", "-d"])
@@ -150,7 +169,8 @@ impl PostgresServer {
         let errors = log.try_clone().map_err(|error| error.to_string())?;
         let mut command = self.account.command_that_ends_with_us(&self.programs.join("postgres"));
         command.current_dir(self.folder.path()).arg("-D").arg(self.data()).args(["-p", &self.port.to_string()]);
-        let process = command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn().map_err(|error| error.to_string())?;
+        let process =
+            command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn().map_err(|error| error.to_string())?;
         let id = process.id();
         self.process = Some(process);
         self.await_ready(id)
@@ -163,7 +183,8 @@ impl PostgresServer {
             // The eighth line is the state; the first tells a new file from what a crash left.
             let file = fs::read_to_string(&ready).unwrap_or_default();
             let lines: Vec<&str> = file.lines().map(str::trim).collect();
-            let stale = matches!(self.account, Account::Own | Account::Other { setpriv: true, .. }) && lines.first() != Some(&process.to_string().as_str());
+            let stale = matches!(self.account, Account::Own | Account::Other { setpriv: true, .. })
+                && lines.first() != Some(&process.to_string().as_str());
             if !stale && matches!(lines.get(7), Some(&("ready" | "standby"))) {
                 return Ok(());
             }

@@ -1,4 +1,5 @@
-//! SecantusDB, which serves where there is no `mongod`: MongoDB's wire protocol over WiredTiger, with transactions, change streams and unique indexes, from a Python wheel.
+//! SecantusDB, which serves where there is no `mongod`: MongoDB's wire protocol over WiredTiger, with transactions,
+//! change streams and unique indexes, from a Python wheel.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -11,10 +12,12 @@ use super::programs::on_path;
 /// The versions it was tested with.
 const REQUIREMENTS: &str = include_str!("../../servers/secantusdb.txt");
 
-/// The server's program, in an environment of its own below `STREAMKEEP_CACHE`; one whose list of requirements is unchanged is kept.
+/// The server's program, in an environment of its own below `STREAMKEEP_CACHE`; one whose list of requirements is
+/// unchanged is kept.
 pub(super) fn program() -> Result<PathBuf, StartError> {
     let python = std::env::var_os("PYTHON").map_or_else(|| on_path("python3"), |python| Some(PathBuf::from(python)));
-    let python = python.ok_or_else(|| StartError::NotHere("no mongod here, and no python3 to install SecantusDB with".to_owned()))?;
+    let python = python
+        .ok_or_else(|| StartError::NotHere("no mongod here, and no python3 to install SecantusDB with".to_owned()))?;
     installed(&python, &cache().join("secantusdb")).map_err(StartError::Failed)
 }
 

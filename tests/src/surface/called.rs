@@ -12,13 +12,18 @@ const UNIT: &str = "_ms";
 
 /// Checks that each method, argument, option, field, value and error code that all languages have occurs in a scenario.
 ///
-/// Error codes that need damage or an outage to come up are not for scenarios; the suite's own cases have them.
+/// Error codes that need damage or an outage are tested by the suite's own cases instead.
 pub(super) fn everything() -> Result<(), String> {
     let surface = surface()?;
     let used = Used::by_scenarios();
-    let methods = surface["store"].as_object().ok_or("surface.json has a store")?.iter().filter(|(_, method)| method["only"].is_null());
+    let methods = surface["store"]
+        .as_object()
+        .ok_or("surface.json has a store")?
+        .iter()
+        .filter(|(_, method)| method["only"].is_null());
     let each = methods.map(|(name, method)| {
-        let mut expected: BTreeSet<String> = ["arguments", "options"].into_iter().flat_map(|part| names(method, part, "every language")).collect();
+        let mut expected: BTreeSet<String> =
+            ["arguments", "options"].into_iter().flat_map(|part| names(method, part, "every language")).collect();
         let mut called = used.keys_of(name);
         if !used.calls.contains(name) {
             return Err(format!("no scenario calls {name}"));
@@ -26,15 +31,19 @@ pub(super) fn everything() -> Result<(), String> {
         expected.retain(|argument| !called.remove(argument));
         if expected.is_empty() { Ok(()) } else { Err(format!("no scenario calls {name} with {expected:?}")) }
     });
-    let types = ["event", "recorded_event", "import_event", "append_result", "import_result", "page", "query_item", "snapshot"];
+    let types =
+        ["event", "recorded_event", "import_event", "append_result", "import_result", "page", "query_item", "snapshot"];
     let fields = types.map(|of| {
-        let missing: Vec<String> = strings(&surface["types"][of]).into_iter().filter(|field| !used.words.contains(field)).collect();
+        let missing: Vec<String> =
+            strings(&surface["types"][of]).into_iter().filter(|field| !used.words.contains(field)).collect();
         if missing.is_empty() { Ok(()) } else { Err(format!("no scenario has {of} with {missing:?}")) }
     });
     let known = surface["types"].as_object().map(|types| types.keys().cloned().collect()).unwrap_or_default();
     let same_types = compare("the types looked for", &types.map(str::to_owned).into(), &known);
     let values = surface["values"].as_object().into_iter().flatten().flat_map(|(_, values)| strings(values));
-    let values = values.map(|value| if used.words.contains(&value) { Ok(()) } else { Err(format!("no scenario uses the value '{value}'")) });
+    let values = values.map(|value| {
+        if used.words.contains(&value) { Ok(()) } else { Err(format!("no scenario uses the value '{value}'")) }
+    });
     all(each.chain(fields).chain([same_types]).chain(values))
 }
 

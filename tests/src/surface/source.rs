@@ -1,4 +1,4 @@
-//! What the crate offers, by its sources.
+//! Reads the public surface of the crate from its sources.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -53,18 +53,22 @@ impl Source {
     fn item(&mut self, item: &Item) {
         match item {
             Item::Struct(item) if public(&item.vis) => {
-                let fields = item.fields.iter().filter(|field| public(&field.vis)).filter_map(|field| field.ident.as_ref());
+                let fields =
+                    item.fields.iter().filter(|field| public(&field.vis)).filter_map(|field| field.ident.as_ref());
                 self.fields.insert(item.ident.to_string(), fields.map(|name| name.to_string()).collect());
             }
             Item::Enum(item) if public(&item.vis) => {
-                let variants = item.variants.iter().map(|variant| (variant.ident.to_string(), field_names(&variant.fields)));
+                let variants =
+                    item.variants.iter().map(|variant| (variant.ident.to_string(), field_names(&variant.fields)));
                 self.variants.insert(item.ident.to_string(), variants.collect());
             }
             Item::Impl(item) if item.trait_.is_none() => {
                 let syn::Type::Path(of) = item.self_ty.as_ref() else { return };
                 let Some(of) = of.path.segments.last().map(|segment| segment.ident.to_string()) else { return };
                 let methods = item.items.iter().filter_map(|item| match item {
-                    ImplItem::Fn(method) if public(&method.vis) => Some((method.sig.ident.to_string(), argument_names(&method.sig))),
+                    ImplItem::Fn(method) if public(&method.vis) => {
+                        Some((method.sig.ident.to_string(), argument_names(&method.sig)))
+                    }
                     _ => None,
                 });
                 self.methods.entry(of).or_default().extend(methods);
@@ -96,7 +100,9 @@ fn argument_names(signature: &syn::Signature) -> BTreeSet<String> {
         FnArg::Typed(argument) => Some(&argument.pat),
         FnArg::Receiver(_) => None,
     });
-    arguments.filter_map(|pattern| if let Pat::Ident(name) = pattern.as_ref() { Some(name.ident.to_string()) } else { None }).collect()
+    arguments
+        .filter_map(|pattern| if let Pat::Ident(name) = pattern.as_ref() { Some(name.ident.to_string()) } else { None })
+        .collect()
 }
 
 /// Compares the store's methods, their arguments and options.
@@ -105,18 +111,22 @@ pub(super) fn methods_and_options() -> Result<(), String> {
     let entries = surface["store"].as_object().ok_or("surface.json has a store")?;
     let ours: BTreeMap<&String, &Value> = entries.iter().filter(|(_, method)| is_for(method, "rust")).collect();
     let methods = source.methods.get("EventStore").ok_or("the crate has an EventStore")?;
-    let same_methods = compare("EventStore", &ours.keys().map(|name| (*name).clone()).collect(), &methods.keys().cloned().collect());
-    let each = ours.iter().filter_map(|(name, method)| methods.get(*name).map(|arguments| (*name, *method, arguments))).map(|(name, method, arguments)| {
-        let mut expected = names(method, "arguments", "rust");
-        let mut actual = arguments.clone();
-        let mut options = source.options_of(name);
-        if actual.remove("options") && options.is_empty() {
-            options = names(method, "options", "rust");
-        }
-        expected.extend(names(method, "options", "rust"));
-        actual.extend(options);
-        compare(&format!("EventStore::{name}"), &expected, &actual)
-    });
+    let same_methods =
+        compare("EventStore", &ours.keys().map(|name| (*name).clone()).collect(), &methods.keys().cloned().collect());
+    let each = ours
+        .iter()
+        .filter_map(|(name, method)| methods.get(*name).map(|arguments| (*name, *method, arguments)))
+        .map(|(name, method, arguments)| {
+            let mut expected = names(method, "arguments", "rust");
+            let mut actual = arguments.clone();
+            let mut options = source.options_of(name);
+            if actual.remove("options") && options.is_empty() {
+                options = names(method, "options", "rust");
+            }
+            expected.extend(names(method, "options", "rust"));
+            actual.extend(options);
+            compare(&format!("EventStore::{name}"), &expected, &actual)
+        });
     all(std::iter::once(same_methods).chain(each))
 }
 
@@ -135,17 +145,24 @@ pub(super) fn types_and_errors() -> Result<(), String> {
         }
         compare(&camel(name), &strings(fields), &actual)
     });
-    let values = [("expected", "ExpectedVersion"), ("direction", "Direction"), ("start", "Start"), ("durability", "Durability")].map(|(name, of)| {
-        let variants = source.variants.get(of).into_iter().flatten().filter(|(variant, _)| *variant != "Exact");
-        compare(of, &strings(&surface["values"][name]), &variants.map(|(variant, _)| lower(variant, '-')).collect())
-    });
+    let values =
+        [("expected", "ExpectedVersion"), ("direction", "Direction"), ("start", "Start"), ("durability", "Durability")]
+            .map(|(name, of)| {
+                let variants = source.variants.get(of).into_iter().flatten().filter(|(variant, _)| *variant != "Exact");
+                compare(
+                    of,
+                    &strings(&surface["values"][name]),
+                    &variants.map(|(variant, _)| lower(variant, '-')).collect(),
+                )
+            });
     all(each.chain(values).chain([errors(&surface, &source)]))
 }
 
 fn errors(surface: &Value, source: &Source) -> Result<(), String> {
     let kinds = source.variants.get("ErrorKind").ok_or("the crate has an ErrorKind")?;
     let codes = surface["error"]["codes"].as_object().ok_or("surface.json has error codes")?;
-    let same_codes = compare("error codes", &codes.keys().cloned().collect(), &kinds.keys().map(|kind| lower(kind, '-')).collect());
+    let same_codes =
+        compare("error codes", &codes.keys().cloned().collect(), &kinds.keys().map(|kind| lower(kind, '-')).collect());
     let each = kinds.iter().map(|(kind, fields)| {
         // `where` is reserved in Rust.
         let fields = fields.iter().map(|field| if field == "place" { "where".to_owned() } else { field.clone() });
@@ -153,7 +170,8 @@ fn errors(surface: &Value, source: &Source) -> Result<(), String> {
     });
     let methods = source.methods.get("Error").ok_or("the crate has an Error")?;
     // The cause is what `std::error::Error::source` gives.
-    let attributes: BTreeSet<String> = strings(&surface["error"]["attributes"]).into_iter().filter(|name| name != "cause").collect();
+    let attributes: BTreeSet<String> =
+        strings(&surface["error"]["attributes_in_rust"]).into_iter().filter(|name| name != "cause").collect();
     let ours = methods.keys().filter(|name| !matches!(name.as_str(), "kind" | "to_json")).cloned().collect();
     all(each.chain([same_codes, compare("Error", &attributes, &ours)]))
 }

@@ -1,4 +1,4 @@
-//! Who drew first and comes last.
+//! Writers that draw a position first and commit last.
 
 use sqlx::{Connection, Row};
 use streamkeep::{ErrorKind, EventStore, ExpectedVersion};
@@ -9,7 +9,7 @@ use crate::harness::Room;
 use crate::servers::PostgresServer;
 use crate::suite::Case;
 
-/// The race is played again until the order of the two really was the dangerous one.
+/// The race is repeated until the two really ran in the dangerous order.
 const TRIES: usize = 40;
 
 pub(super) fn cases() -> Vec<Case> {
@@ -112,12 +112,18 @@ async fn reached_is_the_position_of_a_committed_event(room: Room) {
     let committed = append(&store, "stays").await;
     let mut own = session(&room).await;
     let mut transaction = own.begin().await.expect("a transaction");
-    store.append_in(&mut transaction, "goes", [event(), event(), event()], ExpectedVersion::Any).await.expect("an append within");
+    store
+        .append_in(&mut transaction, "goes", [event(), event(), event()], ExpectedVersion::Any)
+        .await
+        .expect("an append within");
     transaction.rollback().await.expect("a roll-back");
     for fresh in [&store, &room.store().await] {
         let mut reader = Reader::new(fresh);
         reader.read().await;
-        assert_eq!(reader.after, committed, "positions that were rolled back are drawn again after a crash: they are no cursor");
+        assert_eq!(
+            reader.after, committed,
+            "positions that were rolled back are drawn again after a crash: they are no cursor"
+        );
         assert_eq!(fresh.head().await.expect("a head"), committed);
     }
 }
@@ -144,7 +150,8 @@ async fn a_standby_is_refused(_room: Room) {
     let (standby, primary) = started.await.expect("no panic").expect("a primary");
     let standby = standby.expect("a standby");
     let store = EventStore::open(primary.url()).await.expect("the primary opens");
-    let refused = EventStore::open(standby.url()).await.expect_err("a standby shows neither the writers nor the true positions");
+    let refused =
+        EventStore::open(standby.url()).await.expect_err("a standby shows neither the writers nor the true positions");
     assert_eq!(*refused.kind(), ErrorKind::Config, "{refused}");
     assert!(refused.message().contains("recovery"), "{refused}");
     store.close().await.expect("closes");

@@ -1,4 +1,4 @@
-//! Somebody's open transaction holds up its own stream, and nobody else.
+//! An open transaction holds up its own stream and no other.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Appends inside a transaction of the caller's own.
+//! Appends inside a transaction of the caller.
 
 use sqlx::Connection;
 use streamkeep::{ErrorKind, Event, ExpectedVersion, ReadOptions};
@@ -15,6 +15,7 @@ pub(super) fn cases() -> Vec<Case> {
         a_repetition_within_a_transaction_answers_the_first_versions,
         a_transaction_that_is_not_read_committed_is_refused,
         a_transaction_rolled_back_leaves_nothing,
+        a_diagnosis_names_the_writer_that_holds_readers_back,
     ]
 }
 
@@ -41,8 +42,17 @@ async fn a_conflict_leaves_the_transaction_usable(room: Room) {
     append(&store, "taken").await;
     let mut own = session(&room).await;
     let mut transaction = own.begin().await.expect("a transaction");
-    assert_eq!(store.append_in(&mut transaction, "s", [event(), event()], ExpectedVersion::NoStream).await.expect("an append within"), [1, 2]);
-    let refused = store.append_in(&mut transaction, "taken", [event()], ExpectedVersion::NoStream).await.expect_err("the stream is there");
+    assert_eq!(
+        store
+            .append_in(&mut transaction, "s", [event(), event()], ExpectedVersion::NoStream)
+            .await
+            .expect("an append within"),
+        [1, 2]
+    );
+    let refused = store
+        .append_in(&mut transaction, "taken", [event()], ExpectedVersion::NoStream)
+        .await
+        .expect_err("the stream is there");
     assert!(matches!(refused.kind(), ErrorKind::Conflict { actual: 1, .. }), "{refused}");
     assert_eq!(store.append_in(&mut transaction, "s", [event()], 2).await.expect("an append within"), [3]);
     transaction.commit().await.expect("a commit");
@@ -56,7 +66,8 @@ async fn a_repetition_within_a_transaction_answers_the_first_versions(room: Room
     store.append("s", events.clone(), ExpectedVersion::NoStream).await.expect("an append");
     let mut own = session(&room).await;
     let mut transaction = own.begin().await.expect("a transaction");
-    let versions = store.append_in(&mut transaction, "s", events, ExpectedVersion::NoStream).await.expect("a repetition");
+    let versions =
+        store.append_in(&mut transaction, "s", events, ExpectedVersion::NoStream).await.expect("a repetition");
     assert_eq!(versions, [1, 2]);
     transaction.commit().await.expect("a commit");
     assert_eq!(store.head().await.expect("a head"), 2);
@@ -68,7 +79,10 @@ async fn a_transaction_that_is_not_read_committed_is_refused(room: Room) {
     for isolation in ["repeatable read", "serializable"] {
         let mut transaction = own.begin().await.expect("a transaction");
         run(&mut transaction, format!("set transaction isolation level {isolation}")).await;
-        let refused = store.append_in(&mut transaction, "s", [event()], ExpectedVersion::Any).await.expect_err("one snapshot for all");
+        let refused = store
+            .append_in(&mut transaction, "s", [event()], ExpectedVersion::Any)
+            .await
+            .expect_err("one snapshot for all");
         assert_eq!(refused.code(), "invalid-argument", "{refused}");
     }
 }
@@ -82,4 +96,22 @@ async fn a_transaction_rolled_back_leaves_nothing(room: Room) {
     transaction.rollback().await.expect("a roll-back");
     let again = store.append("s", [lost], ExpectedVersion::NoStream).await.expect("an append");
     assert_eq!((again.version, again.repeated), (1, false));
+}
+
+async fn a_diagnosis_names_the_writer_that_holds_readers_back(room: Room) {
+    let store = room.store().await;
+    let before = append(&store, "before").await;
+    let mut own = session(&room).await;
+    run(&mut own, "set application_name = 'slow writer'".to_owned()).await;
+    let process: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut own).await.expect("its number");
+    let mut transaction = own.begin().await.expect("a transaction");
+    store.append_in(&mut transaction, "slow", [event()], ExpectedVersion::Any).await.expect("an append within");
+    append(&store, "fast").await;
+    let found = store.diagnose().await.expect("a diagnosis");
+    let [blocker] = &found.blockers[..] else { panic!("{found:?}") };
+    assert_eq!((blocker.process, blocker.application.as_str()), (Some(process.into()), "slow writer"));
+    assert_eq!((blocker.state.as_str(), blocker.since.is_some()), ("idle in transaction", true));
+    assert_eq!((found.head, found.horizon, blocker.above), (before, blocker.above, found.horizon));
+    transaction.commit().await.expect("a commit");
+    assert!(store.diagnose().await.expect("a diagnosis").blockers.is_empty());
 }

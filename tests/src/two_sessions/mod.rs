@@ -1,6 +1,8 @@
-//! Races on Postgres played by hand, one session waiting for the other: each is a way in which an event store lost events or turned a stream around.
+//! Races on Postgres, played step by step with two sessions. Each is a way in which an event store lost or reordered
+//! events.
 //!
-//! A storm alone does not prove an order. Every case here is red with the planted bugs beside its name in [`REDDENED_BY`].
+//! A storm alone does not prove an order. Every case here is red with the planted bugs beside its name in
+//! [`REDDENED_BY`].
 
 mod announcing;
 mod held_up;
@@ -27,26 +29,30 @@ pub const REDDENED_BY: &[(&str, &str)] = &[
 /// The cases, on Postgres alone.
 #[must_use]
 pub fn cases() -> Vec<Case> {
-    const ALONE: &[(Backend, &str)] =
-        &[(Backend::Memory, "has no sessions"), (Backend::Sqlite, "has one writer"), (Backend::Mongodb, "has writers that take turns, and announce nothing")];
+    const ALONE: &[(Backend, &str)] = &[
+        (Backend::Memory, "has no sessions"),
+        (Backend::Sqlite, "has one writer"),
+        (Backend::Mongodb, "has writers that take turns, and announce nothing"),
+    ];
     let cases = [announcing::cases(), joined::cases(), held_up::cases()].into_iter().flatten();
     cases.map(|case| case.lacking(ALONE)).collect()
 }
 
-/// A session of one's own.
+/// Opens a session without the store.
 async fn session(room: &Room) -> PgConnection {
-    PgConnection::connect(room.base()).await.expect("a session")
+    PgConnection::connect(&room.server()).await.expect("a session")
 }
 
 async fn run(session: &mut PgConnection, sql: String) {
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(session).await.expect("a statement");
 }
 
-/// Inserts into the events themselves, as nobody should, so that whoever appends the same version waits for this session.
+/// Inserts an event without the store, so that an append of the same version waits for this session.
 async fn block(session: &mut PgConnection, room: &Room, stream: &str, version: u64) {
     let schema = format!("streamkeep_{}", room.namespace());
     let columns = "position, stream, version, id, type, data, recorded_at, size";
-    let values = format!("nextval('{schema}.positions'), '{stream}', {version}, gen_random_uuid(), 'Foreign', '{{}}', now(), 1");
+    let values =
+        format!("nextval('{schema}.positions'), '{stream}', {version}, gen_random_uuid(), 'Foreign', '{{}}', now(), 1");
     run(session, format!("begin; insert into {schema}.events ({columns}) values ({values})")).await;
 }
 
@@ -74,7 +80,7 @@ async fn append(store: &EventStore, stream: &str) -> u64 {
     store.append(stream, [event()], streamkeep::ExpectedVersion::Any).await.expect("an append").position
 }
 
-/// A reader that remembers how far it got, and what it saw.
+/// A reader that remembers its position and the events it saw.
 struct Reader<'a> {
     store: &'a EventStore,
     after: u64,
@@ -86,10 +92,14 @@ impl<'a> Reader<'a> {
         Self { store, after: 0, seen: Vec::new() }
     }
 
-    /// Reads until it is told that there is nothing more to read.
+    /// Reads until it has caught up.
     async fn read(&mut self) {
         loop {
-            let page = self.store.read_page(ReadPageOptions { after: self.after, ..ReadPageOptions::default() }).await.expect("a page");
+            let page = self
+                .store
+                .read_page(ReadPageOptions { after: self.after, ..ReadPageOptions::default() })
+                .await
+                .expect("a page");
             self.seen.extend(page.events.iter().map(|event| (event.position, event.stream.clone())));
             assert!(page.reached >= self.after, "a reader never goes back");
             self.after = page.reached;

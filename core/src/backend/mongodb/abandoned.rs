@@ -1,8 +1,10 @@
-//! Turns that nobody will give back: of a process that died in the midst of its transaction, or lost the way to the server.
+//! Turns that nobody will give back: of a process that died in the midst of its transaction, or lost the way to the
+//! server.
 //!
-//! The server ends such a transaction after a minute. So that others need not wait for that, every session that writes is known in a collection, with when it was last seen by
-//! the server's clock, and is seen again for as long as its transaction lasts. Whoever has waited for long ends what sessions not seen for long have open. That is safe
-//! whoever they are: nothing of it was committed, and one that is alive after all begins its transaction again.
+//! The server ends such a transaction after a minute. So that others need not wait for that, every session that writes
+//! is known in a collection, with when it was last seen by the server's clock, and is seen again for as long as its
+//! transaction lasts. Whoever has waited for long ends what sessions not seen for long have open. That is safe whoever
+//! they are: nothing of it was committed, and one that is alive after all begins its transaction again.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -17,8 +19,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::document::{self, uuid};
 use super::error::Failure;
 use super::names::Names;
-use super::transaction::{Writer, pauses};
-use super::work::Work;
+use super::work::{Work, pauses};
 use crate::faults::planted;
 
 /// How often a session in a transaction says that it is there.
@@ -44,8 +45,15 @@ impl Writers {
     /// Makes a session known, before it takes the turn.
     pub(super) async fn enter(&self, names: &Names, session: &ClientSession) -> Result<Presence, Failure> {
         let id = session.id().get("id").cloned().unwrap_or(Bson::Null);
-        let Bson::Binary(Binary { bytes: key, .. }) = id.clone() else { return Err(Failure::Bug("a session has no id".to_owned())) };
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&key).is_some_and(|since| since.elapsed() < KNOWN_FOR);
+        let Bson::Binary(Binary { bytes: key, .. }) = id.clone() else {
+            return Err(Failure::Bug("a session has no id".to_owned()));
+        };
+        let known = self
+            .known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&key)
+            .is_some_and(|since| since.elapsed() < KNOWN_FOR);
         if !known {
             see(names, &id).await?;
             self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Instant::now());
@@ -98,16 +106,27 @@ impl Waits {
         Self { pauses: pauses(), since: Instant::now() }
     }
 
-    /// Waits before the next try, and looks after long ones whether anybody still has the turn.
-    pub(super) async fn pause(&mut self, work: &Work, writer: &Writer, failure: &Failure, deadline: Instant) {
+    /// How long to wait before the next attempt.
+    pub(super) fn next(&mut self) -> Duration {
+        if planted("mongodb-hurries") { Duration::ZERO } else { self.pauses.next().unwrap_or_default() }
+    }
+
+    /// Waits before the next attempt. If others have had the turn for long, looks whether they are still there.
+    pub(super) async fn pause(
+        &mut self,
+        pause: Duration,
+        work: &Work,
+        names: &Names,
+        failure: &Failure,
+        deadline: Instant,
+    ) {
         if failure.is_conflict() && self.since.elapsed() >= PATIENCE && !planted("mongodb-waits-for-the-dead") {
             self.since = Instant::now();
-            let names = writer.names.clone();
+            let names = names.clone();
             if let Err(error) = work.run(deadline, |_| end_abandoned(names)).await {
-                tracing::warn!(%error, "somebody has the turn to write for long, and it could not be looked whether they are still there");
+                tracing::warn!(%error, "another writer has had its turn for long, and looking whether it is still there failed");
             }
         }
-        let pause = self.pauses.next().unwrap_or_default();
-        sleep(if planted("mongodb-hurries") { Duration::ZERO } else { pause }).await;
+        sleep(pause).await;
     }
 }

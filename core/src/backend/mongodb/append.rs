@@ -1,6 +1,7 @@
 //! Appending: a group in one transaction, each append its own answer.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use mongodb::ClientSession;
 use tokio::time::Instant;
@@ -9,16 +10,17 @@ use uuid::Uuid;
 use super::Mongo;
 use super::abandoned::Waits;
 use super::document::Place;
-use super::error::{Class, Failure, unknown};
+use super::error::{Class, Failure};
 use super::heads::Turn;
-use super::transaction::{Row, Stage, Trouble, Writer};
-use crate::backend::{AppendRequest, Appended};
+use super::transaction::{Stage, Trouble};
+use super::writer::{Row, Writer};
 use crate::decision::{Decision, Facts, decide_appends};
-use crate::error::{Error, Result};
+use crate::error::{Error, Outcome, Result};
 use crate::faults::{planted, point};
+use crate::request::{AppendRequest, AppendResult};
 
 /// The answers of a group, in its order; nothing where an append must be decided once more.
-type Answers = Vec<Option<Result<Appended>>>;
+type Answers = Vec<Option<Result<AppendResult>>>;
 
 /// When ids are looked up. What succeeds needs no look: a unique index holds every id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,40 +29,117 @@ enum Look {
     First,
 }
 
+/// At most this long before its deadline an append is answered that cannot be done by then: else the caller stops
+/// waiting first, and is told less than is known.
+const TIME_TO_ANSWER: Duration = Duration::from_millis(100);
+
+/// The time by which an append has to be answered: a tenth of what is left earlier than its deadline.
+fn time_to_answer(deadline: Instant) -> Instant {
+    let left = deadline.saturating_duration_since(Instant::now());
+    deadline - (left / 10).min(TIME_TO_ANSWER)
+}
+
+/// A group of appends: what is answered, and what is not known yet.
+struct Group<'a> {
+    requests: &'a [AppendRequest],
+    /// When each has to be answered, a little before its deadline.
+    answer_by: Vec<Instant>,
+    answers: Answers,
+    /// Which appends an earlier attempt may have written. Only a later commit that looked at them settles that.
+    in_doubt: Vec<bool>,
+    /// What the last attempt met.
+    cause: Option<Failure>,
+}
+
+impl<'a> Group<'a> {
+    fn new(requests: &'a [AppendRequest], in_doubt: Vec<bool>) -> Self {
+        let answer_by = requests.iter().map(|request| time_to_answer(request.deadline)).collect();
+        Self { requests, answer_by, answers: requests.iter().map(|_| None).collect(), in_doubt, cause: None }
+    }
+
+    fn open(&self) -> Vec<usize> {
+        (0..self.requests.len()).filter(|n| self.answers[*n].is_none()).collect()
+    }
+
+    fn fail(&mut self, n: usize, error: Error) {
+        let doubt = self.in_doubt[n] && !planted("mongodb-forgets-doubt");
+        self.answers[n] = Some(Err(if doubt { error.with_outcome(Outcome::Unknown) } else { error }));
+    }
+
+    /// Answers what cannot be attempted again before its deadline, with what was in the way last.
+    fn answer_late(&mut self, next_attempt: Instant) {
+        for n in self.open() {
+            if self.answer_by[n] <= next_attempt {
+                self.fail(n, Error::late(self.cause.clone().map(Error::from)));
+            }
+        }
+    }
+}
+
 impl Mongo {
     /// Answers every append of a group; see the trait.
-    pub(super) async fn append_group(&self, group: &[AppendRequest]) -> Vec<Result<Appended>> {
-        let mut answers: Answers = group.iter().map(|_| None).collect();
+    pub(super) async fn append_group(&self, requests: &[AppendRequest]) -> Vec<Result<AppendResult>> {
+        self.append_in_doubt(requests, vec![false; requests.len()]).await
+    }
+
+    async fn append_in_doubt(&self, requests: &[AppendRequest], in_doubt: Vec<bool>) -> Vec<Result<AppendResult>> {
+        let mut group = Group::new(requests, in_doubt);
         let (mut waits, mut look) = (Waits::new(), Look::WhenNeeded);
+        group.answer_late(Instant::now());
         loop {
-            answer_late(group, &mut answers);
-            let open: Vec<usize> = (0..group.len()).filter(|n| answers[*n].is_none()).collect();
-            let requests: Vec<AppendRequest> = open.iter().map(|n| group[*n].clone()).collect();
-            let Some(deadline) = requests.iter().map(|request| request.deadline).max() else {
-                return answers.into_iter().flatten().collect();
+            let open = group.open();
+            let attempted: Vec<AppendRequest> = open.iter().map(|n| requests[*n].clone()).collect();
+            let Some(deadline) = open.iter().map(|n| group.answer_by[*n]).max() else {
+                return group.answers.into_iter().flatten().collect();
             };
-            match self.attempt(requests, look, deadline).await {
-                Ok(decided) => open.into_iter().zip(decided).for_each(|(n, answer)| answers[n] = answer),
-                Err(Trouble::Unknown(failure)) => open.into_iter().for_each(|n| answers[n] = Some(Err(unknown(failure.clone())))),
-                // An id is known: now they are looked at before anything is written.
-                Err(Trouble::Undone(failure)) if failure.is_duplicate() && look == Look::WhenNeeded => look = Look::First,
-                Err(Trouble::Undone(failure)) => match failure.class() {
-                    // Nothing of it stands; the deadline is looked at before the next try.
-                    Class::Again | Class::Unknown | Class::Unreached => waits.pause(&self.work, &self.writer, &failure, deadline).await,
-                    // Somebody's value: each for itself, so that it is refused alone.
-                    Class::Final if open.len() > 1 && matches!(failure, Failure::Refused { .. }) => {
-                        for n in open {
-                            answers[n] = Box::pin(self.append_group(&group[n..=n])).await.pop();
-                        }
+            let trouble = match self.attempt(attempted, look, deadline).await {
+                Ok(decided) => {
+                    open.into_iter().zip(decided).for_each(|(n, answer)| group.answers[n] = answer);
+                    group.answer_late(Instant::now());
+                    continue;
+                }
+                Err(trouble) => trouble,
+            };
+            if let Trouble::Unknown(_) = trouble {
+                open.iter().for_each(|n| group.in_doubt[*n] = true);
+            }
+            let failure = trouble.failure();
+            if failure.is_duplicate() && look == Look::WhenNeeded {
+                // An id is known: now ids are looked up before anything is written.
+                look = Look::First;
+                group.answer_late(Instant::now());
+                continue;
+            }
+            if !matches!(failure, Failure::Late) {
+                group.cause = Some(failure.clone());
+            }
+            match failure.class() {
+                Class::Again | Class::Unknown | Class::Unreached => {
+                    let pause = waits.next();
+                    group.answer_late(Instant::now() + pause);
+                    if !group.open().is_empty() {
+                        waits.pause(pause, &self.work, &self.writer.names, &failure, deadline).await;
                     }
-                    Class::Final => open.into_iter().for_each(|n| answers[n] = Some(Err(failure.clone().into()))),
-                },
+                }
+                // One append has a value that the server refuses: each is sent by itself, so that it is refused alone.
+                Class::Final if open.len() > 1 && matches!(failure, Failure::Refused { .. }) => {
+                    for n in open {
+                        let alone = self.append_in_doubt(&requests[n..=n], vec![group.in_doubt[n]]);
+                        group.answers[n] = Box::pin(alone).await.pop();
+                    }
+                }
+                Class::Final => open.into_iter().for_each(|n| group.fail(n, failure.clone().into())),
             }
         }
     }
 
     /// One transaction.
-    async fn attempt(&self, requests: Vec<AppendRequest>, look: Look, deadline: Instant) -> std::result::Result<Answers, Trouble> {
+    async fn attempt(
+        &self,
+        requests: Vec<AppendRequest>,
+        look: Look,
+        deadline: Instant,
+    ) -> std::result::Result<Answers, Trouble> {
         let (writer, stage) = (self.writer.clone(), Stage::default());
         let task_stage = stage.clone();
         let work = self.work.run(deadline, |mut session| async move {
@@ -74,7 +153,9 @@ impl Mongo {
             }
             Ok((Err(trouble), _)) => Err(trouble),
             // Not even begun, or its end was not waited for.
-            Err(failure) if !matches!(failure, Failure::Late | Failure::Bug(_)) || stage.give_up() => Err(Trouble::Undone(failure)),
+            Err(failure) if !matches!(failure, Failure::Late | Failure::Bug(_)) || stage.give_up() => {
+                Err(Trouble::Undone(failure))
+            }
             Err(failure) => Err(Trouble::Unknown(failure)),
         }
     }
@@ -145,25 +226,18 @@ fn place<'a>(requests: &'a [AppendRequest], decisions: Vec<Decision>, turn: &Tur
             Decision::Refuse(error) => Some(Err(error)),
             Decision::Again => None,
             Decision::Write { first_version } => {
-                let mut last = Appended { version: 0, position: 0, repeated: false };
+                let mut last = AppendResult { version: 0, position: 0, repeated: false };
                 for (version, event) in (first_version..).zip(request.events.iter()) {
                     let position = turn.head + rows.len() as u64 + 1;
-                    last = Appended { version, position, repeated: false };
-                    rows.push(Row { event, place: Place { stream: &request.stream, version, position, recorded_at: turn.now } });
+                    last = AppendResult { version, position, repeated: false };
+                    rows.push(Row {
+                        event,
+                        place: Place { stream: &request.stream, version, position, recorded_at: turn.now },
+                    });
                 }
                 Some(Ok(last))
             }
         });
     }
     (rows, answers)
-}
-
-/// What was not done in time will not be: every earlier try is known to be over.
-fn answer_late(group: &[AppendRequest], answers: &mut Answers) {
-    let now = Instant::now();
-    for (request, answer) in group.iter().zip(answers) {
-        if answer.is_none() && request.deadline <= now {
-            *answer = Some(Err(Error::from(Failure::Late)));
-        }
-    }
 }

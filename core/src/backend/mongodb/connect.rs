@@ -4,22 +4,26 @@ use std::time::Duration;
 
 use mongodb::Client;
 use mongodb::error::ErrorKind;
-use mongodb::options::{Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, ServerAddress, Tls, WriteConcern};
+use mongodb::options::{
+    Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, ServerAddress, Tls, WriteConcern,
+};
 use url::form_urlencoded;
 
 use super::error::Failure;
+use super::format::Connections;
 use crate::error::{Error, Result};
 use crate::faults::planted;
-use crate::store::{Durability, OpenOptions};
+use crate::options::{Durability, OpenOptions, unknown_parameter};
 
 /// The database when the URL names none.
 const DATABASE: &str = "streamkeep";
-/// How long the driver looks for a primary before it says that there is none; the store tries again within its own deadlines.
-const SELECTION: Duration = Duration::from_secs(5);
-/// How long a connection may take to be made, and a server to answer its monitor: what has gone silent is given up after both.
-const CONNECT: Duration = Duration::from_secs(5);
-/// How often a server is looked at.
-const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How long the driver looks for a primary before it says that there is none. The store tries again until its own
+/// deadlines, and tells the cause when one has passed.
+const SELECTION: Duration = Duration::from_secs(1);
+/// How long a connection may take to be made, and how long a server may take to answer its monitor.
+const CONNECT: Duration = Duration::from_millis(1_250);
+/// How often a server's state is checked. A server that has gone silent is given up after this and [`CONNECT`].
+const HEARTBEAT: Duration = Duration::from_millis(500);
 
 /// The driver's own parameters, in lower case: they are its business.
 const DRIVERS_OWN: [&str; 31] = [
@@ -64,17 +68,29 @@ pub(super) struct Connected {
     /// For a connection of its own, outside the pool.
     pub(super) options: ClientOptions,
     pub(super) database: String,
+    pub(super) connections: Connections,
 }
 
 /// Makes a client. Nothing is sent yet, but a `mongodb+srv` URL is looked up.
-pub(super) async fn connect(location: &str, parameters: &[(String, String)], options: &OpenOptions) -> Result<Connected> {
+pub(super) async fn connect(
+    location: &str,
+    parameters: &[(String, String)],
+    options: &OpenOptions,
+) -> Result<Connected> {
     let client_options = client_options(location, parameters, options).await?;
     let database = client_options.default_database.clone().unwrap_or_else(|| DATABASE.to_owned());
-    let client = Client::with_options(client_options.clone()).map_err(setup)?;
-    Ok(Connected { client, options: client_options, database })
+    let connections = Connections::default();
+    let mut counted = client_options.clone();
+    counted.cmap_event_handler = Some(connections.counter());
+    let client = Client::with_options(counted).map_err(setup)?;
+    Ok(Connected { client, options: client_options, database, connections })
 }
 
-async fn client_options(location: &str, parameters: &[(String, String)], options: &OpenOptions) -> Result<ClientOptions> {
+async fn client_options(
+    location: &str,
+    parameters: &[(String, String)],
+    options: &OpenOptions,
+) -> Result<ClientOptions> {
     let named = |name: &str| parameters.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
     let url = drivers_url(location, parameters)?;
     let mut client = ClientOptions::parse(url).await.map_err(wrong_url)?;
@@ -88,7 +104,7 @@ async fn client_options(location: &str, parameters: &[(String, String)], options
     client.app_name.get_or_insert_with(|| "streamkeep".to_owned());
     client.connect_timeout.get_or_insert(CONNECT);
     client.heartbeat_freq.get_or_insert(HEARTBEAT);
-    client.server_selection_timeout.get_or_insert(SELECTION.min(options.timeout));
+    client.server_selection_timeout.get_or_insert(SELECTION.min(options.timeout / 2));
     if !named("maxpoolsize") {
         // One more than work may use: a writer in a long statement has to be seen meanwhile (see `abandoned`).
         client.max_pool_size = Some(options.max_connections.saturating_add(1));
@@ -114,7 +130,7 @@ fn drivers_url(location: &str, parameters: &[(String, String)]) -> Result<String
             continue;
         }
         if !DRIVERS_OWN.contains(&lower.as_str()) {
-            crate::url::refuse_unknown(Some(&(name.clone(), String::new())))?;
+            return Err(unknown_parameter(name, parameters));
         }
         query.append_pair(name, value);
     }
@@ -144,10 +160,12 @@ fn encrypt(client: &mut ClientOptions, location: &str, said: bool, insecure: boo
         return Ok(());
     }
     match &client.tls {
-        Some(Tls::Disabled) if said => Err(Error::config("off this machine a connection must be encrypted, unless insecure=true says otherwise")),
-        Some(Tls::Enabled(tls)) if tls.allow_invalid_certificates == Some(true) => {
-            Err(Error::config("off this machine the server's certificate must be verified, unless insecure=true says otherwise"))
+        Some(Tls::Disabled) if said => {
+            Err(Error::config("off this machine a connection must be encrypted, unless insecure=true says otherwise"))
         }
+        Some(Tls::Enabled(tls)) if tls.allow_invalid_certificates == Some(true) => Err(Error::config(
+            "off this machine the server's certificate must be verified, unless insecure=true says otherwise",
+        )),
         Some(Tls::Enabled(_)) => Ok(()),
         _ => {
             client.tls = Some(Tls::Enabled(mongodb::options::TlsOptions::default()));
@@ -184,7 +202,9 @@ mod tests {
     #[tokio::test]
     async fn off_this_machine_the_host_is_verified() -> Result<()> {
         assert!(matches!(options("mongodb://db.example/x").await?.tls, Some(Tls::Enabled(_))));
-        for weaker in ["tls=false", "ssl=false", "tls=true&tlsAllowInvalidCertificates=true", "tls=true&tlsInsecure=true"] {
+        for weaker in
+            ["tls=false", "ssl=false", "tls=true&tlsAllowInvalidCertificates=true", "tls=true&tlsInsecure=true"]
+        {
             let refused = refusal(&format!("mongodb://u:geheim@db.example/x?{weaker}")).await;
             assert!(refused.contains("insecure=true") && !refused.contains("geheim"), "{weaker}: {refused}");
         }
@@ -193,7 +213,12 @@ mod tests {
 
     #[tokio::test]
     async fn on_this_machine_a_connection_may_be_plain() -> Result<()> {
-        for local in ["mongodb://localhost/x", "mongodb://127.0.0.1:27018", "mongodb://[::1]/x", "mongodb://%2Frun%2Fmongodb.sock/x"] {
+        for local in [
+            "mongodb://localhost/x",
+            "mongodb://127.0.0.1:27018",
+            "mongodb://[::1]/x",
+            "mongodb://%2Frun%2Fmongodb.sock/x",
+        ] {
             assert!(!matches!(options(local).await?.tls, Some(Tls::Enabled(_))), "{local}");
         }
         Ok(())
@@ -206,7 +231,10 @@ mod tests {
         assert_eq!(options.read_concern, Some(ReadConcern::majority()));
         assert_eq!(options.write_concern, Some(write_concern(Durability::Full)));
         assert!(matches!(options.selection_criteria, Some(SelectionCriteria::ReadPreference(ReadPreference::Primary))));
-        assert_eq!((options.retry_writes, options.repl_set_name.as_deref(), options.app_name.as_deref()), (Some(true), Some("rs0"), Some("a b")));
+        assert_eq!(
+            (options.retry_writes, options.repl_set_name.as_deref(), options.app_name.as_deref()),
+            (Some(true), Some("rs0"), Some("a b"))
+        );
         Ok(())
     }
 
@@ -218,9 +246,21 @@ mod tests {
 
     #[tokio::test]
     async fn a_malformed_url_is_not_repeated() {
-        for wrong in
-            ["mongodb://u:geheim@", "mongodb://u:geh@eim@localhost", "mongodb://u:geheim@localhost:port/", "mongodb://u:geheim@localhost/?maxPoolSize=geheim"]
-        {
+        for wrong in [
+            "mongodb://u:geheim@",
+            "mongodb://u:geh@eim@localhost",
+            "mongodb://u:geheim@localhost:port/",
+            "mongodb://u:geheim@localhost/?maxPoolSize=geheim",
+            "mongodb://u:geh?eim@localhost/x",
+            "mongodb://u:1?geheim&x@localhost/x",
+            "mongodb://u:1?appName=x&geheim=1@localhost/x",
+            "mongodb://u:geheim/eim@localhost/x",
+            "mongodb://u:geheim#eim@localhost/x",
+            "mongodb://u:geheim:1@localhost/x",
+            "mongodb://u@geheim:1@localhost/x",
+            "mongodb://u:geheim%@localhost/x",
+            "mongodb://u:geheim@localhost/a b",
+        ] {
             let refused = refusal(wrong).await;
             assert!(refused.contains("malformed") && !refused.contains("geh"), "{wrong}: {refused}");
         }

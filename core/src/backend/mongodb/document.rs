@@ -1,7 +1,8 @@
 //! Events and payloads, to and from documents.
 //!
-//! A payload that is JSON stands as a BSON value under `data`, so that it can be queried, and its text under `data_json` whenever the value would not give it back byte
-//! for byte; one that has no BSON value, or would take too much room with it, as text alone; bytes stand under `data_bytes`. Metadata likewise.
+//! A payload that is JSON stands as a BSON value under `data`, so that it can be queried, and its text under
+//! `data_json` whenever the value would not give it back byte for byte; one that has no BSON value, or would take too
+//! much room with it, as text alone; bytes stand under `data_bytes`. Metadata likewise.
 
 use mongodb::bson::raw::{CStr, cstr};
 use mongodb::bson::spec::BinarySubtype;
@@ -11,9 +12,11 @@ use uuid::Uuid;
 
 use super::error::Failure;
 use super::json::{to_bson, to_text};
+use crate::decision::KnownEvent;
 use crate::event::{Event, Payload, RecordedEvent};
 
-/// The most a payload's value and text may take together: the rest of what the server takes is left for everything else. Beyond it the text stands alone.
+/// The most a payload's value and text may take together: the rest of what the server takes is left for everything
+/// else. Beyond it the text stands alone.
 const MAX_PAYLOAD_BYTES: usize = 15 * 1024 * 1024;
 const MICROS_PER_MILLI: i64 = 1_000;
 
@@ -66,13 +69,16 @@ pub(super) fn of_head(stream: &str, version: u64) -> RawDocumentBuf {
 pub(super) fn append_payload(document: &mut RawDocumentBuf, payload: &Payload) {
     match payload {
         Payload::Json(text) => append_json(document, text, cstr!("data"), cstr!("data_json")),
-        Payload::Bytes(bytes) => document.append(cstr!("data_bytes"), Binary { subtype: BinarySubtype::Generic, bytes: bytes.clone() }),
+        Payload::Bytes(bytes) => {
+            document.append(cstr!("data_bytes"), Binary { subtype: BinarySubtype::Generic, bytes: bytes.clone() })
+        }
     }
 }
 
 fn append_json(document: &mut RawDocumentBuf, text: &str, value_key: &CStr, text_key: &CStr) {
     let value = to_bson(text);
-    let exact = value.as_ref().is_some_and(|value| to_text(value.as_raw_bson_ref()).is_some_and(|written| written == text));
+    let exact =
+        value.as_ref().is_some_and(|value| to_text(value.as_raw_bson_ref()).is_some_and(|written| written == text));
     let beside = if exact { 0 } else { text.len() };
     let value = value.filter(|value| size(value) + beside <= MAX_PAYLOAD_BYTES);
     let exact = exact && value.is_some();
@@ -92,6 +98,23 @@ fn size(value: &RawBson) -> usize {
         RawBson::String(text) => text.len(),
         _ => size_of::<u128>(),
     }
+}
+
+/// Whether the event was removed: then only its place and id are left.
+pub(super) fn is_shell(document: &RawDocument) -> Result<bool, Failure> {
+    Ok(value(document, "type")?.is_none())
+}
+
+/// What is known of an event, given its id. The content of a removed one counts as equal to any.
+pub(super) fn known(document: &RawDocument) -> Result<(Uuid, KnownEvent), Failure> {
+    let content = if is_shell(document)? { None } else { Some(Box::new(event(document)?)) };
+    let known = KnownEvent {
+        stream: string(document, "stream")?,
+        version: number(document, "version")?,
+        position: number(document, "position")?,
+        content,
+    };
+    Ok((id(document, "_id")?, known))
 }
 
 /// Reads an event.
@@ -128,9 +151,11 @@ fn json(document: &RawDocument, value_key: &str, text_key: &str) -> Result<Optio
     }
 }
 
-fn tags(document: &RawDocument) -> Result<Vec<String>, Failure> {
+pub(super) fn tags(document: &RawDocument) -> Result<Vec<String>, Failure> {
     let Some(RawBsonRef::Array(tags)) = value(document, "tags")? else { return Ok(Vec::new()) };
-    tags.into_iter().map(|tag| tag.ok().and_then(|tag| tag.as_str()).map(str::to_owned).ok_or_else(|| unreadable("tags"))).collect()
+    tags.into_iter()
+        .map(|tag| tag.ok().and_then(|tag| tag.as_str()).map(str::to_owned).ok_or_else(|| unreadable("tags")))
+        .collect()
 }
 
 fn recorded_at(document: &RawDocument) -> Result<OffsetDateTime, Failure> {

@@ -1,8 +1,11 @@
 //! What goes wrong with the server, and what it means to a caller.
 
-use mongodb::error::{Error as DriverError, ErrorKind, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT, WriteFailure};
+use mongodb::error::{
+    Error as DriverError, ErrorKind, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT, WriteFailure,
+};
 use thiserror::Error;
 
+use super::words;
 use crate::error::{Error, Outcome};
 use crate::faults::planted;
 
@@ -57,8 +60,17 @@ pub(super) enum Class {
     Final,
 }
 
-/// Refusals that pass: the server steps down, starts, stops, ends what takes too long or was told to end, or another writer was first.
-const PASSING: [i32; 23] = [6, 7, 50, 89, 91, 112, 117, 134, 189, 202, 216, 234, 246, 251, 262, 290, 9_001, 10_107, 11_600, 11_601, 11_602, 13_435, 13_436];
+/// Refusals that pass: the server steps down, starts, stops, ends what takes too long or was told to end, or another
+/// writer was first.
+const PASSING: [i32; 24] = [
+    6, 7, 50, 89, 91, 112, 117, 134, 189, 202, 216, 234, 246, 251, 262, 290, 365, 9_001, 10_107, 11_600, 11_601,
+    11_602, 13_435, 13_436,
+];
+
+/// What only an administrator ends: no room on the disk, no memory, writes are blocked, a quota is used up.
+const LASTING: [i32; 4] = [14_031, 146, 371, ATLAS];
+/// Atlas has one number for everything, a failed login included.
+const ATLAS: i32 = 8_000;
 
 /// Whether a refusal may be gone when the same is asked again.
 fn passes(code: i32) -> bool {
@@ -75,7 +87,8 @@ impl Failure {
         }
     }
 
-    /// The transaction's own labels; those of a connection that was lost while it committed are told apart by the driver.
+    /// The transaction's own labels; those of a connection that was lost while it committed are told apart by the
+    /// driver.
     pub(super) const fn labels(&self) -> Labels {
         match self {
             Self::Refused { labels, .. } => *labels,
@@ -95,44 +108,63 @@ impl Failure {
 }
 
 impl From<DriverError> for Failure {
-    /// The driver's own texts may repeat what stands in the URL only where a URL is read, and there they are not taken.
+    /// The driver's own texts about connections may repeat what stands in the URL: `words` keeps that out.
     fn from(error: DriverError) -> Self {
-        let labels =
-            Labels { transient: error.contains_label(TRANSIENT_TRANSACTION_ERROR), unknown_commit: error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) };
+        let labels = Labels {
+            transient: error.contains_label(TRANSIENT_TRANSACTION_ERROR),
+            unknown_commit: error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT),
+        };
         let refused = |code: i32, message: &str| Self::Refused { code, message: message.to_owned(), labels };
         match error.kind.as_ref() {
-            ErrorKind::Command(command) if matches!(command.code, 18 | 8000) => Self::Setup(format!("the server refuses the login: {}", command.message)),
+            ErrorKind::Command(command)
+                if command.code == 18 || (command.code == ATLAS && command.message.contains("auth")) =>
+            {
+                Self::Setup(format!("the server refuses the login: {}", command.message))
+            }
             ErrorKind::Command(command) => refused(command.code, &command.message),
-            ErrorKind::Write(WriteFailure::WriteError(write)) => refused(write.code, &named(write.code)),
+            ErrorKind::Write(WriteFailure::WriteError(write)) => {
+                refused(write.code, &told_of_write(write.code, &write.message))
+            }
             ErrorKind::Write(WriteFailure::WriteConcernError(concern)) => refused(concern.code, &concern.message),
             ErrorKind::InsertMany(insert) => {
-                let write = insert.write_errors.iter().flatten().next().map(|write| write.code);
-                let code = write.or(insert.write_concern_error.as_ref().map(|concern| concern.code)).unwrap_or_default();
-                refused(code, &named(code))
+                let write = insert.write_errors.iter().flatten().next().map(|write| (write.code, &write.message));
+                let concern = insert.write_concern_error.as_ref().map(|concern| (concern.code, &concern.message));
+                let (code, message) = write.or(concern).map_or((0, ""), |(code, message)| (code, message.as_str()));
+                refused(code, &told_of_write(code, message))
             }
-            ErrorKind::Io(cause) => Self::Lost(cause.to_string()),
+            ErrorKind::Io(cause) => Self::Lost(words::of_io(cause)),
             ErrorKind::ConnectionPoolCleared { .. } => Self::Lost("another operation lost its connection".to_owned()),
-            // The driver finds none to talk to, which no waiting changes.
-            ErrorKind::ServerSelection { message, .. } if message.contains(" reports wire version ") => Self::Setup(message.clone()),
-            ErrorKind::ServerSelection { message, .. } => Self::Unreached(message.clone()),
-            ErrorKind::DnsResolve { message, .. } => Self::Unreached(message.clone()),
-            ErrorKind::Authentication { message, .. } => Self::Setup(format!("the server refuses the login: {message}")),
+            ErrorKind::ServerSelection { message, .. } => match words::wire_version(message) {
+                // The driver refuses such a server, and waiting does not change that.
+                Some(version) => Self::Setup(format!(
+                    "MongoDB 4.4 is the oldest that can be used; this server has wire version {version}"
+                )),
+                None => Self::Unreached(words::of_selection(message)),
+            },
+            ErrorKind::DnsResolve { .. } => Self::Unreached("the host's name could not be resolved".to_owned()),
+            ErrorKind::Authentication { message, .. } => {
+                Self::Setup(format!("the server refuses the login: {message}"))
+            }
             ErrorKind::InvalidTlsConfig { message, .. } => Self::Setup(format!("TLS: {message}")),
             ErrorKind::IncompatibleServer { message, .. } => Self::Setup(message.clone()),
             ErrorKind::SessionsNotSupported => Self::Setup("the server has no sessions".to_owned()),
             ErrorKind::InvalidResponse { message, .. } => Self::Unreadable(message.clone()),
             ErrorKind::Bson(_) => Self::Unreadable("a document".to_owned()),
             ErrorKind::Shutdown => Self::Closed,
-            other => Self::Bug(format!("the driver was used wrongly: {other}")),
+            ErrorKind::Transaction { message, .. } => Self::Bug(format!("the driver was used wrongly: {message}")),
+            // Other texts may repeat an argument, and the driver's arguments come from the URL.
+            _ => Self::Bug("the driver was used wrongly".to_owned()),
         }
     }
 }
 
-/// A write's own message repeats the values it is about: its number is enough.
-fn named(code: i32) -> String {
+/// What is told of a write's error. Most of their messages repeat the values that were to be written.
+pub(super) fn told_of_write(code: i32, message: &str) -> String {
     match code {
         11_000 => "a unique index holds that already".to_owned(),
         10_334 | 17_419 => "a document is too large".to_owned(),
+        13 | 20 => message.to_owned(),
+        _ if LASTING.contains(&code) || PASSING.contains(&code) => message.to_owned(),
         _ => "a write was refused".to_owned(),
     }
 }
@@ -151,21 +183,15 @@ impl From<Failure> for Error {
             Failure::Refused { labels: Labels { transient: true, .. }, .. } => Self::unavailable(message),
             Failure::Refused { code, .. } if passes(*code) => Self::unavailable(message),
             Failure::Refused { code, .. } => match code {
+                _ if LASTING.contains(code) => Self::unavailable(message).at_once(),
                 // Unauthorized, no such database or collection, no such command, a write concern nobody can meet.
-                13 | 26 | 59 | 73 | 79 | 100 | 115 | 303 => Self::config(message),
-                // No room, no memory, too many writers waiting.
-                14_031 | 146 | 365 => Self::unavailable(message),
+                13 | 20 | 26 | 59 | 73 | 79 | 100 | 115 | 303 => Self::config(message),
                 2 | 10_334 | 17_419 => Self::invalid_argument("events", message),
                 _ => Self::internal(message),
             },
         };
         error.with_cause(failure)
     }
-}
-
-/// The error of a write that may have been done.
-pub(super) fn unknown(failure: Failure) -> Error {
-    Error::from(failure).with_outcome(Outcome::Unknown)
 }
 
 #[cfg(test)]
@@ -192,8 +218,11 @@ mod tests {
             (13, Class::Final, "config"),
             (26, Class::Final, "config"),
             (100, Class::Final, "config"),
-            // No room.
+            (365, Class::Again, "unavailable"),
+            // No room, blocked, a quota.
             (14_031, Class::Final, "unavailable"),
+            (371, Class::Final, "unavailable"),
+            (8_000, Class::Final, "unavailable"),
             // A value.
             (10_334, Class::Final, "invalid-argument"),
             (2, Class::Final, "invalid-argument"),
@@ -211,7 +240,11 @@ mod tests {
     #[test]
     fn what_the_server_calls_transient_is_run_again_whatever_its_number() {
         for code in [112, 251, 11_000, 121] {
-            assert_eq!((refused(code, true).class(), Error::from(refused(code, true)).code()), (Class::Again, "unavailable"), "{code}");
+            assert_eq!(
+                (refused(code, true).class(), Error::from(refused(code, true)).code()),
+                (Class::Again, "unavailable"),
+                "{code}"
+            );
         }
     }
 
@@ -230,6 +263,5 @@ mod tests {
             assert_eq!(failure.class(), class, "{failure}");
             assert_eq!(Error::from(failure).code(), code);
         }
-        assert_eq!(unknown(Failure::Late).outcome(), Outcome::Unknown);
     }
 }

@@ -1,7 +1,8 @@
 //! Where the log stands, and each stream: what is changed first in a transaction, and settled last.
 //!
-//! Changing the log's head takes the turn to write. The heads of the streams grow in the same command, as if everything were accepted, which it mostly is; one find then tells what
-//! they were. So an append is four trips with its commit. What turned out otherwise is put right before that.
+//! Changing the log's head takes the turn to write. The heads of the streams grow in the same command, as if everything
+//! were accepted, which it mostly is; one find then tells what they were. So an append is four trips with its commit.
+//! What turned out otherwise is put right before that.
 
 use std::collections::HashMap;
 
@@ -11,10 +12,11 @@ use mongodb::options::ReturnDocument;
 use tokio::time::Instant;
 
 use super::document::{self, int64, number, uuid};
-use super::error::{Failure, Labels};
+use super::error::{Failure, Labels, told_of_write};
+use super::format::Format;
 use super::names::LOG;
-use super::transaction::{Row, Writer};
 use super::work::left;
+use super::writer::{Row, Writer};
 use crate::faults::planted;
 use crate::position::MAX_POSITION;
 
@@ -48,10 +50,17 @@ impl Turn {
 
 impl Writer {
     /// Takes the turn: as many positions as may be needed, and of each stream as many versions.
-    pub(super) async fn take_turn(&self, session: &mut ClientSession, growth: &HashMap<&str, u64>, positions: u64, deadline: Instant) -> Result<Turn, Failure> {
+    pub(super) async fn take_turn(
+        &self,
+        session: &mut ClientSession,
+        growth: &HashMap<&str, u64>,
+        positions: u64,
+        deadline: Instant,
+    ) -> Result<Turn, Failure> {
         let mut updates = vec![self.log_update(positions)];
         // A planted bug: positions that are given before what stands at them is settled.
-        let outside = if planted("mongodb-turn-outside") { Some(self.take_outside(updates.remove(0)).await?) } else { None };
+        let outside =
+            if planted("mongodb-turn-outside") { Some(self.take_outside(updates.remove(0)).await?) } else { None };
         updates.extend(growth_updates(growth));
         if !updates.is_empty() {
             self.update_heads(session, updates, deadline).await?;
@@ -71,17 +80,29 @@ impl Writer {
 
     async fn take_outside(&self, mut update: Document) -> Result<u64, Failure> {
         let (filter, change) = (update.get_document("q").cloned().unwrap_or_default(), update.remove("u"));
-        let change = change.and_then(|change| change.as_array().and_then(|change| change.first()?.as_document().cloned())).unwrap_or_default();
-        let log = self.names.heads.find_one_and_update(filter, vec![change]).return_document(ReturnDocument::Before).await?;
+        let change = change
+            .and_then(|change| change.as_array().and_then(|change| change.first()?.as_document().cloned()))
+            .unwrap_or_default();
+        let log =
+            self.names.heads.find_one_and_update(filter, vec![change]).return_document(ReturnDocument::Before).await?;
         number(&log.ok_or_else(|| self.another())?, "position")
     }
 
     fn another(&self) -> Failure {
-        Failure::Setup(format!("namespace '{}' is another one than this store opened: open it again", self.names.namespace))
+        Failure::Setup(format!(
+            "namespace '{}' is another one than this store opened: open it again",
+            self.names.namespace
+        ))
     }
 
     /// What the heads are now, and were.
-    async fn look(&self, session: &mut ClientSession, growth: &HashMap<&str, u64>, positions: u64, deadline: Instant) -> Result<Turn, Failure> {
+    async fn look(
+        &self,
+        session: &mut ClientSession,
+        growth: &HashMap<&str, u64>,
+        positions: u64,
+        deadline: Instant,
+    ) -> Result<Turn, Failure> {
         let wanted: Vec<&str> = growth.keys().copied().chain([LOG]).collect();
         let find = self.names.heads.find(doc! { "_id": { "$in": wanted } }).max_time(left(deadline));
         let mut found = find.session(&mut *session).await?;
@@ -90,6 +111,7 @@ impl Writer {
             let head = found.current();
             let stream = document::string(head, "_id")?;
             if stream == LOG {
+                Format::of(head)?.check_writer()?;
                 log = Some((number(head, "position")?, document::id(head, "epoch")?, document::time(head, "at")));
                 continue;
             }
@@ -108,7 +130,13 @@ impl Writer {
     }
 
     /// Puts the heads right where they were not there yet, or fewer events were accepted than had been reckoned with.
-    pub(super) async fn settle(&self, session: &mut ClientSession, turn: &Turn, rows: &[Row<'_>], deadline: Instant) -> Result<(), Failure> {
+    pub(super) async fn settle(
+        &self,
+        session: &mut ClientSession,
+        turn: &Turn,
+        rows: &[Row<'_>],
+        deadline: Instant,
+    ) -> Result<(), Failure> {
         let written: HashMap<&str, u64> = rows.iter().map(|row| (row.place.stream, row.place.version)).collect();
         let (mut updates, mut new, mut absent) = (Vec::new(), Vec::new(), Vec::new());
         for (stream, version) in &written {
@@ -118,7 +146,11 @@ impl Writer {
                 Some(_) => {}
             }
         }
-        for (stream, head) in turn.heads.iter().filter(|(stream, head)| head.grown != head.before && !written.contains_key(stream.as_str())) {
+        for (stream, head) in turn
+            .heads
+            .iter()
+            .filter(|(stream, head)| head.grown != head.before && !written.contains_key(stream.as_str()))
+        {
             if head.before == 0 {
                 absent.push(stream.as_str());
             } else {
@@ -142,14 +174,20 @@ impl Writer {
     }
 
     /// One command for all heads.
-    async fn update_heads(&self, session: &mut ClientSession, updates: Vec<Document>, deadline: Instant) -> Result<(), Failure> {
+    async fn update_heads(
+        &self,
+        session: &mut ClientSession,
+        updates: Vec<Document>,
+        deadline: Instant,
+    ) -> Result<(), Failure> {
         let limit_ms = i64::try_from(left(deadline).as_millis()).unwrap_or(i64::MAX).max(1);
         let command = doc! { "update": self.names.heads.name(), "updates": updates, "maxTimeMS": limit_ms };
         let answer = self.names.database.run_command(command).session(session).await?;
         match answer.get_array("writeErrors").ok().and_then(|errors| errors.first()).and_then(Bson::as_document) {
             Some(error) => {
                 let code = error.get_i32("code").unwrap_or_default();
-                Err(Failure::Refused { code, message: "a write was refused".to_owned(), labels: Labels::default() })
+                let message = told_of_write(code, error.get_str("errmsg").unwrap_or_default());
+                Err(Failure::Refused { code, message, labels: Labels::default() })
             }
             None => Ok(()),
         }
@@ -160,8 +198,8 @@ fn update(stream: &str, change: Document) -> Document {
     doc! { "q": { "_id": stream }, "u": change, "upsert": true }
 }
 
-/// One stream grows whether or not it is there yet. Several that grow alike take one statement, a third of the server's work; which of them are not there is seen when the heads
-/// are read.
+/// One stream grows whether or not it is there yet. Several that grow alike take one statement, a third of the server's
+/// work; which of them are not there is seen when the heads are read.
 fn growth_updates(growth: &HashMap<&str, u64>) -> Vec<Document> {
     let by = |versions: u64| doc! { "$inc": { "version": int64(versions) } };
     if let (Some((stream, versions)), 1) = (growth.iter().next(), growth.len()) {
@@ -171,7 +209,10 @@ fn growth_updates(growth: &HashMap<&str, u64>) -> Vec<Document> {
     for (stream, versions) in growth.iter().filter(|(_, versions)| **versions > 0) {
         alike.entry(*versions).or_default().push(stream);
     }
-    alike.into_iter().map(|(versions, streams)| doc! { "q": { "_id": { "$in": streams } }, "u": by(versions), "multi": true }).collect()
+    alike
+        .into_iter()
+        .map(|(versions, streams)| doc! { "q": { "_id": { "$in": streams } }, "u": by(versions), "multi": true })
+        .collect()
 }
 
 fn set(stream: &str, version: u64) -> Document {

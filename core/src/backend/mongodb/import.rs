@@ -9,31 +9,37 @@ use uuid::Uuid;
 use super::Mongo;
 use super::abandoned::Waits;
 use super::document::{Place, micros};
-use super::error::{Class, Failure, unknown};
+use super::error::{Class, Failure};
 use super::heads::Turn;
-use super::transaction::{Row, Stage, Trouble, Writer};
-use crate::backend::{ImportRequest, Imported};
+use super::transaction::{Stage, Trouble};
+use super::writer::{Row, Writer};
 use crate::decision::{Facts, ImportDecision, decide_import};
-use crate::error::Result;
+use crate::error::{Error, Outcome, Result};
+use crate::request::{ImportRequest, ImportResult};
 
 impl Mongo {
     /// Decides and writes until it is done or refused.
-    pub(super) async fn import_whole(&self, request: &ImportRequest) -> Result<Imported> {
-        let mut waits = Waits::new();
+    pub(super) async fn import_whole(&self, request: &ImportRequest) -> Result<ImportResult> {
+        let (mut waits, mut in_doubt) = (Waits::new(), false);
         loop {
-            let failure = match self.import_once(request).await {
+            let trouble = match self.import_once(request).await {
                 Ok(answer) => return answer,
-                Err(Trouble::Unknown(failure)) => return Err(unknown(failure)),
-                Err(Trouble::Undone(failure)) => failure,
+                Err(trouble) => trouble,
             };
-            if failure.class() == Class::Final || Instant::now() >= request.deadline {
-                return Err(failure.into());
+            in_doubt |= matches!(trouble, Trouble::Unknown(_));
+            let (failure, pause) = (trouble.failure(), waits.next());
+            let told = |error: Error| if in_doubt { error.with_outcome(Outcome::Unknown) } else { error };
+            if failure.class() == Class::Final {
+                return Err(told(failure.into()));
             }
-            waits.pause(&self.work, &self.writer, &failure, request.deadline).await;
+            if Instant::now() + pause >= request.deadline {
+                return Err(told(Error::late(Some(failure.into()))));
+            }
+            waits.pause(pause, &self.work, &self.writer.names, &failure, request.deadline).await;
         }
     }
 
-    async fn import_once(&self, request: &ImportRequest) -> std::result::Result<Result<Imported>, Trouble> {
+    async fn import_once(&self, request: &ImportRequest) -> std::result::Result<Result<ImportResult>, Trouble> {
         let (writer, stage, request) = (self.writer.clone(), Stage::default(), request.clone());
         let task_stage = stage.clone();
         let work = self.work.run(request.deadline, |mut session| async move {
@@ -45,13 +51,20 @@ impl Mongo {
                 self.work.wrote(&session);
                 answer
             }
-            Err(failure) if !matches!(failure, Failure::Late | Failure::Bug(_)) || stage.give_up() => Err(Trouble::Undone(failure)),
+            Err(failure) if !matches!(failure, Failure::Late | Failure::Bug(_)) || stage.give_up() => {
+                Err(Trouble::Undone(failure))
+            }
             Err(failure) => Err(Trouble::Unknown(failure)),
         }
     }
 }
 
-async fn import(writer: &Writer, session: &mut ClientSession, request: &ImportRequest, stage: &Stage) -> std::result::Result<Result<Imported>, Trouble> {
+async fn import(
+    writer: &Writer,
+    session: &mut ClientSession,
+    request: &ImportRequest,
+    stage: &Stage,
+) -> std::result::Result<Result<ImportResult>, Trouble> {
     let _present = writer.writers.enter(&writer.names, session).await.map_err(Trouble::Undone)?;
     match decide_and_write(writer, session, request).await {
         Ok(answer) => {
@@ -65,7 +78,11 @@ async fn import(writer: &Writer, session: &mut ClientSession, request: &ImportRe
     }
 }
 
-async fn decide_and_write(writer: &Writer, session: &mut ClientSession, request: &ImportRequest) -> std::result::Result<Result<Imported>, Failure> {
+async fn decide_and_write(
+    writer: &Writer,
+    session: &mut ClientSession,
+    request: &ImportRequest,
+) -> std::result::Result<Result<ImportResult>, Failure> {
     // Which versions its events will have is known only when the streams' heads are.
     let growth: HashMap<&str, u64> = request.events.iter().map(|import| (import.stream.as_str(), 0)).collect();
     let turn = writer.begin(session, &growth, request.events.len() as u64, request.deadline).await?;
@@ -79,9 +96,13 @@ async fn decide_and_write(writer: &Writer, session: &mut ClientSession, request:
     Ok(answer)
 }
 
-fn place<'a>(request: &'a ImportRequest, decisions: &[ImportDecision], turn: &Turn) -> (Vec<Row<'a>>, Result<Imported>) {
+fn place<'a>(
+    request: &'a ImportRequest,
+    decisions: &[ImportDecision],
+    turn: &Turn,
+) -> (Vec<Row<'a>>, Result<ImportResult>) {
     let mut rows: Vec<Row<'a>> = Vec::new();
-    let mut answer = Imported { imported: 0, passed_over: 0, position: 0 };
+    let mut answer = ImportResult { imported: 0, passed_over: 0, position: 0 };
     for (import, decision) in request.events.iter().zip(decisions) {
         answer.position = match decision {
             ImportDecision::PassOver { position } => {
@@ -92,7 +113,10 @@ fn place<'a>(request: &'a ImportRequest, decisions: &[ImportDecision], turn: &Tu
                 answer.imported += 1;
                 let position = turn.head + answer.imported;
                 let recorded_at = import.recorded_at.map_or(turn.now, micros);
-                rows.push(Row { event: &import.event, place: Place { stream: &import.stream, version: *version, position, recorded_at } });
+                rows.push(Row {
+                    event: &import.event,
+                    place: Place { stream: &import.stream, version: *version, position, recorded_at },
+                });
                 position
             }
         };

@@ -1,7 +1,9 @@
-//! JSON text to BSON values and back, by hand: nothing in a text is taken for extended JSON, and no number loses a digit.
+//! JSON text to BSON values and back, by hand: nothing in a text is taken for extended JSON, and no number loses a
+//! digit.
 //!
-//! An integer is an int32 or int64 where it fits; any other number is a double where the double has its exact decimal value, else a decimal128 where that has; else the
-//! whole text has no BSON value. Back, every value has one spelling, compact: the text that comes out is the one that went in, or the caller keeps that beside it.
+//! An integer is an int32 or int64 where it fits; any other number is a double where the double has its exact decimal
+//! value, else a decimal128 where that has; else the whole text has no BSON value. Back, every value has one spelling,
+//! compact: the text that comes out is the one that went in, or the caller keeps that beside it.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -17,7 +19,12 @@ const VALUE: &str = "v";
 
 /// The BSON value of a JSON text; nothing when a number in it has none.
 pub(super) fn to_bson(text: &str) -> Option<RawBson> {
-    let mut writer = Writer { out: Vec::with_capacity(text.len() + text.len() / 4 + 32), open: Vec::new(), key: Cow::Borrowed(VALUE), whole: true };
+    let mut writer = Writer {
+        out: Vec::with_capacity(text.len() + text.len() / 4 + 32),
+        open: Vec::new(),
+        key: Cow::Borrowed(VALUE),
+        whole: true,
+    };
     writer.begin();
     walk(text, &mut writer).ok()?;
     writer.end();

@@ -55,7 +55,12 @@ fn a_number_is_the_smallest_type_that_has_its_exact_value() {
 
 #[test]
 fn nothing_in_a_text_is_taken_for_extended_json() {
-    for text in [r#"{"$oid":"507f1f77bcf86cd799439011"}"#, r#"{"$date":"2020-01-01T00:00:00Z"}"#, r#"{"$numberLong":"5"}"#, r#"{"a":{"$ref":"x","$id":1}}"#] {
+    for text in [
+        r#"{"$oid":"507f1f77bcf86cd799439011"}"#,
+        r#"{"$date":"2020-01-01T00:00:00Z"}"#,
+        r#"{"$numberLong":"5"}"#,
+        r#"{"a":{"$ref":"x","$id":1}}"#,
+    ] {
         assert!(matches!(to_bson(text), Some(RawBson::Document(_))), "{text}");
         assert_eq!(kept(text), text);
         assert!(!has_text_beside(text), "{text}");
@@ -64,8 +69,16 @@ fn nothing_in_a_text_is_taken_for_extended_json() {
 
 #[test]
 fn text_stands_beside_a_value_only_where_it_would_not_come_back() {
-    for text in ["{}", "[]", "null", "true", r#""a\nb\u0001\"""#, r#"{"a":[1,2.5,{"b":"é"}],"":{"c.d":null}}"#, r#""\u0000""#, "123456789012345678901234567890"]
-    {
+    for text in [
+        "{}",
+        "[]",
+        "null",
+        "true",
+        r#""a\nb\u0001\"""#,
+        r#"{"a":[1,2.5,{"b":"é"}],"":{"c.d":null}}"#,
+        r#""\u0000""#,
+        "123456789012345678901234567890",
+    ] {
         assert!(!has_text_beside(text), "{text}");
         assert_eq!(kept(text), text);
     }
@@ -100,14 +113,24 @@ fn texts() -> impl Strategy<Value = String> {
         any::<String>().prop_map(|text| serde_json::to_string(&text).unwrap()),
         "[a-z]{0,4}(\\\\u00[4-7][0-9]|\\\\/|\\\\t){0,3}".prop_map(|inner| format!("\"{inner}\"")),
     ];
-    let leaf = prop_oneof![Just("null".to_owned()), Just("true".to_owned()), Just("false".to_owned()), number.prop_map(String::from), string];
+    let leaf = prop_oneof![
+        Just("null".to_owned()),
+        Just("true".to_owned()),
+        Just("false".to_owned()),
+        number.prop_map(String::from),
+        string
+    ];
     leaf.prop_recursive(5, 60, 6, |inner| {
         let space = || prop_oneof![3 => Just(""), 1 => Just(" "), 1 => Just("\n\t")];
         let key = any::<String>().prop_map(|key| key.replace('\0', ""));
         prop_oneof![
-            (proptest::collection::vec(inner.clone(), 0..6), space()).prop_map(|(items, space)| format!("[{space}{}{space}]", items.join(","))),
+            (proptest::collection::vec(inner.clone(), 0..6), space())
+                .prop_map(|(items, space)| format!("[{space}{}{space}]", items.join(","))),
             (proptest::collection::btree_map(key, inner, 0..6), space()).prop_map(|(members, space)| {
-                let members: Vec<String> = members.into_iter().map(|(key, value)| format!("{}:{space}{value}", serde_json::to_string(&key).unwrap())).collect();
+                let members: Vec<String> = members
+                    .into_iter()
+                    .map(|(key, value)| format!("{}:{space}{value}", serde_json::to_string(&key).unwrap()))
+                    .collect();
                 format!("{{{}}}", members.join(","))
             }),
         ]

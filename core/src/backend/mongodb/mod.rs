@@ -1,12 +1,16 @@
 //! MongoDB: one document an event, and one for the head of the log, whose changes serialise the writers.
 //!
-//! A group of appends is one transaction that changes the log's head first ([`transaction`]); readers go as far as that says ([`read`]).
+//! A group of appends is one transaction that changes the log's head first ([`transaction`]); readers go as far as that
+//! says ([`read`]).
 
 mod abandoned;
 mod append;
+mod candidates;
 mod connect;
+mod diagnose;
 mod document;
 mod error;
+mod format;
 mod heads;
 mod import;
 mod json;
@@ -17,7 +21,9 @@ mod schema;
 mod snapshot;
 mod transaction;
 mod watch;
+mod words;
 mod work;
+mod writer;
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,25 +34,65 @@ use tokio::time::Instant;
 
 use self::abandoned::Writers;
 use self::connect::{connect, write_concern};
+use self::format::FormatCheck;
 use self::names::Names;
-use self::transaction::Writer;
 use self::watch::Watcher;
 use self::work::Work;
-use super::{
-    AppendRequest, Appended, EventBackend, ImportRequest, Imported, LogPage, LogPageRequest, Opened, SnapshotBackend, SnapshotRecord, StreamPage,
+use self::writer::Writer;
+use super::{DatabaseBackend, EventBackend, NamespaceBackends, SnapshotBackend};
+use crate::diagnosis::Diagnosis;
+use crate::error::Result;
+use crate::options::OpenOptions;
+use crate::request::{
+    AppendRequest, AppendResult, ImportRequest, ImportResult, LogPage, LogPageRequest, SnapshotRecord, StreamPage,
     StreamPageRequest,
 };
-use crate::error::Result;
-use crate::store::OpenOptions;
 
 /// The log's head lets one transaction go at a time; a second would only be refused.
 const LANES: usize = 1;
 /// A transaction costs several times as much, most of it whatever its size.
 const GATHERING: Duration = Duration::from_millis(1);
 
-/// Opens a namespace of a MongoDB database; makes what is missing, if that is allowed.
-pub(crate) async fn open(location: &str, parameters: &[(String, String)], options: &OpenOptions) -> Result<Opened> {
-    let deadline = Instant::now() + options.timeout;
+/// Reads where a MongoDB database is. Connections are made when a namespace is opened.
+pub(crate) fn open(
+    address: &str,
+    parameters: &[(String, String)],
+    options: &OpenOptions,
+) -> Result<Arc<dyn DatabaseBackend>> {
+    let (address, parameters) = (address.to_owned(), parameters.to_vec());
+    Ok(Arc::new(MongoDatabase { address, parameters, options: options.clone() }))
+}
+
+/// Where a MongoDB database is, and how to connect to it.
+struct MongoDatabase {
+    address: String,
+    parameters: Vec<(String, String)>,
+    options: OpenOptions,
+}
+
+/// The address holds the password.
+impl fmt::Debug for MongoDatabase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MongoDatabase").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl DatabaseBackend for MongoDatabase {
+    async fn open_namespace(&self, name: &str, create: bool, deadline: Instant) -> Result<NamespaceBackends> {
+        let options = self.options.clone().namespace(name).create(create);
+        open_namespace(&self.address, &self.parameters, &options, deadline).await
+    }
+
+    async fn close(&self) {}
+}
+
+async fn open_namespace(
+    location: &str,
+    parameters: &[(String, String)],
+    options: &OpenOptions,
+    deadline: Instant,
+) -> Result<NamespaceBackends> {
     let connected = connect(location, parameters, options).await?;
     let names = Names::new(&options.namespace, connected.client.database(&connected.database));
     let work = Work::new(connected.client, options.max_connections);
@@ -59,21 +105,23 @@ pub(crate) async fn open(location: &str, parameters: &[(String, String)], option
     };
     let watcher = Watcher::new(connected.options, &connected.database, names.events.name());
     let mongo = Arc::new(Mongo {
-        writer: Arc::new(Writer { names, epoch, write_concern: write_concern(options.durability), writers: Writers::default() }),
+        writer: Arc::new(Writer {
+            names,
+            epoch,
+            write_concern: write_concern(options.durability),
+            writers: Writers::default(),
+        }),
+        format: Arc::new(FormatCheck::new(connected.connections)),
         work,
         watcher,
     });
-    Ok(Opened {
-        events: Arc::<Mongo>::clone(&mongo),
-        snapshots: mongo,
-        #[cfg(feature = "postgres")]
-        postgres: None,
-    })
+    Ok(NamespaceBackends { events: Arc::<Mongo>::clone(&mongo), snapshots: mongo })
 }
 
 /// One namespace of a MongoDB database.
 pub(crate) struct Mongo {
     writer: Arc<Writer>,
+    format: Arc<FormatCheck>,
     work: Work,
     watcher: Watcher,
 }
@@ -94,11 +142,11 @@ impl EventBackend for Mongo {
         GATHERING
     }
 
-    async fn append(&self, group: &[AppendRequest]) -> Vec<Result<Appended>> {
+    async fn append(&self, group: &[AppendRequest]) -> Vec<Result<AppendResult>> {
         self.append_group(group).await
     }
 
-    async fn import(&self, request: &ImportRequest) -> Result<Imported> {
+    async fn import(&self, request: &ImportRequest) -> Result<ImportResult> {
         self.import_whole(request).await
     }
 
@@ -118,6 +166,10 @@ impl EventBackend for Mongo {
         self.head_of_log(deadline).await
     }
 
+    async fn diagnose(&self, deadline: Instant) -> Result<Diagnosis> {
+        self.look_around(deadline).await
+    }
+
     async fn hinted(&self) {
         self.watcher.hinted().await;
     }
@@ -134,7 +186,13 @@ impl SnapshotBackend for Mongo {
         self.save_snapshot(record, deadline).await
     }
 
-    async fn load(&self, stream: &str, schema: &str, at_or_before: u64, deadline: Instant) -> Result<Option<SnapshotRecord>> {
+    async fn load(
+        &self,
+        stream: &str,
+        schema: &str,
+        at_or_before: u64,
+        deadline: Instant,
+    ) -> Result<Option<SnapshotRecord>> {
         self.load_snapshot(stream, schema, at_or_before, deadline).await
     }
 }

@@ -1,7 +1,8 @@
 //! What a namespace's collections are called, and what stands in them.
 //!
 //! - `streamkeep.NAMESPACE.events`: one document an event;
-//! - `streamkeep.NAMESPACE.heads`: where each stream stands, and under [`LOG`], the name that no stream has, where the log does;
+//! - `streamkeep.NAMESPACE.heads`: where each stream stands, and under [`LOG`], the name that no stream has, where the
+//!   log does;
 //! - `streamkeep.NAMESPACE.snapshots`;
 //! - `streamkeep.NAMESPACE.writers`: the sessions that write, and when each was last seen (see [`super::abandoned`]);
 //! - `streamkeep.namespaces`: the namespaces of the database.

@@ -12,11 +12,6 @@ pub(super) fn filter(query: &Query) -> Option<Document> {
     Some(any(query.items.iter().map(matching).collect()))
 }
 
-/// What an event must carry to match at all, by the index on tags; nothing when an item names no tag.
-pub(super) fn leading_tags(query: &Query) -> Option<Vec<&str>> {
-    query.items.iter().map(|item| item.tags.first().map(String::as_str)).collect()
-}
-
 fn matching(item: &QueryItem) -> Document {
     let mut all = Document::new();
     if !item.types.is_empty() {
@@ -34,12 +29,19 @@ fn matching(item: &QueryItem) -> Document {
     all
 }
 
-/// A stream of a category is named like it, or begins with it and a `-`, whose next character is `.`. A name with a `-` is no category.
+/// A stream of a category is named like it, or begins with it and a `-`, whose next character is `.`. A name that begins
+/// with a `-` is its own category, and one with a `-` further on is none.
 fn in_category(category: &str) -> Vec<Bson> {
-    if category.contains('-') {
-        return vec![Bson::Document(doc! { "stream": { "$in": [] } })];
+    let same_name = Bson::Document(doc! { "stream": category });
+    match category.find('-') {
+        Some(0) => return vec![same_name],
+        Some(_) => return vec![Bson::Document(doc! { "stream": { "$in": [] } })],
+        None => {}
     }
-    vec![Bson::Document(doc! { "stream": category }), Bson::Document(doc! { "stream": { "$gte": format!("{category}-"), "$lt": format!("{category}.") } })]
+    vec![
+        same_name,
+        Bson::Document(doc! { "stream": { "$gte": format!("{category}-"), "$lt": format!("{category}.") } }),
+    ]
 }
 
 fn any(mut alternatives: Vec<Document>) -> Document {

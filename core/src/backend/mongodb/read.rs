@@ -1,8 +1,11 @@
 //! Reading: pages of a stream, pages of the log, the head.
 //!
-//! Positions are committed in their order (see [`super::transaction`]), one behind the other. A reader of the log first asks how far the log goes, by majority:
-//! every position up to there is committed and will stay. Then it reads events up to there, in the same session, so that whichever server answers knows at least as much:
-//! what it reads is settled before it begins to read, however long that takes and however the server goes about it.
+//! Positions are committed in their order (see [`super::transaction`]), one behind the other. A reader of the log first
+//! asks how far the log goes, by majority: every position up to there is committed and will stay. Then it reads events
+//! up to there, in the same session, so that whichever server answers knows at least as much: what it reads is settled
+//! before it begins to read, however long that takes and however the server goes about it.
+
+use std::sync::Arc;
 
 use mongodb::bson::RawDocumentBuf;
 use mongodb::bson::{Document, doc};
@@ -11,29 +14,48 @@ use mongodb::{ClientSession, SessionCursor};
 use tokio::time::Instant;
 
 use super::Mongo;
-use super::document::{event, int64, number};
+use super::candidates::candidates;
+use super::document::{event, int64, is_shell, number};
 use super::error::Failure;
+use super::format::{Format, log_head};
 use super::names::{LOG, Names};
-use super::query::{filter, leading_tags};
+use super::query::filter;
 use super::work::left;
-use crate::backend::{LogPage, LogPageRequest, StreamPage, StreamPageRequest};
 use crate::error::Result;
 use crate::event::RecordedEvent;
 use crate::faults::{planted, point};
 use crate::limits::PAGE_SCAN_EVENTS;
+use crate::plan::Candidates;
 use crate::position::Direction;
+use crate::request::{LogPage, LogPageRequest, StreamPage, StreamPageRequest};
 
+/// How many positions a page asks for at once.
+const POSITIONS_AT_ONCE: usize = 500;
 /// How many events the first trip of a page brings at most, however small they are expected to be.
 const BATCH: usize = 1_001;
 
 impl Mongo {
     pub(super) async fn page_of_stream(&self, request: &StreamPageRequest) -> Result<StreamPage> {
-        let (names, request) = (self.writer.names.clone(), request.clone());
+        let (names, request, format) = (self.writer.names.clone(), request.clone(), Arc::clone(&self.format));
         let page = self.work.run(request.deadline, |mut session| async move {
-            let to = window_of_versions(&request);
-            let page = stream_page(&names, &mut session, &request, to).await?;
-            // There is no such stream, or an import began it further on.
-            if page.events.is_empty() && to < request.to_version { stream_page(&names, &mut session, &request, request.to_version).await } else { Ok(page) }
+            format.reader(&names, &mut session, request.deadline).await?;
+            let (mut request, mut to) = (request.clone(), window_of_versions(&request));
+            loop {
+                let (page, last) = stream_page(&names, &mut session, &request, to).await?;
+                match last {
+                    // There is no such stream, or an import began it further on.
+                    None if to < request.to_version => to = request.to_version,
+                    // Nothing but removed events.
+                    Some(last) if page.events.is_empty() && !page.end => {
+                        match request.direction {
+                            Direction::Forward => request.from_version = last + 1,
+                            Direction::Backward => request.to_version = last.saturating_sub(1),
+                        }
+                        to = window_of_versions(&request);
+                    }
+                    _ => return Ok(page),
+                }
+            }
         });
         Ok(page.await?)
     }
@@ -54,59 +76,98 @@ impl Mongo {
     }
 }
 
-/// How far a page looks: no further than it can hold, for a stream has no holes. It tells servers so that would rather sort all that follows than walk along an index.
+/// How far a page looks: no further than it can hold, for a stream has no holes. It tells servers so that would rather
+/// sort all that follows than walk along an index.
 fn window_of_versions(request: &StreamPageRequest) -> u64 {
     match request.direction {
-        Direction::Forward => request.to_version.min(request.from_version.max(1).saturating_add(request.max_events as u64)),
+        Direction::Forward => {
+            request.to_version.min(request.from_version.max(1).saturating_add(request.max_events as u64))
+        }
         Direction::Backward => request.to_version,
     }
 }
 
-async fn stream_page(names: &Names, session: &mut ClientSession, request: &StreamPageRequest, to: u64) -> std::result::Result<StreamPage, Failure> {
-    let wanted = doc! { "stream": &request.stream, "version": { "$gte": int64(request.from_version), "$lte": int64(to) } };
+/// A page within a window, and the version of the last document in it, whether or not that event was removed.
+async fn stream_page(
+    names: &Names,
+    session: &mut ClientSession,
+    request: &StreamPageRequest,
+    to: u64,
+) -> std::result::Result<(StreamPage, Option<u64>), Failure> {
+    let wanted =
+        doc! { "stream": &request.stream, "version": { "$gte": int64(request.from_version), "$lte": int64(to) } };
     let order = doc! { "version": sign(request.direction) };
     let mut page = Page::new(request.max_events, request.max_bytes);
     let all = page.fill(names, wanted, order, session, request.deadline).await?;
     // A window that is not full has the stream's end in it, if it has the beginning of what was asked for.
-    let begun = page.events.first().is_some_and(|event| event.version == request.from_version.max(1));
-    Ok(StreamPage { end: all && (begun || to == request.to_version), events: page.events })
+    let begun = page.first.is_some_and(|first| first.version == request.from_version.max(1));
+    let end = all && (begun || to == request.to_version);
+    Ok((StreamPage { end, events: page.events }, page.last.map(|last| last.version)))
 }
 
 /// The position of the last committed event: the log's head moves with the events, in one transaction.
 async fn head(names: &Names, session: &mut ClientSession, deadline: Instant) -> std::result::Result<u64, Failure> {
-    let find = names.heads.find_one(doc! { "_id": LOG }).max_time(left(deadline));
-    let log = if planted("mongodb-head-of-another-session") { find.await? } else { find.session(session).await? };
-    log.map_or_else(|| Err(Failure::Setup(format!("{} is gone: open the store again", names.heads.name()))), |log| number(&log, "position"))
+    let log = if planted("mongodb-head-of-another-session") {
+        log_head(names, &mut names.database.client().start_session().await?, deadline).await?
+    } else {
+        log_head(names, session, deadline).await?
+    };
+    Format::of(&log)?.check_reader()?;
+    number(&log, "position")
 }
 
 /// The head as no server can know it that has been deposed without noticing.
 async fn certain_head(names: &Names, deadline: Instant) -> std::result::Result<u64, Failure> {
-    let log = names.heads.find_one(doc! { "_id": LOG }).read_concern(ReadConcern::linearizable()).max_time(left(deadline)).await?;
+    let log = names
+        .heads
+        .find_one(doc! { "_id": LOG })
+        .read_concern(ReadConcern::linearizable())
+        .max_time(left(deadline))
+        .await?;
     log.map_or(Ok(0), |log| number(&log, "position"))
 }
 
-async fn log_page(names: &Names, session: &mut ClientSession, request: &LogPageRequest, head: u64) -> std::result::Result<LogPage, Failure> {
+async fn log_page(
+    names: &Names,
+    session: &mut ClientSession,
+    request: &LogPageRequest,
+    head: u64,
+) -> std::result::Result<LogPage, Failure> {
     let top = request.before.map_or(head, |before| before.saturating_sub(1).min(head));
-    let top = if planted("mongodb-reader-skips") { request.before.map_or(u64::MAX >> 1, |before| before.saturating_sub(1)) } else { top };
+    let top = if planted("mongodb-reader-skips") {
+        request.before.map_or(u64::MAX >> 1, |before| before.saturating_sub(1))
+    } else {
+        top
+    };
     if top <= request.after {
-        let bounded = request.before.is_some() || request.direction == Direction::Backward;
-        // A cursor above the head comes from another log, or the server that answered does not know the newest: that is not left to chance.
-        let drawn = if request.after > head && !bounded { certain_head(names, request.deadline).await?.max(head) } else { head };
-        return Ok(LogPage { events: Vec::new(), reached: request.after, caught_up: bounded || drawn <= request.after, drawn: Some(drawn) });
+        // A cursor above the head comes from another log, or the server that answered does not know the newest: that is
+        // not left to chance.
+        let drawn = if request.after > head { certain_head(names, request.deadline).await?.max(head) } else { head };
+        if request.after > head && request.after <= drawn {
+            return Err(Failure::Unreached("the server that answered does not know the newest events yet".to_owned()));
+        }
+        return Ok(LogPage { events: Vec::new(), reached: request.after, caught_up: true, drawn: Some(drawn) });
+    }
+    if let Some(candidates) = candidates(names, session, request, top).await? {
+        let (events, reached, whole) = page_of_candidates(names, session, request, top, candidates).await?;
+        // As below, no event need stand just below a bound that was given.
+        let bounded = whole && request.direction == Direction::Forward && request.before.is_some();
+        let reached = if bounded { events.last().map_or(request.after, |event| event.position) } else { reached };
+        return Ok(LogPage { events, reached, caught_up: whole, drawn: Some(head) });
     }
     let mut page = Page::new(request.max_events, request.max_bytes);
     let backward = request.direction == Direction::Backward;
     let matching = filter(&request.query);
     let width = if matching.is_some() { PAGE_SCAN_EVENTS } else { request.max_events as u64 + 1 };
-    let window = if backward { (top.saturating_sub(width).max(request.after), top) } else { (request.after, top.min(request.after.saturating_add(width))) };
-    let window = match leading_tags(&request.query).filter(|_| matching.is_some() && top - request.after > width) {
-        Some(tags) => tagged_window(names, session, request, top, &tags).await?,
-        None => window,
+    let window = if backward {
+        (top.saturating_sub(width).max(request.after), top)
+    } else {
+        (request.after, top.min(request.after.saturating_add(width)))
     };
     let mut wanted = matching.unwrap_or_default();
     wanted.insert("position", doc! { "$gt": int64(window.0), "$lte": int64(window.1) });
     let all = page.fill(names, wanted, doc! { "position": sign(request.direction) }, session, request.deadline).await?;
-    let last = page.events.last().map(|event| event.position);
+    let last = page.last.map(|last| last.position);
     let (end, whole) = if backward { (window.0, window.0 <= request.after) } else { (window.1, window.1 >= top) };
     let reached = match (all, last) {
         (false, Some(last)) => last,
@@ -117,22 +178,37 @@ async fn log_page(names: &Names, session: &mut ClientSession, request: &LogPageR
     Ok(LogPage { events: page.events, reached, caught_up: all && whole, drawn: Some(head) })
 }
 
-/// As many events as a page may look at, of those that carry any of the tags: found by their index, however far apart they lie.
-async fn tagged_window(
+/// A page of candidates that all match: whoever has more of them than a page holds asks for no more.
+async fn page_of_candidates(
     names: &Names,
     session: &mut ClientSession,
     request: &LogPageRequest,
     top: u64,
-    tags: &[&str],
-) -> std::result::Result<(u64, u64), Failure> {
-    // Said so that the index, which holds only what is tagged, is seen to suffice.
-    let wanted = doc! { "tags": { "$in": tags, "$exists": true }, "position": { "$gt": int64(request.after), "$lte": int64(top) } };
-    let find = names.events.find_one(wanted).sort(doc! { "position": sign(request.direction) }).projection(doc! { "position": 1 }).skip(PAGE_SCAN_EVENTS - 1);
-    let bound = find.max_time(left(request.deadline)).session(session).await?.map(|event| number(&event, "position")).transpose()?;
-    Ok(match (request.direction, bound) {
-        (Direction::Forward, bound) => (request.after, bound.unwrap_or(top)),
-        (Direction::Backward, bound) => (bound.map_or(request.after, |bound| bound.saturating_sub(1)), top),
-    })
+    candidates: Candidates,
+) -> std::result::Result<(Vec<RecordedEvent>, u64, bool), Failure> {
+    let mut page = Page::new(request.max_events, request.max_bytes);
+    let mut positions = candidates.positions;
+    if request.direction == Direction::Backward {
+        positions.reverse();
+    }
+    positions.truncate(request.max_events.saturating_add(1));
+    let mut all = true;
+    for part in positions.chunks(POSITIONS_AT_ONCE) {
+        let mut part: Vec<i64> = part.iter().copied().map(int64).collect();
+        // SecantusDB takes the list's own order for an ascending one.
+        part.sort_unstable();
+        let (wanted, order) = (doc! { "position": { "$in": part } }, doc! { "position": sign(request.direction) });
+        all = page.fill(names, wanted, order, session, request.deadline).await?;
+        if !all {
+            break;
+        }
+    }
+    let whole = if request.direction == Direction::Backward { request.after } else { top };
+    let reached = match page.events.last() {
+        Some(last) if !all => last.position,
+        _ => candidates.end.unwrap_or(whole),
+    };
+    Ok((page.events, reached, all && candidates.end.is_none()))
 }
 
 const fn sign(direction: Direction) -> i32 {
@@ -142,19 +218,32 @@ const fn sign(direction: Direction) -> i32 {
     }
 }
 
+/// Where a document stands.
+#[derive(Clone, Copy)]
+struct Seen {
+    version: u64,
+    position: u64,
+}
+
 /// Fills up to its bounds.
 struct Page {
     events: Vec<RecordedEvent>,
+    /// The first and the last document that fitted, whether or not the event was removed.
+    first: Option<Seen>,
+    last: Option<Seen>,
+    taken: usize,
     max_events: usize,
     bytes_left: usize,
 }
 
 impl Page {
     fn new(max_events: usize, max_bytes: usize) -> Self {
-        Self { events: Vec::with_capacity(max_events.min(BATCH)), max_events, bytes_left: max_bytes }
+        let events = Vec::with_capacity(max_events.min(BATCH));
+        Self { events, first: None, last: None, taken: 0, max_events, bytes_left: max_bytes }
     }
 
-    /// Takes events while they fit; answers whether all did. The server sends at most 16 MiB at a time; a cursor that is not read to its end is closed.
+    /// Takes events while they fit; answers whether all did. The server sends at most 16 MiB at a time; a cursor that
+    /// is not read to its end is closed.
     async fn fill(
         &mut self,
         names: &Names,
@@ -172,13 +261,23 @@ impl Page {
             .batch_size(u32::try_from(limit.min(BATCH)).unwrap_or(u32::MAX));
         let mut cursor: SessionCursor<RawDocumentBuf> = find.max_time(left(deadline)).session(&mut *session).await?;
         while cursor.advance(session).await? {
-            let event = event(cursor.current())?;
-            let bytes = event.data.len() + event.metadata.len();
-            if self.events.len() == self.max_events || (!self.events.is_empty() && bytes > self.bytes_left) {
+            let document = cursor.current();
+            if self.taken == self.max_events {
                 return Ok(false);
             }
-            self.bytes_left = self.bytes_left.saturating_sub(bytes);
-            self.events.push(event);
+            if !is_shell(document)? {
+                let event = event(document)?;
+                let bytes = event.data.len() + event.metadata.len();
+                if !self.events.is_empty() && bytes > self.bytes_left {
+                    return Ok(false);
+                }
+                self.bytes_left = self.bytes_left.saturating_sub(bytes);
+                self.events.push(event);
+            }
+            let seen = Seen { version: number(document, "version")?, position: number(document, "position")? };
+            self.first.get_or_insert(seen);
+            self.last = Some(seen);
+            self.taken += 1;
         }
         Ok(true)
     }

@@ -1,35 +1,60 @@
-//! What stands in the database, and making it: safely when many open at once, by steps that can be repeated, the registry's row last.
+//! What stands in the database, and making it: safely when many open at once, by steps that can be repeated, the
+//! registry's row last.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use mongodb::bson::{Document, RawDocumentBuf, doc};
 use mongodb::error::Result as Driver;
 use mongodb::options::IndexOptions;
 use mongodb::{ClientSession, IndexModel};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::abandoned::FORGOTTEN_AFTER;
 use super::document::{id, number, uuid};
-use super::error::Failure;
+use super::error::{Class, Failure};
+use super::format::Format;
 use super::names::{LOG, Names, POSITION_INDEX, REGISTRY, Raw, SEEN_INDEX, SNAPSHOT_INDEX, TAG_INDEX, VERSION_INDEX};
-use super::work::{Work, left};
+use super::work::{Work, left, pauses};
 use crate::error::{Error, Result};
 use crate::faults::planted;
-use crate::store::{Durability, OpenOptions};
+use crate::options::{Durability, OpenOptions};
 
-/// What a database written by this library says of itself.
-const FORMAT: i32 = 1;
-/// The oldest library that may read it, and that may write it.
-const MIN_READER: i32 = 1;
-const MIN_WRITER: i32 = 1;
 /// The wire version of MongoDB 4.4, the oldest that can be used.
 const MIN_WIRE: i64 = 9;
 /// What says that a collection is there already.
 const NAMESPACE_EXISTS: i32 = 48;
 
+/// How long opening looks for a server, if none is found.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Opens a namespace, or makes it; answers its epoch.
 pub(super) async fn open(work: &Work, names: &Names, options: &OpenOptions, deadline: Instant) -> Result<Uuid> {
+    let began = Instant::now();
+    let mut pauses = pauses();
+    loop {
+        let attempt_began = Instant::now();
+        match open_once(work, names, options, deadline).await {
+            // Another attempt that takes as long must end before the caller stops waiting, or the cause is not told.
+            Err(failure)
+                if failure.class() == Class::Unreached
+                    && began.elapsed() < PATIENCE
+                    && Instant::now() + attempt_began.elapsed() < deadline =>
+            {
+                sleep(pauses.next().unwrap_or_default()).await;
+            }
+            answer => return answer.map_err(Error::from),
+        }
+    }
+}
+
+async fn open_once(
+    work: &Work,
+    names: &Names,
+    options: &OpenOptions,
+    deadline: Instant,
+) -> std::result::Result<Uuid, Failure> {
     let (names, create, namespace) = (names.clone(), options.create, options.namespace.clone());
     let durable = options.durability == Durability::Full;
     let opened = work.run(deadline, |mut session| async move {
@@ -38,36 +63,48 @@ pub(super) async fn open(work: &Work, names: &Names, options: &OpenOptions, dead
             check_storage(&names, &mut session).await?;
         }
         match look(&names, &mut session, deadline).await? {
-            Some(found) => check(&names, found, &mut session, create).await,
+            Some(epoch) => check(&names, epoch, &mut session, create).await,
             None if create => {
                 make(&names, &mut session).await?;
-                let found = look(&names, &mut session, deadline).await?.ok_or_else(|| Failure::Bug("what was just made is not there".to_owned()))?;
+                let found = look(&names, &mut session, deadline)
+                    .await?
+                    .ok_or_else(|| Failure::Bug("what was just made is not there".to_owned()))?;
                 check(&names, found, &mut session, false).await
             }
-            None => Err(Failure::Setup(format!("there is no namespace '{namespace}' in this database, and create is false"))),
+            None => Err(Failure::Setup(format!(
+                "there is no namespace '{namespace}' in this database, and create is false"
+            ))),
         }
     });
-    opened.await.map_err(Error::from)
+    opened.await
 }
 
 async fn check_server(names: &Names, session: &mut ClientSession) -> std::result::Result<(), Failure> {
     let hello = names.database.run_command(doc! { "hello": 1 }).session(session).await?;
-    if !planted("mongodb-takes-any-server") && hello.get_str("setName").is_err() && hello.get_str("msg").ok() != Some("isdbgrid") {
+    if !planted("mongodb-takes-any-server")
+        && hello.get_str("setName").is_err()
+        && hello.get_str("msg").ok() != Some("isdbgrid")
+    {
         let message = "the server stands alone and has no transactions: start it with --replSet rs0, then run \
                        mongosh --eval 'rs.initiate()' once, which makes it a replica set of one";
         return Err(Failure::Setup(message.to_owned()));
     }
     let wire = hello.get("maxWireVersion").and_then(as_i64).unwrap_or_default();
     if wire < MIN_WIRE {
-        return Err(Failure::Setup(format!("MongoDB 4.4 is the oldest that can be used, this server's wire version is {wire}")));
+        return Err(Failure::Setup(format!(
+            "MongoDB 4.4 is the oldest that can be used; this server has wire version {wire}"
+        )));
     }
     Ok(())
 }
 
-/// An engine that keeps everything in memory takes its word for a journal it does not have. Who may not ask is not told.
+/// An engine that keeps everything in memory takes its word for a journal it does not have. Who may not ask is not
+/// told.
 async fn check_storage(names: &Names, session: &mut ClientSession) -> std::result::Result<(), Failure> {
     let ask = doc! { "serverStatus": 1, "metrics": 0, "repl": 0, "locks": 0, "wiredTiger": 0, "tcmalloc": 0 };
-    let Ok(status) = names.database.client().database("admin").run_command(ask).session(session).await else { return Ok(()) };
+    let Ok(status) = names.database.client().database("admin").run_command(ask).session(session).await else {
+        return Ok(());
+    };
     let persistent = status.get_document("storageEngine").ok().and_then(|engine| engine.get_bool("persistent").ok());
     if persistent == Some(false) {
         return Err(Failure::Setup(
@@ -81,40 +118,48 @@ fn as_i64(value: &mongodb::bson::Bson) -> Option<i64> {
     value.as_i64().or_else(|| value.as_i32().map(i64::from))
 }
 
-/// A namespace as the registry knows it.
-struct Found {
-    epoch: Uuid,
-    format: u64,
-    needed: u64,
-}
-
-/// Looks for the namespace without changing anything.
-async fn look(names: &Names, session: &mut ClientSession, deadline: Instant) -> std::result::Result<Option<Found>, Failure> {
-    let row = names.registry.find_one(doc! { "_id": &names.namespace }).max_time(left(deadline)).session(session).await?;
-    let Some(row) = row else { return Ok(None) };
-    let needed = number(&row, "min_reader")?.max(number(&row, "min_writer")?);
-    Ok(Some(Found { epoch: id(&row, "epoch")?, format: number(&row, "format")?, needed }))
+/// Looks for the namespace in the registry, without changing anything. Answers its epoch.
+async fn look(
+    names: &Names,
+    session: &mut ClientSession,
+    deadline: Instant,
+) -> std::result::Result<Option<Uuid>, Failure> {
+    let row =
+        names.registry.find_one(doc! { "_id": &names.namespace }).max_time(left(deadline)).session(session).await?;
+    row.map(|row| id(&row, "epoch")).transpose()
 }
 
 /// Looks whether what the registry knows can be worked with.
-async fn check(names: &Names, found: Found, session: &mut ClientSession, mend: bool) -> std::result::Result<Uuid, Failure> {
-    if found.needed > FORMAT.unsigned_abs().into() {
-        return Err(Failure::Setup(format!(
-            "the database has format {} and needs a library of format {} or later; this library has format {FORMAT}",
-            found.format, found.needed
-        )));
-    }
-    check_indexes(names, session, mend).await?;
+async fn check(
+    names: &Names,
+    registered: Uuid,
+    session: &mut ClientSession,
+    mend: bool,
+) -> std::result::Result<Uuid, Failure> {
+    let log = names.heads.find_one(doc! { "_id": LOG }).session(&mut *session).await?;
+    let format = Format::of(&log.ok_or_else(|| missing(names, names.heads.name()))?)?;
+    format.check_reader()?;
+    // A library that is too old to write changes no index either.
+    check_indexes(names, session, mend && format.check_writer().is_ok()).await?;
     // The last event first: the log's head read after it can only be farther.
-    let last = names.events.find_one(doc! {}).sort(doc! { "position": -1 }).projection(doc! { "position": 1 }).session(&mut *session).await?;
+    let last = names
+        .events
+        .find_one(doc! {})
+        .sort(doc! { "position": -1 })
+        .projection(doc! { "position": 1 })
+        .session(&mut *session)
+        .await?;
     let last = last.map(|event| number(&event, "position")).transpose()?.unwrap_or(0);
     let log = names.heads.find_one(doc! { "_id": LOG }).session(session).await?;
     let (head, epoch) = match &log {
         Some(log) => (number(log, "position")?, id(log, "epoch")?),
         None => return Err(missing(names, names.heads.name())),
     };
-    if epoch != found.epoch {
-        return Err(Failure::Setup(format!("{} belongs to another log than {REGISTRY} says: were they restored from different backups?", names.heads.name())));
+    if epoch != registered {
+        return Err(Failure::Setup(format!(
+            "{} belongs to another log than {REGISTRY} says: were they restored from different backups?",
+            names.heads.name()
+        )));
     }
     if head < last {
         return Err(Failure::Setup(format!(
@@ -122,11 +167,14 @@ async fn check(names: &Names, found: Found, session: &mut ClientSession, mend: b
             names.heads.name()
         )));
     }
-    Ok(found.epoch)
+    Ok(registered)
 }
 
 fn missing(names: &Names, what: &str) -> Failure {
-    Failure::Setup(format!("namespace '{}' is registered but {what} is missing: restore it, or delete the document from {REGISTRY}", names.namespace))
+    Failure::Setup(format!(
+        "namespace '{}' is registered but {what} is missing: restore it, or delete the document from {REGISTRY}",
+        names.namespace
+    ))
 }
 
 /// Without its unique indexes a log would not stay one.
@@ -148,7 +196,10 @@ async fn check_indexes(names: &Names, session: &mut ClientSession, mend: bool) -
         return Err(missing(names, names.events.name()));
     }
     let lacking = |name: &str, unique: bool| found.get(name).is_none_or(|is_unique| *is_unique != unique);
-    if ![(POSITION_INDEX, true), (VERSION_INDEX, true), (TAG_INDEX, false)].iter().any(|(name, unique)| lacking(name, *unique)) {
+    if ![(POSITION_INDEX, true), (VERSION_INDEX, true), (TAG_INDEX, false)]
+        .iter()
+        .any(|(name, unique)| lacking(name, *unique))
+    {
         return Ok(());
     }
     if mend {
@@ -164,18 +215,21 @@ async fn make(names: &Names, session: &mut ClientSession) -> std::result::Result
         make_collection(names, collection, session).await?;
     }
     // Whoever comes first gives the epoch; everybody registers that one.
-    let first = doc! { "$setOnInsert": { "position": 0_i64, "epoch": uuid(Uuid::new_v4()) } };
-    let log = upsert(&names.heads, doc! { "_id": LOG }, first, session).await?;
-    let row = doc! { "$setOnInsert": {
-        "epoch": uuid(id(&log, "epoch")?), "format": FORMAT, "min_reader": MIN_READER, "min_writer": MIN_WRITER,
-        "created_at": mongodb::bson::DateTime::now(),
-    } };
+    let mut first = doc! { "position": 0_i64, "epoch": uuid(Uuid::new_v4()) };
+    first.extend(Format::of_new());
+    let log = upsert(&names.heads, doc! { "_id": LOG }, doc! { "$setOnInsert": first }, session).await?;
+    let row =
+        doc! { "$setOnInsert": { "epoch": uuid(id(&log, "epoch")?), "created_at": mongodb::bson::DateTime::now() } };
     upsert(&names.registry, doc! { "_id": &names.namespace }, row, session).await?;
     Ok(())
 }
 
 /// Made before any transaction needs it: older servers make none in one.
-async fn make_collection(names: &Names, collection: &Raw, session: &mut ClientSession) -> std::result::Result<(), Failure> {
+async fn make_collection(
+    names: &Names,
+    collection: &Raw,
+    session: &mut ClientSession,
+) -> std::result::Result<(), Failure> {
     match names.database.create_collection(collection.name()).session(session).await.map_err(Failure::from) {
         Ok(()) | Err(Failure::Refused { code: NAMESPACE_EXISTS, .. }) => Ok(()),
         Err(failure) => Err(failure),
@@ -183,9 +237,20 @@ async fn make_collection(names: &Names, collection: &Raw, session: &mut ClientSe
 }
 
 /// Sees to it that a document is there, whoever made it, and answers it.
-async fn upsert(collection: &Raw, filter: Document, update: Document, session: &mut ClientSession) -> std::result::Result<RawDocumentBuf, Failure> {
+async fn upsert(
+    collection: &Raw,
+    filter: Document,
+    update: Document,
+    session: &mut ClientSession,
+) -> std::result::Result<RawDocumentBuf, Failure> {
     loop {
-        match collection.update_one(filter.clone(), update.clone()).upsert(true).session(&mut *session).await.map_err(Failure::from) {
+        match collection
+            .update_one(filter.clone(), update.clone())
+            .upsert(true)
+            .session(&mut *session)
+            .await
+            .map_err(Failure::from)
+        {
             // A duplicate: somebody else was first.
             Err(failure) if !failure.is_duplicate() => return Err(failure),
             _ => {}
@@ -222,5 +287,8 @@ fn tagged(mut index: IndexModel) -> IndexModel {
 }
 
 fn index(keys: Document, name: &str, unique: bool) -> IndexModel {
-    IndexModel::builder().keys(keys).options(IndexOptions::builder().name(name.to_owned()).unique(unique).build()).build()
+    IndexModel::builder()
+        .keys(keys)
+        .options(IndexOptions::builder().name(name.to_owned()).unique(unique).build())
+        .build()
 }

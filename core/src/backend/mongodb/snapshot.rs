@@ -1,5 +1,7 @@
 //! Snapshots: a document for each stream, schema and version.
 
+use std::sync::Arc;
+
 use mongodb::bson::raw::cstr;
 use mongodb::bson::{RawDocument, RawDocumentBuf, doc};
 use tokio::time::Instant;
@@ -7,18 +9,27 @@ use tokio::time::Instant;
 use super::Mongo;
 use super::document::{append_payload, id, int64, number, payload, uuid};
 use super::error::Failure;
+use super::format::{Format, log_head};
 use super::work::left;
-use crate::backend::SnapshotRecord;
 use crate::error::Result;
 use crate::event::Payload;
+use crate::request::SnapshotRecord;
 
 impl Mongo {
     pub(super) async fn save_snapshot(&self, record: &SnapshotRecord, deadline: Instant) -> Result<()> {
         let (names, document) = (self.writer.names.clone(), of_snapshot(record));
         let place = doc! { "stream": &record.stream, "schema": &record.schema, "version": int64(record.version) };
         let saved = self.work.run(deadline, |mut session| async move {
+            Format::of(&log_head(&names, &mut session, deadline).await?)?.check_writer()?;
             loop {
-                match names.snapshots.replace_one(place.clone(), document.clone()).upsert(true).session(&mut session).await.map_err(Failure::from) {
+                match names
+                    .snapshots
+                    .replace_one(place.clone(), document.clone())
+                    .upsert(true)
+                    .session(&mut session)
+                    .await
+                    .map_err(Failure::from)
+                {
                     Ok(_) => return Ok(session),
                     // Somebody else saved the same one first: now it is there to be replaced.
                     Err(failure) if failure.is_duplicate() && Instant::now() < deadline => {}
@@ -30,9 +41,17 @@ impl Mongo {
         Ok(())
     }
 
-    pub(super) async fn load_snapshot(&self, stream: &str, schema: &str, at_or_before: u64, deadline: Instant) -> Result<Option<SnapshotRecord>> {
+    pub(super) async fn load_snapshot(
+        &self,
+        stream: &str,
+        schema: &str,
+        at_or_before: u64,
+        deadline: Instant,
+    ) -> Result<Option<SnapshotRecord>> {
         let (names, stream, schema) = (self.writer.names.clone(), stream.to_owned(), schema.to_owned());
+        let format = Arc::clone(&self.format);
         let loaded = self.work.run(deadline, |mut session| async move {
+            format.reader(&names, &mut session, deadline).await?;
             let wanted = doc! { "stream": &stream, "schema": &schema, "version": { "$lte": int64(at_or_before) } };
             let find = names.snapshots.find_one(wanted).sort(doc! { "stream": -1, "schema": -1, "version": -1 });
             let found = find.max_time(left(deadline)).session(&mut session).await?;
@@ -60,7 +79,10 @@ fn record(document: &RawDocument, stream: String, schema: String) -> std::result
         version: number(document, "version")?,
         // What cannot be read makes a snapshot that is not believed, never an error.
         event_id: id(document, "event_id").unwrap_or_default(),
-        checksum: number(document, "checksum").ok().and_then(|checksum| u32::try_from(checksum).ok()).unwrap_or(u32::MAX),
+        checksum: number(document, "checksum")
+            .ok()
+            .and_then(|checksum| u32::try_from(checksum).ok())
+            .unwrap_or(u32::MAX),
         data: payload(document).unwrap_or_else(|_| Payload::Bytes(Vec::new())),
     })
 }

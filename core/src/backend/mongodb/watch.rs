@@ -1,11 +1,13 @@
 //! Hints: a change stream on the events, on a connection outside the pool.
 //!
-//! Only a hint. Whoever is woken reads by position, and whoever is not polls; so nothing here ever fails anything, and no place in the stream is remembered: one that
-//! ended, for whatever reason — its history is gone, its collection was dropped, the server is no primary any more, has no change streams or does not allow them — begins
-//! anew with what happens next, after a pause that grows.
+//! Only a hint. Whoever is woken reads by position, and whoever is not polls; so nothing here ever fails anything, and
+//! no place in the stream is remembered: one that ended, for whatever reason — its history is gone, its collection was
+//! dropped, the server is no primary any more, has no change streams or does not allow them — begins anew with what
+//! happens next, after a pause that grows.
 //!
-//! The stream is a plain aggregation: the driver's own change streams go on by themselves after what they take to pass, at once and for as long as they meet it, and a
-//! server that took the question and refused every answer was asked seventy times a second.
+//! The stream is a plain aggregation: the driver's own change streams go on by themselves after what they take to pass,
+//! at once and for as long as they meet it, and a server that took the question and refused every answer was asked
+//! seventy times a second.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -69,10 +71,13 @@ impl Watcher {
     }
 
     fn begin(&self) -> DropGuard {
-        let (options, database, collection, written) = (self.options.clone(), self.database.clone(), self.collection.clone(), Arc::clone(&self.written));
+        let (options, database, collection, written) =
+            (self.options.clone(), self.database.clone(), self.collection.clone(), Arc::clone(&self.written));
         let ended = self.closed.clone();
         // Its client is its own and goes with it: dropped half way it leaves nothing that anybody would use again.
-        tokio::spawn(async move { ended.run_until_cancelled_owned(watch(options, database, collection, written)).await });
+        tokio::spawn(
+            async move { ended.run_until_cancelled_owned(watch(options, database, collection, written)).await },
+        );
         // Gone without having been closed, nobody listens any more.
         self.closed.clone().drop_guard()
     }
@@ -109,7 +114,13 @@ async fn watch(options: ClientOptions, database: String, collection: String, wri
 }
 
 /// Follows one stream to its end.
-async fn follow(client: &Client, database: &str, collection: &str, written: &Notify, told: &mut bool) -> Result<(), Failure> {
+async fn follow(
+    client: &Client,
+    database: &str,
+    collection: &str,
+    written: &Notify,
+    told: &mut bool,
+) -> Result<(), Failure> {
     let collection = client.database(database).collection::<Document>(collection);
     let inserts = [
         doc! { "$changeStream": {} },
@@ -139,5 +150,10 @@ async fn follow(client: &Client, database: &str, collection: &str, written: &Not
 }
 
 fn pauses() -> ExponentialBackoff {
-    ExponentialBuilder::default().with_min_delay(Duration::from_millis(250)).with_max_delay(Duration::from_secs(30)).without_max_times().with_jitter().build()
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(250))
+        .with_max_delay(Duration::from_secs(30))
+        .without_max_times()
+        .with_jitter()
+        .build()
 }

@@ -1,11 +1,13 @@
 //! Work on the database, always to its end: the driver must not lose a future half way.
 //!
-//! Each piece of work runs in a task of its own; who waits for it stops waiting at the deadline, and the task runs on until the driver's own limits end it. It holds one of
-//! the store's permits meanwhile, so that what is still under way counts.
+//! Each piece of work runs in a task of its own; who waits for it stops waiting at the deadline, and the task runs on
+//! until the driver's own limits end it. It holds one of the store's permits meanwhile, so that what is still under way
+//! counts.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use mongodb::bson::Timestamp;
 use mongodb::{Client, ClientSession};
 use tokio::sync::Semaphore;
@@ -23,7 +25,8 @@ pub(super) struct Work {
     client: Client,
     permits: Arc<Semaphore>,
     tasks: TaskTracker,
-    /// When this store's last write was done, by the servers' clock: every later read is at least as new, whichever server answers it.
+    /// When this store's last write was done, by the servers' clock: every later read is at least as new, whichever
+    /// server answers it.
     written: Arc<Mutex<Option<Timestamp>>>,
 }
 
@@ -42,7 +45,9 @@ impl Work {
         let permit = match timeout_at(deadline, Arc::clone(&self.permits).acquire_owned()).await {
             Ok(Ok(permit)) => permit,
             Ok(Err(_)) => return Err(Failure::Closed),
-            Err(_) => return Err(Failure::Unreached("the deadline passed while all connections were in use".to_owned())),
+            Err(_) => {
+                return Err(Failure::Unreached("the deadline passed while all connections were in use".to_owned()));
+            }
         };
         // Takes a session from the pool here; nothing is sent for that.
         let mut session = self.client.start_session().await?;
@@ -82,5 +87,23 @@ impl Work {
 
 /// What is left of a deadline, for the server's own limits; never nothing, which would mean no limit.
 pub(super) fn left(deadline: Instant) -> Duration {
-    deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1)).min(Duration::from_secs(24 * 60 * 60))
+    deadline
+        .saturating_duration_since(Instant::now())
+        .max(Duration::from_millis(1))
+        .min(Duration::from_secs(24 * 60 * 60))
+}
+
+/// A little longer than a small transaction takes: a rival that has the turn has ended by then.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(8);
+const LONGEST_PAUSE: Duration = Duration::from_millis(60);
+
+/// How attempts are spaced: with jitter, so that rivals do not meet again. Shorter pauses were tried and put too much
+/// load on the server.
+pub(super) fn pauses() -> ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_min_delay(SHORTEST_PAUSE)
+        .with_max_delay(LONGEST_PAUSE)
+        .without_max_times()
+        .with_jitter()
+        .build()
 }

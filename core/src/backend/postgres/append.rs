@@ -5,17 +5,18 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Postgres;
-use super::connect::Backend;
 use super::error::{Class, Failure, unknown};
+use super::lease::Lease;
 use super::names::{EXPECT_ANY, EXPECT_EXISTS, draw_first};
-use super::pool::Lease;
 use super::row::{Rows, Written, bigint, written};
-use crate::backend::{AppendRequest, Appended};
+use super::session::Backend;
 use crate::error::{Error, Result};
 use crate::faults::{planted, point};
+use crate::request::{AppendRequest, AppendResult};
 use crate::version::ExpectedVersion;
 
-/// How long a statement waits for a lock at first: several appends before each goes by itself, one before it lets go of the gate.
+/// How long a statement waits for a lock at first: several appends before each goes by itself, one before it lets go of
+/// the gate.
 pub(super) const SHARED_WAIT: Duration = Duration::from_millis(150);
 /// How long one append that is held up waits at a time: its connection is free in between, for whoever else needs one.
 pub(super) const PATIENT_WAIT: Duration = Duration::from_secs(1);
@@ -23,7 +24,7 @@ pub(super) const PATIENT_WAIT: Duration = Duration::from_secs(1);
 const ANSWER_TIME: Duration = Duration::from_millis(100);
 
 /// What became of a group's appends, each in the group's order; nothing for those that were not taken.
-pub(super) type Taken = Vec<Option<Appended>>;
+pub(super) type Taken = Vec<Option<AppendResult>>;
 
 /// A failed try, and who may still be running it.
 #[derive(Debug)]
@@ -43,7 +44,7 @@ impl Trouble {
 }
 
 impl Postgres {
-    pub(super) async fn append_group(&self, group: &[AppendRequest]) -> Vec<Result<Appended>> {
+    pub(super) async fn append_group(&self, group: &[AppendRequest]) -> Vec<Result<AppendResult>> {
         match self.plain(group, SHARED_WAIT).await {
             Ok(taken) => self.finish(group, taken).await,
             Err(trouble) => self.after(group, trouble).await,
@@ -65,7 +66,13 @@ impl Postgres {
     /// Sends a batch; answers what was taken of it, in the order of the appends it was made of.
     ///
     /// Who waits for longer stands outside the gate: others must be able to have it for themselves meanwhile.
-    pub(super) async fn insert(&self, lease: &mut Lease, batch: &Batch<'_>, wait: Duration, deadline: Instant) -> std::result::Result<Taken, Failure> {
+    pub(super) async fn insert(
+        &self,
+        lease: &mut Lease,
+        batch: &Batch<'_>,
+        wait: Duration,
+        deadline: Instant,
+    ) -> std::result::Result<Taken, Failure> {
         let statements = &self.statements;
         let statement = match (wait > SHARED_WAIT, batch.rows.has_tags()) {
             (false, false) => &statements.append,
@@ -87,8 +94,9 @@ impl Postgres {
     }
 
     /// What the plain form left is decided with care: ids come before any refusal.
-    async fn finish(&self, group: &[AppendRequest], taken: Taken) -> Vec<Result<Appended>> {
-        let left: Vec<AppendRequest> = group.iter().zip(&taken).filter(|(_, taken)| taken.is_none()).map(|(request, _)| request.clone()).collect();
+    async fn finish(&self, group: &[AppendRequest], taken: Taken) -> Vec<Result<AppendResult>> {
+        let left: Vec<AppendRequest> =
+            group.iter().zip(&taken).filter(|(_, taken)| taken.is_none()).map(|(request, _)| request.clone()).collect();
         if left.is_empty() {
             return taken.into_iter().flatten().map(Ok).collect();
         }
@@ -97,19 +105,24 @@ impl Postgres {
         taken.into_iter().map(|taken| taken.map_or_else(|| rest.next().unwrap_or_else(missing), Ok)).collect()
     }
 
-    async fn after(&self, group: &[AppendRequest], trouble: Trouble) -> Vec<Result<Appended>> {
+    async fn after(&self, group: &[AppendRequest], trouble: Trouble) -> Vec<Result<AppendResult>> {
         match trouble.failure.class() {
             Class::Race | Class::Again | Class::Unreached => self.careful(group, Vec::new()).await,
-            Class::Unknown if matches!(trouble.failure, Failure::Late) => group.iter().map(|_| Err(unknown(trouble.failure.clone()))).collect(),
+            Class::Unknown if matches!(trouble.failure, Failure::Late) => {
+                group.iter().map(|_| Err(unknown(trouble.failure.clone()))).collect()
+            }
             Class::Unknown => self.careful(group, trouble.backend.into_iter().collect()).await,
-            Class::HeldUp | Class::Final if group.len() > 1 && matches!(trouble.failure, Failure::Refused { .. }) => self.one_by_one(group).await,
+            Class::HeldUp | Class::Final if group.len() > 1 && matches!(trouble.failure, Failure::Refused { .. }) => {
+                self.one_by_one(group).await
+            }
             Class::HeldUp => self.alone(&group[0]).await.into_iter().collect(),
             Class::Final => group.iter().map(|_| Err(trouble.failure.clone().into())).collect(),
         }
     }
 
-    /// After a refusal that one of them caused, or behind a lock that only some meet. Who is held up even then is told so, and comes back in a group of its own.
-    pub(super) async fn one_by_one(&self, group: &[AppendRequest]) -> Vec<Result<Appended>> {
+    /// After a refusal that one of them caused, or behind a lock that only some meet. Who is held up even then is told
+    /// so, and comes back in a group of its own.
+    pub(super) async fn one_by_one(&self, group: &[AppendRequest]) -> Vec<Result<AppendResult>> {
         let mut answers = Vec::with_capacity(group.len());
         for request in group {
             let lone = std::slice::from_ref(request);
@@ -124,13 +137,17 @@ impl Postgres {
     }
 
     /// An append that somebody's open transaction holds up, alone: tried for as long as its deadline allows.
-    async fn alone(&self, request: &AppendRequest) -> Vec<Result<Appended>> {
+    async fn alone(&self, request: &AppendRequest) -> Vec<Result<AppendResult>> {
         let lone = std::slice::from_ref(request);
         loop {
             match self.plain(lone, PATIENT_WAIT).await {
                 Ok(taken) => return self.finish(lone, taken).await,
-                Err(trouble) if trouble.failure.class() != Class::HeldUp => return Box::pin(self.after(lone, trouble)).await,
-                Err(trouble) if request.deadline.saturating_duration_since(Instant::now()) <= 2 * ANSWER_TIME => return vec![Err(trouble.failure.into())],
+                Err(trouble) if trouble.failure.class() != Class::HeldUp => {
+                    return Box::pin(self.after(lone, trouble)).await;
+                }
+                Err(trouble) if request.deadline.saturating_duration_since(Instant::now()) <= 2 * ANSWER_TIME => {
+                    return vec![Err(trouble.failure.into())];
+                }
                 Err(_) => {}
             }
         }
@@ -160,7 +177,8 @@ pub(super) struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// Makes a batch of appends, each with the version its stream must be at. Appends to the same stream keep their order.
+    /// Makes a batch of appends, each with the version its stream must be at. Appends to the same stream keep their
+    /// order.
     pub(super) fn new(appends: impl Iterator<Item = (&'a AppendRequest, i64)>) -> Self {
         let mut appends: Vec<(usize, (&AppendRequest, i64))> = appends.enumerate().collect();
         appends.sort_by(|(_, (a, _)), (_, (b, _))| a.stream.cmp(&b.stream));
@@ -192,9 +210,11 @@ impl<'a> Batch<'a> {
                 continue;
             }
             let own = rest.get(..*events).filter(|own| own.iter().all(|row| row.stream == *stream));
-            let Some(last) = own.and_then(<[Written]>::last) else { return Err(Failure::Bug("an append was written in part".to_owned())) };
+            let Some(last) = own.and_then(<[Written]>::last) else {
+                return Err(Failure::Bug("an append was written in part".to_owned()));
+            };
             if let Some(place) = taken.get_mut(*append) {
-                *place = Some(Appended { version: last.version, position: last.position, repeated: false });
+                *place = Some(AppendResult { version: last.version, position: last.position, repeated: false });
             }
             rest = rest.get(*events..).unwrap_or_default();
         }
@@ -212,15 +232,22 @@ mod tests {
     }
 
     fn rows(rows: &[(&str, u64, u64)]) -> Vec<Written> {
-        rows.iter().map(|(stream, version, position)| Written { stream: (*stream).to_owned(), version: *version, position: *position, floor: 0 }).collect()
+        rows.iter()
+            .map(|(stream, version, position)| Written {
+                stream: (*stream).to_owned(),
+                version: *version,
+                position: *position,
+                floor: 0,
+            })
+            .collect()
     }
 
     fn batch(group: &[AppendRequest]) -> Batch<'_> {
         Batch::new(group.iter().map(|request| (request, EXPECT_ANY)))
     }
 
-    const fn done(version: u64, position: u64) -> Option<Appended> {
-        Some(Appended { version, position, repeated: false })
+    const fn done(version: u64, position: u64) -> Option<AppendResult> {
+        Some(AppendResult { version, position, repeated: false })
     }
 
     #[test]
@@ -233,14 +260,21 @@ mod tests {
     #[test]
     fn an_append_without_rows_was_not_taken() {
         let group = [request("a", 1), request("b", 2), request("c", 1)];
-        assert_eq!(batch(&group).taken(&rows(&[("a", 1, 10), ("c", 1, 11)])).ok(), Some(vec![done(1, 10), None, done(1, 11)]));
+        assert_eq!(
+            batch(&group).taken(&rows(&[("a", 1, 10), ("c", 1, 11)])).ok(),
+            Some(vec![done(1, 10), None, done(1, 11)])
+        );
         assert_eq!(batch(&group).taken(&[]).ok(), Some(vec![None, None, None]));
     }
 
     #[test]
     fn an_append_written_in_part_is_a_bug_that_is_told() {
         let group = [request("a", 2), request("b", 1)];
-        for wrong in [rows(&[("a", 1, 10)]), rows(&[("a", 1, 10), ("b", 1, 11)]), rows(&[("a", 1, 10), ("a", 2, 11), ("x", 1, 12)])] {
+        for wrong in [
+            rows(&[("a", 1, 10)]),
+            rows(&[("a", 1, 10), ("b", 1, 11)]),
+            rows(&[("a", 1, 10), ("a", 2, 11), ("x", 1, 12)]),
+        ] {
             assert!(matches!(batch(&group).taken(&wrong), Err(Failure::Bug(_))), "{wrong:?}");
         }
     }

@@ -1,7 +1,8 @@
 //! The careful form: what the plain form did not take is looked at, decided in core, and written only as decided.
 //!
-//! Facts come from one snapshot; then the same statement as ever is sent with the exact heads the decision saw. Whatever changed meanwhile shows as a missing
-//! row or a violation, and everything is decided again from new facts. Nothing is held between the two trips, so a client that dies leaves nothing behind.
+//! Facts come from one snapshot; then the same statement as ever is sent with the exact heads the decision saw.
+//! Whatever changed meanwhile shows as a missing row or a violation, and everything is decided again from new facts.
+//! Nothing is held between the two trips, so a client that dies leaves nothing behind.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -13,14 +14,14 @@ use uuid::Uuid;
 
 use super::Postgres;
 use super::append::{Batch, PATIENT_WAIT, SHARED_WAIT, Taken, Trouble, last_deadline};
-use super::connect::Backend;
 use super::error::{Class, Failure, unknown};
-use super::pool::Lease;
+use super::lease::Lease;
 use super::row::{bigint, event, is_shell, number};
-use crate::backend::{AppendRequest, Appended};
+use super::session::Backend;
 use crate::decision::{Decision, Facts, KnownEvent, decide_appends, may_turn};
 use crate::error::{Error, Result};
 use crate::faults::{planted, point};
+use crate::request::{AppendRequest, AppendResult};
 
 /// How long one that has the gate for itself waits: everybody waits with it.
 const GATED_WAIT: Duration = Duration::from_millis(100);
@@ -41,7 +42,7 @@ enum Mode {
 
 /// How a round left one append.
 enum Step {
-    Answer(Result<Appended>),
+    Answer(Result<AppendResult>),
     /// Refused, but an earlier attempt may still turn that.
     Turning,
     /// Others came in between.
@@ -53,9 +54,14 @@ enum Step {
 }
 
 impl Postgres {
-    /// Decides and writes appends until each is answered. `pending` are sessions that may still be running an earlier attempt at them.
-    pub(super) async fn careful(&self, group: &[AppendRequest], mut pending: Vec<Backend>) -> Vec<Result<Appended>> {
-        let mut answers: Vec<Option<Result<Appended>>> = group.iter().map(|_| None).collect();
+    /// Decides and writes appends until each is answered. `pending` are sessions that may still be running an earlier
+    /// attempt at them.
+    pub(super) async fn careful(
+        &self,
+        group: &[AppendRequest],
+        mut pending: Vec<Backend>,
+    ) -> Vec<Result<AppendResult>> {
+        let mut answers: Vec<Option<Result<AppendResult>>> = group.iter().map(|_| None).collect();
         let (mut mode, mut races, mut pauses) = (Mode::Sharing, 0, pauses());
         loop {
             answer_late(group, &mut answers, &pending);
@@ -65,7 +71,11 @@ impl Postgres {
                 return answers.into_iter().flatten().collect();
             }
             let round = self.round(&requests, mode, &mut pending).await;
-            mode = if matches!(&round, Err(trouble) if trouble.failure.class() == Class::HeldUp) { Mode::Patient } else { Mode::Sharing };
+            mode = if matches!(&round, Err(trouble) if trouble.failure.class() == Class::HeldUp) {
+                Mode::Patient
+            } else {
+                Mode::Sharing
+            };
             let steps = match round {
                 Ok(steps) => steps,
                 Err(trouble) if apart(&trouble.failure, &requests, &pending) => {
@@ -98,9 +108,13 @@ impl Postgres {
             pending.extend(trouble.backend);
         }
         let step = |request: &AppendRequest| match class {
-            Class::Unknown if matches!(trouble.failure, Failure::Late) => Step::Answer(Err(too_late(trouble.failure.clone(), !pending.is_empty()))),
+            Class::Unknown if matches!(trouble.failure, Failure::Late) => {
+                Step::Answer(Err(too_late(trouble.failure.clone(), !pending.is_empty())))
+            }
             Class::Final => Step::Answer(Err(too_late(trouble.failure.clone(), !pending.is_empty()))),
-            Class::HeldUp if request.deadline.saturating_duration_since(Instant::now()) <= GATED_WAIT && pending.is_empty() => {
+            Class::HeldUp
+                if request.deadline.saturating_duration_since(Instant::now()) <= GATED_WAIT && pending.is_empty() =>
+            {
                 Step::Answer(Err(trouble.failure.clone().into()))
             }
             Class::Race => Step::Raced,
@@ -110,7 +124,12 @@ impl Postgres {
     }
 
     /// One round: facts, decision, and what was decided written.
-    async fn round(&self, requests: &[AppendRequest], mode: Mode, pending: &mut Vec<Backend>) -> std::result::Result<Vec<Step>, Trouble> {
+    async fn round(
+        &self,
+        requests: &[AppendRequest],
+        mode: Mode,
+        pending: &mut Vec<Backend>,
+    ) -> std::result::Result<Vec<Step>, Trouble> {
         let deadline = last_deadline(requests);
         let mut lease = self.pool.lease(deadline).await.map_err(Trouble::unreached)?;
         let gated = mode == Mode::Gated;
@@ -124,7 +143,9 @@ impl Postgres {
             Err(failure) => Err(Trouble::unreached(failure)),
         };
         let steps = match steps {
-            Ok(steps) if gated => lease.commit(deadline).await.map(|()| steps).map_err(|failure| Trouble::of(&lease, failure))?,
+            Ok(steps) if gated => {
+                lease.commit(deadline).await.map(|()| steps).map_err(|failure| Trouble::of(&lease, failure))?
+            }
             Ok(steps) => steps,
             Err(trouble) if gated => {
                 lease.roll_back(deadline).await;
@@ -133,7 +154,8 @@ impl Postgres {
             Err(trouble) => return Err(trouble),
         };
         if steps.iter().any(|step| matches!(step, Step::Turning)) && !planted("postgres-refusal-too-early") {
-            // A refusal that could turn counts only when nobody can turn it any more; then everything is looked at again.
+            // A refusal that could turn counts only when nobody can turn it any more; then everything is looked at
+            // again.
             self.end_all(&mut lease, pending, deadline).await.map_err(Trouble::unreached)?;
         }
         Ok(steps)
@@ -153,15 +175,23 @@ impl Postgres {
         point("postgres-between-facts-and-insert").await;
         let decisions = decide_appends(requests, &facts);
         let writes = requests.iter().zip(&decisions).filter(|(_, decision)| matches!(decision, Decision::Write { .. }));
-        let heads = writes.map(|(request, _)| (request, bigint(facts.heads.get(&request.stream).copied().unwrap_or(0))));
+        let heads =
+            writes.map(|(request, _)| (request, bigint(facts.heads.get(&request.stream).copied().unwrap_or(0))));
         let batch = Batch::new(heads);
-        let taken =
-            if batch.is_empty() { Taken::new() } else { self.insert(lease, &batch, wait, deadline).await.map_err(|failure| Trouble::of(lease, failure))? };
+        let taken = if batch.is_empty() {
+            Taken::new()
+        } else {
+            self.insert(lease, &batch, wait, deadline).await.map_err(|failure| Trouble::of(lease, failure))?
+        };
         let mut taken = taken.into_iter();
         let step = |(request, decision): (&AppendRequest, Decision)| match decision {
             Decision::Write { .. } => taken.next().flatten().map_or(Step::Raced, |appended| Step::Answer(Ok(appended))),
             Decision::Repeated(appended) => Step::Answer(Ok(appended)),
-            Decision::Refuse(error) if pending && may_turn(request, &error) && !planted("postgres-refusal-too-early") => Step::Turning,
+            Decision::Refuse(error)
+                if pending && may_turn(request, &error) && !planted("postgres-refusal-too-early") =>
+            {
+                Step::Turning
+            }
             Decision::Refuse(error) => Step::Answer(Err(error)),
             Decision::Again => Step::Again,
         };
@@ -169,14 +199,25 @@ impl Postgres {
     }
 
     /// Which of the ids are known, with what they hold, and where the streams stand: one statement, one snapshot.
-    pub(super) async fn facts(&self, lease: &mut Lease, streams: &[&str], ids: &[Uuid], deadline: Instant) -> std::result::Result<Facts, Failure> {
+    pub(super) async fn facts(
+        &self,
+        lease: &mut Lease,
+        streams: &[&str],
+        ids: &[Uuid],
+        deadline: Instant,
+    ) -> std::result::Result<Facts, Failure> {
         let streams: Vec<&str> = streams.iter().copied().collect::<HashSet<_>>().into_iter().collect();
         let query = sqlx::query(self.statements.facts.clone()).bind(streams).bind(ids);
         read_facts(&lease.fetch(query, deadline).await?)
     }
 
     /// Ends earlier attempts, or waits until they have ended, so that what is seen from now on stays.
-    pub(super) async fn end_all(&self, lease: &mut Lease, pending: &mut Vec<Backend>, deadline: Instant) -> std::result::Result<(), Failure> {
+    pub(super) async fn end_all(
+        &self,
+        lease: &mut Lease,
+        pending: &mut Vec<Backend>,
+        deadline: Instant,
+    ) -> std::result::Result<(), Failure> {
         while let Some(backend) = pending.last() {
             let end = sqlx::query(self.statements.end.clone()).bind(backend.pid).bind(&backend.started);
             match lease.fetch(end, deadline).await {
@@ -192,20 +233,26 @@ impl Postgres {
         Ok(())
     }
 
-    async fn lives(&self, lease: &mut Lease, backend: &Backend, deadline: Instant) -> std::result::Result<bool, Failure> {
+    async fn lives(
+        &self,
+        lease: &mut Lease,
+        backend: &Backend,
+        deadline: Instant,
+    ) -> std::result::Result<bool, Failure> {
         let look = sqlx::query(self.statements.ended.clone()).bind(backend.pid).bind(&backend.started);
         let rows = lease.fetch(look, deadline).await?;
         Ok(rows.first().map(|row| row.try_get::<i64, _>(0)).transpose()?.is_none_or(|count| count > 0))
     }
 }
 
-/// Whether appends are better off each by itself: one of them is refused for its values, or only some meet a lock. Not while an earlier attempt at them may run.
+/// Whether appends are better off each by itself: one of them is refused for its values, or only some meet a lock. Not
+/// while an earlier attempt at them may run.
 fn apart(failure: &Failure, requests: &[AppendRequest], pending: &[Backend]) -> bool {
     let alone = requests.len() == 1 || !pending.is_empty();
     !alone && matches!(failure, Failure::Refused { .. }) && matches!(failure.class(), Class::HeldUp | Class::Final)
 }
 
-fn answer_late(group: &[AppendRequest], answers: &mut [Option<Result<Appended>>], pending: &[Backend]) {
+fn answer_late(group: &[AppendRequest], answers: &mut [Option<Result<AppendResult>>], pending: &[Backend]) {
     let now = Instant::now();
     for (request, answer) in group.iter().zip(answers) {
         if answer.is_none() && request.deadline <= now {
@@ -235,5 +282,10 @@ pub(super) fn read_facts(rows: &[sqlx::postgres::PgRow]) -> std::result::Result<
 
 /// How repeats are spaced: soon at first, with jitter, so that rivals do not meet again.
 pub(super) fn pauses() -> ExponentialBackoff {
-    ExponentialBuilder::default().with_min_delay(Duration::from_millis(2)).with_max_delay(Duration::from_millis(500)).without_max_times().with_jitter().build()
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(2))
+        .with_max_delay(Duration::from_millis(500))
+        .without_max_times()
+        .with_jitter()
+        .build()
 }

@@ -6,6 +6,10 @@ use thiserror::Error;
 use super::names::{ID_KEY, POSITION_KEY, VERSION_KEY};
 use crate::error::{Error, Outcome};
 
+/// What to do about a transaction pooler.
+pub(super) const NAME_IT: &str = "the server is behind a transaction pooler: add pooler=transaction to the URL, or \
+                                  connect to the server itself";
+
 /// Everything that can go wrong between here and the server.
 #[derive(Clone, Debug, Error)]
 pub(super) enum Failure {
@@ -21,6 +25,9 @@ pub(super) enum Failure {
     /// The server answered with an error, and what was sent is undone.
     #[error("the server refused: {message} ({code})")]
     Refused { code: String, constraint: Option<String>, message: String },
+    /// The server refuses for a reason that lasts: it is set read-only, its disk is full, a file is missing.
+    #[error("the server refused: {message} ({code})")]
+    Stopped { code: String, message: String },
     /// The server, or what is set up in it, is not one to work with.
     #[error("{0}")]
     Setup(String),
@@ -57,11 +64,12 @@ impl Failure {
         match self {
             Self::Late | Self::Lost(_) | Self::Unreadable(_) => Class::Unknown,
             Self::Unreached(_) => Class::Unreached,
-            Self::Setup(_) | Self::Closed | Self::Bug(_) => Class::Final,
+            Self::Stopped { .. } | Self::Setup(_) | Self::Closed | Self::Bug(_) => Class::Final,
             Self::Refused { code, constraint, .. } => match (code.as_str(), constraint.as_deref()) {
                 ("23505", Some(VERSION_KEY | ID_KEY)) => Class::Race,
                 ("55P03", _) => Class::HeldUp,
-                // Serialization, deadlock, a plan made for an older table, a query cancelled by hand, a server that became a standby.
+                // Serialization, deadlock, a plan made for an older table, a query cancelled by hand, a server that
+                // became a standby.
                 ("40001" | "40P01" | "0A000" | "57014" | "25006", _) => Class::Again,
                 _ => Class::Final,
             },
@@ -72,6 +80,7 @@ impl Failure {
     pub(super) fn spoils(&self) -> bool {
         match self {
             Self::Refused { code, .. } => matches!(code.as_str(), "0A000" | "25006" | "25P02"),
+            Self::Stopped { .. } => false,
             _ => true,
         }
     }
@@ -81,9 +90,53 @@ impl Failure {
         match self {
             Self::Lost(message) | Self::Unreadable(message) => Self::Unreached(message),
             Self::Late => Self::Unreached("the deadline passed".to_owned()),
+            Self::Refused { code, message, .. } if code == "08P01" && message.contains("startup parameter") => {
+                Self::Setup(format!("{message} ({code}); {NAME_IT}"))
+            }
             // The server is full, starting or stopping.
-            Self::Refused { code, message, .. } if matches!(code.get(..2), Some("53" | "57" | "08")) => Self::Unreached(message),
-            Self::Refused { code, message, .. } => Self::Setup(format!("the server refuses the connection: {message} ({code})")),
+            Self::Refused { code, message, .. } if matches!(code.get(..2), Some("53" | "57" | "08" | "XX")) => {
+                Self::Unreached(format!("{message} ({code})"))
+            }
+            Self::Refused { code, message, .. } => {
+                Self::Setup(format!("the server refuses the connection: {message} ({code})"))
+            }
+            other => other,
+        }
+    }
+
+    /// The failure of a connection that is being made: what ends the session there was refused, not lost.
+    pub(super) fn at_connect(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Database(database) => match database.try_downcast::<PgDatabaseError>() {
+                Ok(refusal) => refused(&refusal, false),
+                Err(other) => Self::Lost(other.to_string()),
+            },
+            other => Self::from(other),
+        }
+    }
+
+    /// Whether the server takes no writes at present.
+    pub(super) fn is_read_only(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if code == "25006")
+    }
+
+    /// The same refusal, of which it is known that waiting does not help.
+    pub(super) fn stays(self) -> Self {
+        match self {
+            Self::Refused { code, message, .. } => Self::Stopped { code, message },
+            other => other,
+        }
+    }
+
+    /// The same failure with other words.
+    pub(super) fn map_words(self, change: impl Fn(String) -> String) -> Self {
+        match self {
+            Self::Lost(words) => Self::Lost(change(words)),
+            Self::Unreached(words) => Self::Unreached(change(words)),
+            Self::Setup(words) => Self::Setup(change(words)),
+            Self::Unreadable(words) => Self::Unreadable(change(words)),
+            Self::Refused { code, constraint, message } => Self::Refused { code, constraint, message: change(message) },
+            Self::Stopped { code, message } => Self::Stopped { code, message: change(message) },
             other => other,
         }
     }
@@ -93,14 +146,15 @@ impl From<sqlx::Error> for Failure {
     fn from(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::Database(database) => match database.try_downcast::<PgDatabaseError>() {
-                Ok(refusal) => refused(&refusal),
+                Ok(refusal) => refused(&refusal, true),
                 Err(other) => Self::Lost(other.to_string()),
             },
             sqlx::Error::Configuration(_) => Self::Setup("the connection's settings are wrong".to_owned()),
             sqlx::Error::Tls(cause) => Self::Setup(format!("TLS: {cause}")),
-            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnIndexOutOfBounds { .. } | sqlx::Error::RowNotFound => {
-                Self::Unreadable(error.to_string())
-            }
+            sqlx::Error::ColumnDecode { .. }
+            | sqlx::Error::Decode(_)
+            | sqlx::Error::ColumnIndexOutOfBounds { .. }
+            | sqlx::Error::RowNotFound => Self::Unreadable(error.to_string()),
             sqlx::Error::Encode(cause) => Self::Bug(format!("a parameter could not be written: {cause}")),
             other => Self::Lost(other.to_string()),
         }
@@ -108,13 +162,17 @@ impl From<sqlx::Error> for Failure {
 }
 
 /// The message names no values; the detail, which may, is left out.
-fn refused(refusal: &PgDatabaseError) -> Failure {
+fn refused(refusal: &PgDatabaseError, connected: bool) -> Failure {
     let (code, message) = (refusal.code().to_owned(), refusal.message().to_owned());
     let ends_session = matches!(refusal.severity(), PgSeverity::Fatal | PgSeverity::Panic);
     // Refused at the door: the session never began, so nothing was sent.
     let at_the_door = matches!(code.get(..2), Some("28" | "3D"));
-    if ends_session && !at_the_door && !matches!(code.get(..2), Some("53")) && code != "57P03" && code != "42501" {
+    if connected && ends_session && !at_the_door {
         return Failure::Lost(format!("{message} ({code})"));
+    }
+    // The disk is full, or a file is damaged or missing.
+    if code == "53100" || code.starts_with("58") {
+        return Failure::Stopped { code, message };
     }
     Failure::Refused { code, constraint: refusal.constraint().map(str::to_owned), message }
 }
@@ -125,16 +183,19 @@ impl From<Failure> for Error {
         let message = failure.to_string();
         let error = match &failure {
             Failure::Late | Failure::Lost(_) | Failure::Unreached(_) => Self::unavailable(message),
+            Failure::Stopped { .. } => Self::unavailable(message).at_once(),
             Failure::Setup(_) => Self::config(message),
             Failure::Unreadable(_) => return Self::corrupt("an answer of the database", message),
             Failure::Closed => return Self::closed(),
             // Found after the fact: what was to be written may stand.
             Failure::Bug(_) => return Self::internal(message).with_outcome(Outcome::Unknown),
             Failure::Refused { code, constraint, .. } => match (code.as_str(), constraint.as_deref()) {
-                ("23505", Some(POSITION_KEY)) => {
-                    Self::config("the sequence of positions lies below the log's head: open the store again, which says how to mend it")
+                ("23505", Some(POSITION_KEY)) => Self::config(
+                    "the sequence of positions lies below the log's head: open the store again, which says how to mend it",
+                ),
+                ("3F000" | "42P01" | "42703" | "42883" | "42501" | "28000" | "28P01" | "3D000", _) => {
+                    Self::config(message)
                 }
-                ("3F000" | "42P01" | "42703" | "42883" | "42501" | "28000" | "28P01" | "3D000", _) => Self::config(message),
                 ("55P03", _) => Self::unavailable(format!("{message}: another transaction holds up this stream")),
                 ("40001" | "40P01" | "0A000" | "57014" | "25006" | "25P04", _) => Self::unavailable(message),
                 (code, _) if matches!(code.get(..2), Some("53" | "57" | "58" | "08")) => Self::unavailable(message),
@@ -168,10 +229,8 @@ mod tests {
             ("0A000", None, Class::Again, "unavailable"),
             ("57014", None, Class::Again, "unavailable"),
             ("25006", None, Class::Again, "unavailable"),
-            ("53100", None, Class::Final, "unavailable"),
             ("53300", None, Class::Final, "unavailable"),
             ("57P03", None, Class::Final, "unavailable"),
-            ("58030", None, Class::Final, "unavailable"),
             ("22P02", None, Class::Final, "invalid-argument"),
             ("22001", None, Class::Final, "invalid-argument"),
             ("42501", None, Class::Final, "config"),
@@ -183,7 +242,11 @@ mod tests {
             ("XX000", None, Class::Final, "internal"),
         ];
         for (code, constraint, class, answered) in table {
-            let failure = Failure::Refused { code: code.to_owned(), constraint: constraint.map(str::to_owned), message: "no".to_owned() };
+            let failure = Failure::Refused {
+                code: code.to_owned(),
+                constraint: constraint.map(str::to_owned),
+                message: "no".to_owned(),
+            };
             assert_eq!(failure.class(), class, "{code} {constraint:?}");
             let error = Error::from(failure);
             assert_eq!((error.code(), error.outcome()), (answered, Outcome::NotApplied), "{code} {constraint:?}");
@@ -210,9 +273,24 @@ mod tests {
     }
 
     #[test]
+    fn what_waiting_cannot_help_is_answered_at_once() {
+        let refused = Failure::Refused { code: "25006".to_owned(), constraint: None, message: "no".to_owned() };
+        assert!(refused.is_read_only() && refused.spoils() && refused.class() == Class::Again);
+        let stopped = refused.stays();
+        assert!(!stopped.is_read_only() && !stopped.spoils() && stopped.class() == Class::Final);
+        let error = Error::from(stopped.map_words(|words| words.to_uppercase()));
+        assert_eq!((error.code(), error.outcome(), error.worth_a_retry()), ("unavailable", Outcome::NotApplied, false));
+        assert!(error.to_string().contains("NO (25006)"), "{error}");
+    }
+
+    #[test]
     fn a_server_that_is_full_or_starting_is_tried_again_and_one_that_refuses_is_not() {
-        let refused = |code: &str| Failure::Refused { code: code.to_owned(), constraint: None, message: "no".to_owned() }.before_sending().class();
-        for later in ["53300", "57P03", "08006"] {
+        let refused = |code: &str| {
+            Failure::Refused { code: code.to_owned(), constraint: None, message: "no".to_owned() }
+                .before_sending()
+                .class()
+        };
+        for later in ["53300", "57P03", "08006", "XX000"] {
             assert_eq!(refused(later), Class::Unreached, "{later}");
         }
         for never in ["28P01", "28000", "3D000", "42501"] {

@@ -1,9 +1,12 @@
 //! How far the log may be read: nobody can any more come in at or below the horizon.
 //!
-//! A writer announces, before it draws positions, that it is about to draw above a floor, by a lock that it holds to its end. So whoever drew a position up to
-//! `h`, the sequence's last value, had announced itself before `h` was read: afterwards it is still listed, or done and visible to any later snapshot.
+//! A writer announces, before it draws positions, that it is about to draw above a floor, by a lock that it holds to
+//! its end. So whoever drew a position up to `h`, the sequence's last value, had announced itself before `h` was read:
+//! afterwards it is still listed, or done and visible to any later snapshot.
 
+use std::cmp::Ordering as Cmp;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -29,7 +32,9 @@ pub(super) struct Horizon {
 impl Horizon {
     /// From the answers of the two statements, read in their order.
     pub(super) fn read(rows: &[PgRow]) -> Result<Self, Failure> {
-        let Some((first, announced)) = rows.split_first() else { return Err(Failure::Unreadable("the horizon".to_owned())) };
+        let Some((first, announced)) = rows.split_first() else {
+            return Err(Failure::Unreadable("the horizon".to_owned()));
+        };
         let drawn = number(first, 0)?;
         let keys = announced.iter().map(|row| Ok(row.try_get::<i64, _>(0)?)).collect::<Result<Vec<i64>, Failure>>()?;
         Ok(Self::new(drawn, &keys))
@@ -45,17 +50,20 @@ impl Horizon {
 }
 
 /// The position that a lock's key, its low 32 bits, stands for: the nearest to `drawn` on either side.
-fn floor(drawn: u64, key: i64) -> u64 {
+pub(super) fn floor(drawn: u64, key: i64) -> u64 {
     let distance = (key.cast_unsigned().wrapping_sub(drawn) & u64::from(u32::MAX)).cast_signed();
-    let signed = if distance > i64::from(i32::MAX) && !planted("postgres-unsigned-distance") { distance - (1_i64 << 32) } else { distance };
+    let signed = if distance > i64::from(i32::MAX) && !planted("postgres-unsigned-distance") {
+        distance - (1_i64 << 32)
+    } else {
+        distance
+    };
     drawn.saturating_add_signed(signed)
 }
 
 /// What a store's readers of a namespace know in common.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    /// The highest committed position at or below a horizon: pages up to it ask nobody.
-    reached: AtomicU64,
+    reached: Mutex<Reached>,
     /// Whether the last horizon lay below what was drawn: a writer that ends then changes no sequence.
     held_back: AtomicBool,
     /// How often that ended.
@@ -63,23 +71,53 @@ pub(super) struct Known {
     asked: AtomicU64,
 }
 
+/// The highest committed position at or below a horizon: pages up to it ask nobody.
+///
+/// It holds for one generation of the pool. After a connection is made or lost, the server may be one that was set back,
+/// where a writer can still come in below what was known before.
+#[derive(Debug, Default)]
+struct Reached {
+    generation: u64,
+    position: u64,
+}
+
 impl Known {
-    pub(super) fn reached(&self) -> u64 {
-        self.reached.load(Ordering::Acquire)
+    fn reached_lock(&self) -> MutexGuard<'_, Reached> {
+        self.reached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn saw(&self, committed: u64) {
-        self.reached.fetch_max(committed, Ordering::AcqRel);
+    /// The highest position known in a generation of the pool; 0 if nothing is.
+    pub(super) fn reached(&self, generation: u64) -> u64 {
+        let reached = self.reached_lock();
+        if reached.generation == generation { reached.position } else { 0 }
+    }
+
+    /// Notes a committed position at or below a horizon, learned in a generation of the pool.
+    pub(super) fn saw(&self, committed: u64, generation: u64) {
+        let mut reached = self.reached_lock();
+        match reached.generation.cmp(&generation) {
+            Cmp::Less => *reached = Reached { generation, position: committed },
+            Cmp::Equal => reached.position = reached.position.max(committed),
+            Cmp::Greater => {}
+        }
     }
 
     pub(super) fn looked(&self, horizon: Horizon) {
+        {
+            let mut reached = self.reached_lock();
+            if reached.position > horizon.drawn {
+                // The database was set back, or another look was later and saw more. Either way the next page asks.
+                reached.position = 0;
+            }
+        }
         let held_back = horizon.until < horizon.drawn;
         if self.held_back.swap(held_back, Ordering::AcqRel) && !held_back {
             self.released.fetch_add(1, Ordering::AcqRel);
         }
     }
 
-    /// The mark of a moment at which `drawn` was the sequence's last value: another one whenever there may be more to read.
+    /// The mark of a moment at which `drawn` was the sequence's last value: another one whenever there may be more to
+    /// read.
     pub(super) fn mark(&self, drawn: u64) -> u64 {
         if self.held_back.load(Ordering::Acquire) {
             return NEVER_THE_SAME | self.asked.fetch_add(1, Ordering::AcqRel);
@@ -106,7 +144,11 @@ mod tests {
                     let floor = u64::saturating_sub(drawn, back);
                     assert_eq!(Horizon::new(drawn, &[key(floor)]), Horizon { drawn, until: floor }, "{drawn} {floor}");
                 }
-                assert_eq!(Horizon::new(drawn, &[key(drawn + 7)]).until, drawn, "a floor above what was drawn holds nobody back");
+                assert_eq!(
+                    Horizon::new(drawn, &[key(drawn + 7)]).until,
+                    drawn,
+                    "a floor above what was drawn holds nobody back"
+                );
             }
         }
     }
@@ -115,6 +157,18 @@ mod tests {
     fn the_lowest_floor_counts() {
         assert_eq!(Horizon::new(100, &[key(90), key(40), key(100)]).until, 40);
         assert_eq!(Horizon::new(100, &[]).until, 100);
+    }
+
+    #[test]
+    fn what_is_known_is_forgotten_with_its_generation_and_when_less_was_drawn() {
+        let known = Known::default();
+        known.saw(100, 1);
+        assert_eq!((known.reached(1), known.reached(2)), (100, 0));
+        known.saw(80, 2);
+        known.saw(100, 1);
+        assert_eq!((known.reached(1), known.reached(2)), (0, 80), "an answer of before does not count");
+        known.looked(Horizon { drawn: 79, until: 79 });
+        assert_eq!(known.reached(2), 0);
     }
 
     #[test]

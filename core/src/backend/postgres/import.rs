@@ -1,18 +1,16 @@
 //! Importing: whole or not at all, as decided.
 
-use time::OffsetDateTime;
-
 use super::Postgres;
 use super::append::Trouble;
 use super::careful::pauses;
-use super::connect::Backend;
 use super::error::{Class, Failure, unknown};
+use super::lease::Lease;
 use super::names::safe;
-use super::pool::Lease;
 use super::row::{Rows, bigint, written};
-use crate::backend::{ImportRequest, Imported};
+use super::session::Backend;
 use crate::decision::{Facts, ImportDecision, decide_import};
 use crate::error::{Error, Result};
+use crate::request::{ImportRequest, ImportResult};
 
 use tokio::time::{Instant, sleep};
 
@@ -21,7 +19,7 @@ const WAIT_MS: u64 = 500;
 
 impl Postgres {
     /// Decides and writes until it is done or refused; a refusal counts when no earlier attempt can turn it any more.
-    pub(super) async fn import_whole(&self, request: &ImportRequest) -> Result<Imported> {
+    pub(super) async fn import_whole(&self, request: &ImportRequest) -> Result<ImportResult> {
         let (mut pending, mut pauses): (Vec<Backend>, _) = (Vec::new(), pauses());
         loop {
             let failure = match self.import_once(request, &mut pending).await {
@@ -46,7 +44,11 @@ impl Postgres {
     }
 
     /// One try. Nothing when an earlier attempt had to be ended first.
-    async fn import_once(&self, request: &ImportRequest, pending: &mut Vec<Backend>) -> std::result::Result<Option<Result<Imported>>, Trouble> {
+    async fn import_once(
+        &self,
+        request: &ImportRequest,
+        pending: &mut Vec<Backend>,
+    ) -> std::result::Result<Option<Result<ImportResult>>, Trouble> {
         let deadline = request.deadline;
         let mut lease = self.pool.lease(deadline).await.map_err(Trouble::unreached)?;
         let streams: Vec<&str> = request.events.iter().map(|import| import.stream.as_str()).collect();
@@ -61,7 +63,8 @@ impl Postgres {
             Err(refusal) => return Ok(Some(Err(refusal))),
         };
         let rows = rows(request, &decisions, &facts);
-        let last_written = if rows.len() == 0 { None } else { Some(self.import_rows(&mut lease, &rows, deadline).await?) };
+        let last_written =
+            if rows.len() == 0 { None } else { Some(self.import_rows(&mut lease, &rows, deadline).await?) };
         let total = u64::try_from(decisions.len()).unwrap_or(u64::MAX);
         let imported = u64::try_from(rows.len()).unwrap_or(u64::MAX);
         let position = match decisions.last() {
@@ -70,15 +73,29 @@ impl Postgres {
             None => Some(0),
         };
         let missing = || Error::internal("an import was written without an answer");
-        Ok(Some(position.ok_or_else(missing).map(|position| Imported { imported, passed_over: total - imported, position })))
+        Ok(Some(position.ok_or_else(missing).map(|position| ImportResult {
+            imported,
+            passed_over: total - imported,
+            position,
+        })))
     }
 
-    /// Writes the rows in a transaction, because a statement that misses some of them must not stand. Answers the last one's position.
-    async fn import_rows(&self, lease: &mut Lease, rows: &Rows<'_>, deadline: Instant) -> std::result::Result<u64, Trouble> {
+    /// Writes the rows in a transaction, because a statement that misses some of them must not stand. Answers the last
+    /// one's position.
+    async fn import_rows(
+        &self,
+        lease: &mut Lease,
+        rows: &Rows<'_>,
+        deadline: Instant,
+    ) -> std::result::Result<u64, Trouble> {
         let begin = safe("begin isolation level read committed".to_owned());
-        let statement = if rows.has_tags() { &self.statements.append_patient_tagged } else { &self.statements.append_patient };
+        let statement =
+            if rows.has_tags() { &self.statements.append_patient_tagged } else { &self.statements.append_patient };
         let inserted = match lease.begin(&begin, deadline).await {
-            Ok(()) => lease.fetch(rows.bind(statement, WAIT_MS.to_string()), deadline).await.and_then(|answer| written(&answer)),
+            Ok(()) => lease
+                .fetch(rows.bind(statement, WAIT_MS.to_string()), deadline)
+                .await
+                .and_then(|answer| written(&answer)),
             Err(failure) => Err(failure),
         };
         match inserted {
@@ -105,12 +122,8 @@ fn rows<'a>(request: &'a ImportRequest, decisions: &[ImportDecision], facts: &Fa
     for (import, decision) in request.events.iter().zip(decisions) {
         if let ImportDecision::Write { version } = decision {
             let head = facts.heads.get(&import.stream).copied().unwrap_or(0);
-            rows.push(&import.stream, version.saturating_sub(head), bigint(head), &import.event, import.recorded_at.map(utc));
+            rows.push(&import.stream, version.saturating_sub(head), bigint(head), &import.event, import.recorded_at);
         }
     }
     rows
-}
-
-fn utc(time: OffsetDateTime) -> OffsetDateTime {
-    time.to_offset(time::UtcOffset::UTC)
 }

@@ -1,10 +1,13 @@
-//! Hints: who wrote tells the others, after the commit, on a connection outside the pool.
+//! Hints: a store that wrote tells the others, after the commit, on a connection outside the pool.
 //!
-//! Only a hint. Whoever is told reads by position, and whoever is not polls; so nothing here ever fails anything. Notifying inside the append's own transaction
-//! would make all commits wait for each other.
+//! One connection listens for all namespaces of a database. It is only a hint: who is told reads by position, and who is
+//! not told polls, so nothing here ever fails anything. A notification inside the append's own transaction would make
+//! all commits wait for each other.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
@@ -25,60 +28,85 @@ const CHECK: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// The store's listening connection, opened with the first need of it.
+/// A database's listening connection, opened with the first need of it.
 pub(super) struct Listener {
     shared: Arc<Shared>,
-    task: OnceLock<std::sync::Mutex<Option<JoinHandle<()>>>>,
+    task: OnceLock<Mutex<Option<JoinHandle<()>>>>,
     _stop: DropGuard,
 }
 
 struct Shared {
-    options: PgConnectOptions,
-    channel: String,
-    notify: SqlStr,
+    /// None behind a transaction pooler, which lends no session to listen in.
+    options: Option<PgConnectOptions>,
+    channels: Mutex<HashMap<String, Arc<Channel>>>,
+    /// Somebody here wrote, or the channels are others than before.
+    changed: Notify,
+    stopped: CancellationToken,
+}
+
+/// The hints of one namespace.
+#[derive(Debug, Default)]
+struct Channel {
     /// Somebody here wrote.
-    wrote: Notify,
+    wrote: AtomicBool,
     /// Somebody elsewhere wrote, or may have.
     told: Notify,
-    stopped: CancellationToken,
+}
+
+/// One namespace's part of the listening connection. Dropping it ends its part.
+pub(super) struct Hints {
+    listener: Arc<Listener>,
+    name: String,
+    channel: Arc<Channel>,
 }
 
 /// The options hold the password.
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Listener").field("channel", &self.shared.channel).finish_non_exhaustive()
+        f.debug_struct("Listener").finish_non_exhaustive()
     }
 }
 
-impl Listener {
-    pub(super) fn new(options: PgConnectOptions, names: &Names) -> Self {
-        let stopped = CancellationToken::new();
-        let shared = Shared {
-            options,
-            channel: names.schema.clone(),
-            notify: safe(format!("notify {}", names.schema)),
-            wrote: Notify::new(),
-            told: Notify::new(),
-            stopped: stopped.clone(),
-        };
-        Self { shared: Arc::new(shared), task: OnceLock::new(), _stop: stopped.drop_guard() }
-    }
-
+impl Hints {
     /// Tells the others, soon.
     pub(super) fn notify(&self) {
-        self.start();
-        self.shared.wrote.notify_one();
+        self.listener.start();
+        self.channel.wrote.store(true, Ordering::Release);
+        self.listener.shared.changed.notify_one();
     }
 
     /// Ends when somebody else may have written.
     pub(super) async fn hinted(&self) {
-        self.start();
-        self.shared.told.notified().await;
+        self.listener.start();
+        self.channel.told.notified().await;
+    }
+}
+
+impl Drop for Hints {
+    fn drop(&mut self) {
+        self.listener.shared.channels().remove(&self.name);
+        self.listener.shared.changed.notify_one();
+    }
+}
+
+impl Listener {
+    pub(super) fn new(options: Option<PgConnectOptions>) -> Arc<Self> {
+        let stopped = CancellationToken::new();
+        let shared = Shared { options, channels: Mutex::default(), changed: Notify::new(), stopped: stopped.clone() };
+        Arc::new(Self { shared: Arc::new(shared), task: OnceLock::new(), _stop: stopped.drop_guard() })
+    }
+
+    /// Listens for a namespace too.
+    pub(super) fn hints(self: &Arc<Self>, names: &Names) -> Hints {
+        let channel: Arc<Channel> = Arc::default();
+        self.shared.channels().insert(names.schema.clone(), Arc::clone(&channel));
+        self.shared.changed.notify_one();
+        Hints { listener: Arc::clone(self), name: names.schema.clone(), channel }
     }
 
     pub(super) async fn close(&self) {
         self.shared.stopped.cancel();
-        let task = self.task.get().and_then(|task| task.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take());
+        let task = self.task.get().and_then(|task| task.lock().unwrap_or_else(PoisonError::into_inner).take());
         if let Some(task) = task {
             // A panic in it is over with it.
             let _ = task.await;
@@ -86,57 +114,99 @@ impl Listener {
     }
 
     fn start(&self) {
+        let Some(options) = &self.shared.options else { return };
         self.task.get_or_init(|| {
-            let shared = Arc::clone(&self.shared);
+            let (shared, options) = (Arc::clone(&self.shared), options.clone());
             let stopped = self.shared.stopped.clone();
-            std::sync::Mutex::new(Some(tokio::spawn(async move {
-                let _ = stopped.run_until_cancelled_owned(shared.run()).await;
+            Mutex::new(Some(tokio::spawn(async move {
+                let _ = stopped.run_until_cancelled_owned(shared.run(options)).await;
             })))
         });
     }
 }
 
 impl Shared {
+    fn channels(&self) -> MutexGuard<'_, HashMap<String, Arc<Channel>>> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Listens for ever: what is lost is opened again, a little later each time.
-    async fn run(self: Arc<Self>) {
+    async fn run(self: Arc<Self>, options: PgConnectOptions) {
         let mut pause = SPACING;
         loop {
             let since = Instant::now();
-            let Err(failure) = self.listen().await;
+            let Err(failure) = self.listen(&options).await;
             tracing::debug!(%failure, "the listening connection was lost; polling goes on");
             pause = if since.elapsed() > LONGEST_PAUSE { SPACING } else { (pause * 2).min(LONGEST_PAUSE) };
             sleep(pause).await;
         }
     }
 
-    async fn listen(&self) -> Result<std::convert::Infallible, Failure> {
-        let pool = PgPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None).connect_lazy_with(self.options.clone());
+    async fn listen(&self, options: &PgConnectOptions) -> Result<std::convert::Infallible, Failure> {
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_lazy_with(options.clone());
         let mut listener = in_time(PgListener::connect_with(&pool)).await?;
         listener.ignore_pool_close_event(true);
         listener.eager_reconnect(false);
-        in_time(listener.listen(&self.channel)).await?;
         let row = in_time(listener.fetch_one(SqlStr::from_static("select pg_backend_pid()"))).await?;
         let own = u32::try_from(row.try_get::<i32, _>(0)?).unwrap_or_default();
-        // Something may have been written before anybody listened.
-        self.told.notify_one();
-        let mut notified = Instant::now() - SPACING;
+        let mut listening: HashMap<String, Arc<Channel>> = HashMap::new();
+        self.catch_up(&mut listener, &mut listening).await?;
+        let mut sent = Instant::now();
         loop {
             tokio::select! {
                 notification = listener.try_recv() => match notification? {
                     Some(notification) if notification.process_id() == own => {}
-                    Some(_) => self.told.notify_one(),
+                    Some(notification) => {
+                        if let Some(channel) = listening.get(notification.channel()) {
+                            channel.told.notify_one();
+                        }
+                    }
                     None => return Err(Failure::Lost("the server closed it".to_owned())),
                 },
-                () = self.wrote.notified() => {
-                    sleep_until(notified + SPACING).await;
-                    in_time(listener.execute(self.notify.clone())).await?;
-                    notified = Instant::now();
+                () = self.changed.notified() => {
+                    sleep_until(sent + SPACING).await;
+                    self.catch_up(&mut listener, &mut listening).await?;
+                    sent = Instant::now();
                 }
                 () = sleep(CHECK) => {
                     in_time(listener.execute(SqlStr::from_static("select 1"))).await?;
                 }
             }
         }
+    }
+
+    /// Listens to the channels there are now, and notifies those in which somebody here wrote.
+    async fn catch_up(
+        &self,
+        listener: &mut PgListener,
+        listening: &mut HashMap<String, Arc<Channel>>,
+    ) -> Result<(), Failure> {
+        let channels = self.channels().clone();
+        for name in listening.keys().filter(|name| !channels.contains_key(*name)) {
+            in_time(listener.unlisten(name)).await?;
+        }
+        for (name, channel) in &channels {
+            if !listening.get(name).is_some_and(|known| Arc::ptr_eq(known, channel)) {
+                in_time(listener.listen(name)).await?;
+                // Something may have been written before anybody listened.
+                channel.told.notify_one();
+            }
+        }
+        // The names passed the rule for namespaces.
+        let notify: Vec<String> = channels
+            .iter()
+            .filter(|(_, channel)| channel.wrote.swap(false, Ordering::AcqRel))
+            .map(|(name, _)| format!("notify {name}"))
+            .collect();
+        *listening = channels;
+        if !notify.is_empty() {
+            in_time(listener.execute(safe(notify.join("; ")))).await?;
+        }
+        Ok(())
     }
 }
 

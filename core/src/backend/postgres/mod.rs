@@ -1,64 +1,119 @@
 //! Postgres: many processes, one log, no lock between writers.
 //!
-//! A writer announces, before it draws positions from the sequence, above which floor it is about to draw, by a shared lock that it holds to its end; a reader of
-//! the log goes no farther than the lowest floor announced. [`names`] holds the statements, [`append`] and [`careful`] the writing, [`horizon`] the reading's side of it.
+//! A writer announces, before it draws positions from the sequence, above which floor it is about to draw, by a shared
+//! lock that it holds to its end; a reader of the log goes no farther than the lowest floor announced. [`names`] holds
+//! the statements, [`append`] and [`careful`] the writing, [`horizon`] the reading's side of it.
 
 mod append;
+mod candidates;
 mod careful;
 mod connect;
+mod diagnose;
 mod error;
+mod format;
 mod horizon;
+mod idle;
 mod import;
+mod lease;
 mod listen;
 mod names;
+mod namespace;
+mod passfile;
 mod pool;
+mod pooler;
+mod query;
 mod read;
 mod row;
 mod schema;
+mod secret;
+mod server_check;
+mod session;
 mod snapshot;
 mod transaction;
+mod url;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use self::connect::Connector;
 use self::horizon::Known;
-use self::listen::Listener;
+use self::listen::{Hints, Listener};
 use self::names::{LockClass, Names, Statements};
+use self::namespace::NamespacePool;
 use self::pool::Pool;
-use super::{
-    AppendRequest, Appended, EventBackend, ImportRequest, Imported, LogPage, LogPageRequest, Opened, SnapshotBackend, SnapshotRecord, StreamPage,
+use self::server_check::ServerCheck;
+use super::{DatabaseBackend, EventBackend, NamespaceBackends, SnapshotBackend};
+use crate::diagnosis::Diagnosis;
+use crate::error::Result;
+use crate::options::OpenOptions;
+use crate::request::{
+    AppendRequest, AppendResult, ImportRequest, ImportResult, LogPage, LogPageRequest, SnapshotRecord, StreamPage,
     StreamPageRequest,
 };
-use crate::error::Result;
-use crate::store::OpenOptions;
 
 /// One builds its statement while the other's commit is on its way to the disk; more only compete.
 const LANES: usize = 2;
 
-/// Opens a namespace of a Postgres database; makes what is missing, if that is allowed.
-pub(crate) async fn open(location: &str, parameters: &[(String, String)], options: &OpenOptions) -> Result<Opened> {
-    let names = Names::new(&options.namespace)?;
-    let pool = Pool::new(Connector::new(location, parameters, options)?, options.max_connections);
-    let deadline = Instant::now() + options.timeout;
-    let identity = schema::open(&pool, &names, options, deadline).await?;
-    // Set once, here: every later connection must find the same namespace.
-    let _ = pool.connector.identity.set(identity.clone());
-    let listener = Listener::new(pool.connector.options(), &names);
-    let postgres = Arc::new(Postgres {
-        statements: Statements::new(&names, &identity, options.durability),
-        names,
-        class: identity.class,
-        pool,
-        known: Known::default(),
+/// Reads where a Postgres database is. Connections are made when a namespace is opened.
+pub(crate) fn open(
+    address: &str,
+    parameters: &[(String, String)],
+    options: &OpenOptions,
+) -> Result<Arc<dyn DatabaseBackend>> {
+    let connector = Connector::new(url::target(address, parameters, options)?, options);
+    let listener = Listener::new(options.pooler.is_none().then(|| connector.options()));
+    Ok(Arc::new(PostgresDatabase {
+        pool: Arc::new(Pool::new(connector, options.max_connections)),
         listener,
-        timeout: options.timeout,
-    });
-    Ok(Opened { events: Arc::<Postgres>::clone(&postgres), snapshots: Arc::<Postgres>::clone(&postgres), postgres: Some(postgres) })
+        options: options.clone(),
+        connected: OnceCell::new(),
+        server: Arc::default(),
+    }))
+}
+
+/// A Postgres database: the connections that its namespaces share.
+struct PostgresDatabase {
+    pool: Arc<Pool>,
+    listener: Arc<Listener>,
+    options: OpenOptions,
+    /// Whether the first connection was made, by which a server that cannot be worked with is refused.
+    connected: OnceCell<()>,
+    server: Arc<ServerCheck>,
+}
+
+/// The options hold the password.
+impl fmt::Debug for PostgresDatabase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresDatabase").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl DatabaseBackend for PostgresDatabase {
+    async fn open_namespace(&self, name: &str, create: bool, deadline: Instant) -> Result<NamespaceBackends> {
+        let names = Names::new(name)?;
+        self.connected.get_or_try_init(|| self.pool.connect_first(deadline)).await?;
+        let identity = schema::open(&self.pool, &names, create, &self.server, deadline).await?;
+        let postgres = Arc::new(Postgres {
+            statements: Statements::new(&names, &identity, &self.options),
+            class: identity.class,
+            hints: self.listener.hints(&names),
+            pool: NamespacePool::new(Arc::clone(&self.pool), names.clone(), identity, Arc::clone(&self.server)),
+            names,
+            known: Known::default(),
+        });
+        Ok(NamespaceBackends { events: Arc::<Postgres>::clone(&postgres), snapshots: postgres })
+    }
+
+    async fn close(&self) {
+        self.listener.close().await;
+        self.pool.close().await;
+    }
 }
 
 /// One namespace of a Postgres database.
@@ -66,10 +121,9 @@ pub(crate) struct Postgres {
     names: Names,
     class: LockClass,
     statements: Statements,
-    pool: Pool,
+    pool: NamespacePool,
     known: Known,
-    listener: Listener,
-    timeout: Duration,
+    hints: Hints,
 }
 
 impl fmt::Debug for Postgres {
@@ -88,18 +142,18 @@ impl EventBackend for Postgres {
         Duration::ZERO
     }
 
-    async fn append(&self, group: &[AppendRequest]) -> Vec<Result<Appended>> {
+    async fn append(&self, group: &[AppendRequest]) -> Vec<Result<AppendResult>> {
         let answers = self.append_group(group).await;
         if answers.iter().flatten().any(|appended| !appended.repeated) {
-            self.listener.notify();
+            self.hints.notify();
         }
         answers
     }
 
-    async fn import(&self, request: &ImportRequest) -> Result<Imported> {
+    async fn import(&self, request: &ImportRequest) -> Result<ImportResult> {
         let imported = self.import_whole(request).await?;
         if imported.imported > 0 {
-            self.listener.notify();
+            self.hints.notify();
         }
         Ok(imported)
     }
@@ -120,14 +174,15 @@ impl EventBackend for Postgres {
         self.mark_of_change(deadline).await
     }
 
-    async fn hinted(&self) {
-        self.listener.hinted().await;
+    async fn diagnose(&self, deadline: Instant) -> Result<Diagnosis> {
+        self.look_around(deadline).await
     }
 
-    async fn close(&self) {
-        self.listener.close().await;
-        self.pool.close().await;
+    async fn hinted(&self) {
+        self.hints.hinted().await;
     }
+
+    async fn close(&self) {}
 }
 
 #[async_trait]
@@ -136,7 +191,13 @@ impl SnapshotBackend for Postgres {
         self.save_snapshot(record, deadline).await
     }
 
-    async fn load(&self, stream: &str, schema: &str, at_or_before: u64, deadline: Instant) -> Result<Option<SnapshotRecord>> {
+    async fn load(
+        &self,
+        stream: &str,
+        schema: &str,
+        at_or_before: u64,
+        deadline: Instant,
+    ) -> Result<Option<SnapshotRecord>> {
         self.load_snapshot(stream, schema, at_or_before, deadline).await
     }
 }

@@ -1,16 +1,19 @@
 //! Every name and every text of SQL, composed in this one place.
 //!
-//! What varies in a text is the namespace's name, which passed its rule, numbers, and constant pieces from this module. Values of users travel as parameters alone.
+//! What varies in a text is the namespace's name, which passed its rule, numbers, and constant pieces from this module.
+//! Values of users travel as parameters alone.
 
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+use uuid::Uuid;
 
-use super::connect::Identity;
 use crate::faults::planted;
-use crate::store::Durability;
+use crate::options::{Durability, OpenOptions};
 use crate::stream::check_namespace;
 
 /// The schema that every database with a store in it has.
 pub(super) const REGISTRY: &str = "streamkeep";
+/// How every transaction of the store's own begins.
+pub(super) const BEGIN: &str = "begin isolation level read committed; ";
 /// Unique constraints, by which a violation is told from another.
 pub(super) const POSITION_KEY: &str = "events_position";
 pub(super) const VERSION_KEY: &str = "events_stream_version";
@@ -24,7 +27,8 @@ pub(super) const EXPECT_ANY: i64 = -1;
 pub(super) const EXPECT_EXISTS: i64 = -2;
 
 /// The columns of an event, in the order in which [`super::row::event`] reads them.
-const COLUMNS: &str = "position, stream, version, id, type, schema, tags, data, data_bytes, metadata, recorded_at";
+pub(super) const COLUMNS: &str =
+    "position, stream, version, id, type, schema, tags, data, data_bytes, metadata, recorded_at";
 
 /// Declares a text safe: the one place that does.
 pub(super) fn safe(text: String) -> SqlStr {
@@ -40,6 +44,14 @@ impl LockClass {
     pub(super) const fn gate(self) -> i32 {
         self.0 + 2
     }
+}
+
+/// A namespace as the registry knows it: another class or epoch is another log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub(super) namespace: String,
+    pub(super) class: LockClass,
+    pub(super) epoch: Uuid,
 }
 
 /// The names of a namespace.
@@ -83,6 +95,9 @@ impl Names {
 /// The statements of a namespace, prepared once a connection.
 #[derive(Debug)]
 pub(super) struct Statements {
+    /// Whether a statement may stay prepared: behind a transaction pooler the next transaction may run in a session
+    /// that does not know it.
+    pub(super) persistent: bool,
     pub(super) append: SqlStr,
     pub(super) append_tagged: SqlStr,
     pub(super) append_patient: SqlStr,
@@ -103,11 +118,18 @@ pub(super) struct Statements {
 }
 
 impl Statements {
-    pub(super) fn new(names: &Names, identity: &Identity, durability: Durability) -> Self {
+    pub(super) fn new(names: &Names, identity: &Identity, options: &OpenOptions) -> Self {
+        let durability = options.durability;
+        // Behind a transaction pooler a server process goes on to serve others: there an attempt is known by the start
+        // of its transaction, and waited for instead of ended.
+        let (started, may_end) =
+            if options.pooler.is_some() { ("xact_start", "false") } else { ("backend_start", "true") };
         let (snapshots, class) = (names.snapshots(), identity.class);
         let gate = format!(", pg_advisory_xact_lock_shared({}, 0)", class.gate());
-        let (own, patient, within) = (announced(names, class, &gate), announced(names, class, ""), "select $1::bigint as floor".to_owned());
+        let (own, patient, within) =
+            (announced(names, class, &gate), announced(names, class, ""), "select $1::bigint as floor".to_owned());
         Self {
+            persistent: options.pooler.is_none(),
             append: safe(append(names, class, &own, false)),
             append_tagged: safe(append(names, class, &own, true)),
             append_patient: safe(append(names, class, &patient, false)),
@@ -116,9 +138,15 @@ impl Statements {
             append_within_tagged: safe(append(names, class, &within, true)),
             facts: safe(facts(names)),
             // Each its own statement: a lock and what it guards never share a snapshot.
-            lock_gate: safe(format!("begin isolation level read committed; set local lock_timeout = 100; select pg_advisory_xact_lock({}, 0)", class.gate())),
+            lock_gate: safe(format!(
+                "{BEGIN}set local lock_timeout = 100; select pg_advisory_xact_lock({}, 0)",
+                class.gate()
+            )),
             change_mark: safe(format!("select {}", names.last_value())),
-            head: safe(format!("select position from {} where position <= $1 order by position desc limit 1", names.events())),
+            head: safe(format!(
+                "select position from {} where position <= $1 order by position desc limit 1",
+                names.events()
+            )),
             stream_forward: safe(stream_page(names, "")),
             stream_backward: safe(stream_page(names, "desc")),
             save_snapshot: safe(format!(
@@ -131,13 +159,15 @@ impl Statements {
                  order by version desc limit 1"
             )),
             announce: safe(announce_once(names, identity, durability)),
-            ended: safe("select count(*) from pg_stat_activity where pid = $1 and backend_start = $2::timestamptz".to_owned()),
-            // Not while it waits for a standby: cut short there, the commit would stand without being durable everywhere.
-            end: safe(
+            ended: safe(format!(
+                "select count(*) from pg_stat_activity where pid = $1 and {started} = $2::timestamptz"
+            )),
+            // Not while it waits for a standby: cut short there, the commit would stand without being durable
+            // everywhere.
+            end: safe(format!(
                 "select pg_terminate_backend(pid) from pg_stat_activity \
-                 where pid = $1 and backend_start = $2::timestamptz and wait_event is distinct from 'SyncRep'"
-                    .to_owned(),
-            ),
+                 where {may_end} and pid = $1 and {started} = $2::timestamptz and wait_event is distinct from 'SyncRep'"
+            )),
         }
     }
 }
@@ -151,8 +181,8 @@ fn announcement(class: LockClass, floor: &str) -> String {
     format!("pg_advisory_xact_lock_shared({}, {})", class.0, key(floor))
 }
 
-/// The announcement of a statement that is its own transaction. Each subquery feeds the next, so that the time limit stands before the first wait, and the
-/// floor is read before it is announced.
+/// The announcement of a statement that is its own transaction. Each subquery feeds the next, so that the time limit
+/// stands before the first wait, and the floor is read before it is announced.
 fn announced(names: &Names, class: LockClass, gate: &str) -> String {
     let late = planted("postgres-unannounced") || planted("postgres-announce-after-draw");
     let announcement = if late { "null".to_owned() } else { announcement(class, "l.floor") };
@@ -165,8 +195,9 @@ fn announced(names: &Names, class: LockClass, gate: &str) -> String {
 
 /// The append as one statement: announce, then draw and insert what holds its expectation.
 ///
-/// Its snapshot is older than its announcement, which is sound: a head that has moved meanwhile meets the unique index. Each stream's head is looked up once,
-/// before anything is inserted: a look-up behind rows of the same statement would step over each of them. Positions are drawn after the sort, in the order of the rows.
+/// Its snapshot is older than its announcement, which is sound: a head that has moved meanwhile meets the unique index.
+/// Each stream's head is looked up once, before anything is inserted: a look-up behind rows of the same statement would
+/// step over each of them. Positions are drawn after the sort, in the order of the rows.
 fn append(names: &Names, class: LockClass, announced: &str, tagged: bool) -> String {
     let (events, sequence, last_value) = (names.events(), names.sequence(), names.last_value());
     let position = if planted("postgres-check-after-draw") {
@@ -176,7 +207,11 @@ fn append(names: &Names, class: LockClass, announced: &str, tagged: bool) -> Str
     } else {
         format!("nextval({sequence})")
     };
-    let late = if planted("postgres-announce-after-draw") { format!(", {}", self::announcement(class, &last_value)) } else { String::new() };
+    let late = if planted("postgres-announce-after-draw") {
+        format!(", {}", self::announcement(class, &last_value))
+    } else {
+        String::new()
+    };
     let tags = if tagged {
         format!(
             ", g as (insert into {} (tag, position) select distinct u.tag, w.position from w cross join lateral unnest(w.tags) as u(tag) order by 1, 2)",
@@ -203,13 +238,18 @@ fn append(names: &Names, class: LockClass, announced: &str, tagged: bool) -> Str
     )
 }
 
-/// What `postgres-check-after-draw` does first: announce and draw, so that the heads are looked at in a later statement.
+/// What `postgres-check-after-draw` does first: announce and draw, so that the heads are looked at in a later
+/// statement.
 pub(super) fn draw_first(names: &Names, class: LockClass) -> SqlStr {
     let (last_value, sequence) = (names.last_value(), names.sequence());
-    safe(format!("begin; select {}; select set_config('streamkeep.drawn', nextval({sequence})::text, true)", announcement(class, &last_value)))
+    safe(format!(
+        "{BEGIN}select {}; select set_config('streamkeep.drawn', nextval({sequence})::text, true)",
+        announcement(class, &last_value)
+    ))
 }
 
-/// The facts of a decision, from one snapshot: the heads of streams, as rows without a position, and every known event among the ids.
+/// The facts of a decision, from one snapshot: the heads of streams, as rows without a position, and every known event
+/// among the ids.
 fn facts(names: &Names) -> String {
     let events = names.events();
     format!(
@@ -221,8 +261,8 @@ fn facts(names: &Names) -> String {
     )
 }
 
-/// Announces once a transaction. A setting of the transaction remembers the floor; it rolls back with the lock to a savepoint. Says too whether the transaction
-/// is one on this namespace, and sees to the durability of its commit.
+/// Announces once a transaction. A setting of the transaction remembers the floor; it rolls back with the lock to a
+/// savepoint. Says too whether the transaction is one on this namespace, and sees to the durability of its commit.
 fn announce_once(names: &Names, identity: &Identity, durability: Durability) -> String {
     let setting = format!("streamkeep.announced_{}", names.namespace);
     let announcement = announcement(identity.class, "l.floor");
@@ -234,7 +274,10 @@ fn announce_once(names: &Names, identity: &Identity, durability: Durability) -> 
     };
     let remembered = if planted("postgres-savepoint-forgets") {
         // A session's own lock outlives a savepoint.
-        let kept = format!("locktype = 'advisory' and classid = {} and mode = 'ShareLock' and pid = pg_backend_pid()", identity.class.0 + 3);
+        let kept = format!(
+            "locktype = 'advisory' and classid = {} and mode = 'ShareLock' and pid = pg_backend_pid()",
+            identity.class.0 + 3
+        );
         format!(
             "(select 0 from pg_locks where {kept}), (select nullif(count(*), 1) from (select pg_advisory_lock_shared({}, 0) offset 0) as s)",
             identity.class.0 + 3
@@ -257,122 +300,76 @@ const PAGE_COLUMNS: &str = "p.position, p.stream, p.version, p.id, p.type, p.sch
                             case when p.fits then p.data_bytes end, case when p.fits then p.metadata end, p.recorded_at, p.fits";
 
 /// Rows with a running sum of their sizes; the first always fits.
-fn sized(order: &str, bytes: &str, rows: &str) -> String {
+pub(super) fn sized(order: &str, bytes: &str, rows: &str) -> String {
     format!(
         "select {PAGE_COLUMNS} from (select {COLUMNS}, r.total <= {bytes} or r.total = r.size as fits from \
          (select e.*, sum(e.size) over (order by {order} rows unbounded preceding) as total from ({rows}) as e) as r) as p"
     )
 }
 
-/// The rows as they are, when `f.small` says that all of them fit; else with a running sum. A running sum over whole rows costs as much as reading them, so
-/// both are written and the server runs one. It runs them in the order they stand in, and keeps the order of each: the reader of the page sees to it.
-fn sized_if_large(order: &str, bytes: &str, rows: &str) -> String {
+/// The rows as they are, when `f.small` says that all of them fit; else with a running sum. A running sum over whole
+/// rows costs as much as reading them, so both are written and the server runs one. It runs them in the order they
+/// stand in, and keeps the order of each: the reader of the page sees to it.
+pub(super) fn sized_if_large(order: &str, bytes: &str, rows: &str) -> String {
     let summed = sized(order, bytes, rows);
-    format!("select {COLUMNS}, true as fits from ({rows}) as e where (select f.small from f) union all {summed} where not (select f.small from f)")
+    format!(
+        "select {COLUMNS}, true as fits from ({rows}) as e where (select f.small from f) union all {summed} where not (select f.small from f)"
+    )
 }
 
 /// Whether rows fit a page together.
-fn small(bytes: &str, sizes: &str) -> String {
+pub(super) fn small(bytes: &str, sizes: &str) -> String {
     format!("(select coalesce(sum(s.size) <= {bytes}, true) from ({sizes}) as s) as small")
 }
 
 fn stream_page(names: &Names, direction: &str) -> String {
     let rows = |columns: &str| {
-        format!("select {columns} from {} where stream = $1 and version between $2 and $3 order by version {direction} limit $4", names.events())
+        format!(
+            "select {columns} from {} where stream = $1 and version between $2 and $3 order by version {direction} limit $4",
+            names.events()
+        )
     };
     let page = sized_if_large(&format!("version {direction}"), "$5", &rows(&format!("{COLUMNS}, size")));
     format!("with f as materialized (select {}) {page}", small("$5", &rows("size")))
 }
 
-/// The lowest floors, and the sequence's last value before them: two statements in one trip, in this order. Neither reads by a snapshot.
+/// The lowest floors, and the sequence's last value before them: two statements in one trip, in this order. Neither
+/// reads by a snapshot.
 pub(super) fn horizon(names: &Names, class: LockClass, database: u32) -> SqlStr {
     safe(format!(
-        "select {}; select objid::bigint from pg_locks where locktype = 'advisory' and database = {database} and classid = {} and objsubid = 2 \
-         and mode = 'ShareLock' and granted",
+        "select {}; select objid::bigint from pg_locks as l where {}",
         names.last_value(),
-        class.0,
+        announcements(class, database),
     ))
 }
 
-/// A page of the log: `$1` exclusive to `$2` inclusive, at most `$3` events and `$4` bytes.
-///
-/// The first row is no event: it says how far the page looked (as its position), the farthest event within that (as its version) and, in a column of its own, the highest
-/// event up to `$2`.
-pub(super) fn log_page(names: &Names, backward: bool, look: &Look) -> SqlStr {
-    let events = names.events();
-    let (direction, back) = if backward { ("desc", "") } else { ("", "desc") };
-    let until = look.until(names, backward);
-    let within =
-        |until: &str| if backward { format!("e.position >= {until} and e.position <= $2") } else { format!("e.position > $1 and e.position <= {until}") };
-    let rows = |columns: &str, until: &str| {
-        format!("select {columns} from {events} as e where {} {} order by position {direction} limit $3", within(until), look.condition())
-    };
-    let (order, whole) = (format!("position {direction}"), rows(&format!("{COLUMNS}, size"), "(select f.until from f)"));
-    // What is looked for by a condition is looked for once: a second look would double the way.
-    let everything = look.condition().is_empty();
-    let small = if everything { format!(", {}", small("$4", &rows("size", "b.until"))) } else { String::new() };
-    let page = if everything { sized_if_large(&order, "$4", &whole) } else { sized(&order, "$4", &whole) };
-    safe(format!(
-        "with {candidates} f as materialized (select b.until, \
-         (select e.position from {events} as e where {seen} order by e.position {back} limit 1) as seen, \
-         (select e.position from {events} as e where e.position <= $2 order by e.position desc limit 1) as head{small} from (select {until} as until) as b) \
-         select f.until as position, null::text as stream, f.seen as version, null::uuid as id, null::text as type, null::text as schema, null::text[] as tags, \
-         null::json as data, null::bytea as data_bytes, null::json as metadata, null::timestamptz as recorded_at, false as fits, f.head from f \
-         union all select p.*, null::bigint from ({page}) as p",
-        candidates = look.candidates(names, backward),
-        seen = within("b.until"),
-    ))
+/// Which locks `l` are announcements of a namespace's writers.
+pub(super) fn announcements(class: LockClass, database: u32) -> String {
+    format!(
+        "l.locktype = 'advisory' and l.database = {database} and l.classid = {} and l.objsubid = 2 \
+         and l.mode = 'ShareLock' and l.granted",
+        class.0
+    )
 }
 
-/// How a page of the log finds what matches.
-#[derive(Debug, Default)]
-pub(super) struct Look {
-    /// What matches, over `e`; empty for everything.
-    pub(super) matching: String,
-    /// The parameters that are each the first tag of an item, when every item has one: their index ranges are the candidates.
-    pub(super) tags: Vec<usize>,
-    /// The most events, or candidates of a tag, one page looks at.
-    pub(super) bound: u64,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Result;
+    use crate::options::Pooler;
 
-impl Look {
-    fn until(&self, names: &Names, backward: bool) -> String {
-        let (end, pick, sign, order) = if backward { ("($1::bigint + 1)", "greatest", "-", "desc") } else { ("$2::bigint", "least", "+", "") };
-        if self.matching.is_empty() {
-            return end.to_owned();
-        }
-        if self.tags.is_empty() {
-            let step = self.bound.saturating_sub(1);
-            let first =
-                format!("(select e.position from {} as e where e.position > $1 and e.position <= $2 order by e.position {order} limit 1)", names.events());
-            return format!("{pick}({end}, {first} {sign} {step})");
-        }
-        let last = if backward { "min" } else { "max" };
-        let full = |tag: &usize| format!("(select case when count(*) = {} then {last}(position) end from c{tag})", self.bound);
-        let full: Vec<String> = self.tags.iter().map(full).collect();
-        format!("{pick}({end}, {})", full.join(", "))
-    }
-
-    fn candidates(&self, names: &Names, backward: bool) -> String {
-        let order = if backward { "desc" } else { "" };
-        let candidate = |tag: &usize| {
-            format!(
-                "c{tag} as materialized (select position from {} where tag = (${tag}::text[])[1] and position > $1 and position <= $2 order by position {order} limit {}), ",
-                names.tags(),
-                self.bound
-            )
+    #[test]
+    fn behind_a_transaction_pooler_an_attempt_is_its_transaction_and_no_process_is_ended() -> Result<()> {
+        let names = Names::new("default")?;
+        let identity = Identity { namespace: "default".to_owned(), class: LockClass(4), epoch: Uuid::nil() };
+        let of = |options: &OpenOptions| {
+            let statements = Statements::new(&names, &identity, options);
+            [statements.ended, statements.end].map(|text| text.as_str().to_owned())
         };
-        self.tags.iter().map(candidate).collect()
-    }
-
-    fn condition(&self) -> String {
-        if self.matching.is_empty() {
-            return String::new();
-        }
-        if self.tags.is_empty() {
-            return format!("and ({})", self.matching);
-        }
-        let candidates: Vec<String> = self.tags.iter().map(|tag| format!("select position from c{tag}")).collect();
-        format!("and e.position in ({}) and ({})", candidates.join(" union "), self.matching)
+        let [ended, end] = of(&OpenOptions::new("postgres:"));
+        assert!(ended.contains("backend_start") && end.contains("where true and"));
+        let [ended, end] = of(&OpenOptions::new("postgres:").pooler(Pooler::Transaction));
+        assert!(ended.contains("xact_start") && end.contains("where false and"));
+        Ok(())
     }
 }

@@ -1,49 +1,44 @@
-//! Connections, lent for one operation each.
+//! The connections of a database, lent for one operation each.
 //!
-//! A connection comes back only from an operation that ended cleanly; after anything else — a deadline, a future dropped half way, an error that is not the
-//! server's plain answer — it is closed. Nothing is asked of it in between: no ping on the way out or back.
+//! A connection comes back only from an operation that ended cleanly; after anything else — a deadline, a future
+//! dropped half way, an error that is not the server's plain answer — it is closed. Nothing is asked of it in between,
+//! except after another one let a deadline pass: then those that are idle are asked whether they live before they are
+//! used.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::query::Query;
-use sqlx::{Postgres, SqlStr};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use sqlx::SqlStr;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use super::connect::{Backend, Connector, Session, part};
+use super::connect::{Connector, part};
 use super::error::Failure;
-use crate::faults::planted;
+use super::idle::{Idle, Taken};
+use super::lease::Lease;
+use super::session::Session;
 
-/// A connection that lay still for longer may have been cut off by something in between.
-const IDLE: Duration = Duration::from_secs(240);
+/// How long a connection that may be dead is asked whether it lives.
+const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A store's connections.
+/// A database's connections.
 #[derive(Debug)]
 pub(super) struct Pool {
-    pub(super) connector: Connector,
+    pub(super) connector: Arc<Connector>,
     free: Arc<Semaphore>,
     idle: Arc<Idle>,
-}
-
-#[derive(Debug, Default)]
-struct Idle {
-    sessions: Mutex<Vec<(Session, Instant)>>,
-    closed: AtomicBool,
-}
-
-impl Idle {
-    fn sessions(&self) -> MutexGuard<'_, Vec<(Session, Instant)>> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Pool {
     pub(super) fn new(connector: Connector, max_connections: u32) -> Self {
         let permits = usize::try_from(max_connections).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS);
-        Self { connector, free: Arc::new(Semaphore::new(permits)), idle: Arc::default() }
+        Self { connector: Arc::new(connector), free: Arc::new(Semaphore::new(permits)), idle: Arc::default() }
+    }
+
+    /// Makes the first connection, by which a server that cannot be worked with is refused.
+    pub(super) async fn connect_first(&self, deadline: Instant) -> Result<(), Failure> {
+        self.idle.put(self.connector.connect_first(deadline).await?);
+        Ok(())
     }
 
     /// Borrows a connection; waits for a free one.
@@ -51,96 +46,43 @@ impl Pool {
         let permit = match timeout_at(deadline, Arc::clone(&self.free).acquire_owned()).await {
             Ok(Ok(permit)) => permit,
             Ok(Err(_)) => return Err(Failure::Closed),
-            Err(_) => return Err(Failure::Unreached("the deadline passed while all connections were in use".to_owned())),
+            Err(_) => {
+                return Err(Failure::Unreached("the deadline passed while all connections were in use".to_owned()));
+            }
         };
-        let idle = self.idle.sessions().pop().filter(|(_, since)| since.elapsed() < IDLE);
-        let session = match idle {
-            Some((session, _)) => session,
-            None => self.connector.connect(deadline).await?,
+        let session = match self.idle.take() {
+            Some(Taken { session, suspect: false }) => Some(session),
+            Some(Taken { session, suspect: true }) => self.alive(session, deadline).await,
+            None => None,
         };
-        Ok(Lease { session: Some(session), clean: true, in_transaction: false, idle: Arc::clone(&self.idle), _permit: permit })
+        let (session, was_idle) = match session {
+            Some(session) => (session, true),
+            None => (self.connector.connect(deadline).await?, false),
+        };
+        // A transaction pooler keeps its side of the connection when the server is another one.
+        if !was_idle || session.set_up.transaction_only() {
+            self.idle.begin_generation();
+        }
+        Ok(Lease::new(session, Arc::clone(&self.connector), Arc::clone(&self.idle), permit, was_idle))
+    }
+
+    /// The session, if it answers. If not, the others that are idle will not either.
+    async fn alive(&self, mut session: Session, deadline: Instant) -> Option<Session> {
+        let now = Instant::now();
+        let limit = now + PATIENCE.min(deadline.saturating_duration_since(now) / 2);
+        let ask = sqlx::raw_sql(SqlStr::from_static("select 1")).fetch_all(&mut session.connection);
+        if matches!(timeout_at(limit, ask).await, Ok(Ok(_))) {
+            return Some(session);
+        }
+        self.idle.clear();
+        None
     }
 
     pub(super) async fn close(&self) {
         self.free.close();
-        self.idle.closed.store(true, Ordering::Release);
-        let sessions = std::mem::take(&mut *self.idle.sessions());
         let deadline = Instant::now() + Duration::from_secs(1);
-        for (session, _) in sessions {
+        for session in self.idle.close() {
             part(session, deadline).await;
-        }
-    }
-}
-
-/// A borrowed connection. Goes back, or is closed, when this is dropped.
-#[derive(Debug)]
-pub(super) struct Lease {
-    session: Option<Session>,
-    clean: bool,
-    in_transaction: bool,
-    idle: Arc<Idle>,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Lease {
-    pub(super) fn backend(&self) -> Option<Backend> {
-        self.session.as_ref().map(|session| session.backend.clone())
-    }
-
-    pub(super) fn database(&self) -> u32 {
-        self.session.as_ref().map_or(0, |session| session.database)
-    }
-
-    /// Runs one prepared statement to its end.
-    pub(super) async fn fetch(&mut self, query: Query<'_, Postgres, PgArguments>, deadline: Instant) -> Result<Vec<PgRow>, Failure> {
-        let Some(session) = &mut self.session else { return Err(Failure::Bug("a connection was used after its end".to_owned())) };
-        self.clean = planted("postgres-connection-returned");
-        let answer = timeout_at(deadline, query.fetch_all(&mut session.connection)).await;
-        self.settle(answer.map_err(|_| Failure::Late).and_then(|answer| answer.map_err(Failure::from)))
-    }
-
-    /// Runs statements as they are, one after the other in one trip.
-    pub(super) async fn run(&mut self, sql: SqlStr, deadline: Instant) -> Result<Vec<PgRow>, Failure> {
-        let Some(session) = &mut self.session else { return Err(Failure::Bug("a connection was used after its end".to_owned())) };
-        self.clean = planted("postgres-connection-returned");
-        let answer = timeout_at(deadline, sqlx::raw_sql(sql).fetch_all(&mut session.connection)).await;
-        self.settle(answer.map_err(|_| Failure::Late).and_then(|answer| answer.map_err(Failure::from)))
-    }
-
-    fn settle<T>(&mut self, answer: Result<T, Failure>) -> Result<T, Failure> {
-        if matches!(answer, Err(Failure::Lost(_))) {
-            // After one connection was lost the others are probably dead too.
-            self.idle.sessions().clear();
-        }
-        self.clean |= answer.as_ref().err().is_none_or(|failure| !failure.spoils());
-        answer
-    }
-
-    /// Begins a transaction by a text that does. Until it is committed or rolled back the connection does not go back.
-    pub(super) async fn begin(&mut self, sql: &SqlStr, deadline: Instant) -> Result<(), Failure> {
-        self.in_transaction = true;
-        self.run(sql.clone(), deadline).await.map(drop)
-    }
-
-    /// Commits. After a failure it may have been committed or not.
-    pub(super) async fn commit(&mut self, deadline: Instant) -> Result<(), Failure> {
-        self.run(SqlStr::from_static("commit"), deadline).await?;
-        self.in_transaction = false;
-        Ok(())
-    }
-
-    /// Rolls back; where that fails the connection is closed, which does it too.
-    pub(super) async fn roll_back(&mut self, deadline: Instant) {
-        if self.clean && self.run(SqlStr::from_static("rollback"), deadline).await.is_ok() {
-            self.in_transaction = false;
-        }
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if let Some(session) = self.session.take().filter(|_| self.clean && !self.in_transaction && !self.idle.closed.load(Ordering::Acquire)) {
-            self.idle.sessions().push((session, Instant::now()));
         }
     }
 }

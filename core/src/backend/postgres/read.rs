@@ -7,19 +7,16 @@ use tokio::time::Instant;
 use super::Postgres;
 use super::error::Failure;
 use super::horizon::Horizon;
-use super::names::{Look, horizon, log_page, safe};
-use super::pool::Lease;
+use super::lease::Lease;
+use super::names::{horizon, safe};
+use super::query::{log_page, look};
 use super::row::{bigint, event, is_shell, number};
-use crate::backend::{LogPage, LogPageRequest, StreamPage, StreamPageRequest};
 use crate::error::Result;
 use crate::event::RecordedEvent;
 use crate::faults::{planted, point};
-use crate::limits::{PAGE_EVENTS, PAGE_SCAN_EVENTS};
 use crate::position::Direction;
-use crate::query::{Query, QueryItem};
+use crate::request::{LogPage, LogPageRequest, StreamPage, StreamPageRequest};
 
-/// The first parameter of a page of the log that its query may use.
-const FIRST_PARAMETER: usize = 5;
 /// The column behind an event's: whether it fits the page.
 const FITS: usize = 11;
 /// The column of the first row of a page of the log that holds the head.
@@ -37,7 +34,7 @@ impl Postgres {
             .bind(bigint(request.to_version))
             .bind(one_more(request.max_events))
             .bind(i64::try_from(request.max_bytes).unwrap_or(i64::MAX));
-        let mut lease = self.pool.lease(request.deadline).await?;
+        let mut lease = self.pool.lease_to_read(request.deadline).await?;
         let rows = lease.fetch(query, request.deadline).await?;
         drop(lease);
         let fitting = fitting(&rows, request.max_events, request.direction)?;
@@ -45,21 +42,30 @@ impl Postgres {
     }
 
     pub(super) async fn page_of_log(&self, request: &LogPageRequest) -> Result<LogPage> {
-        let mut lease = self.pool.lease(request.deadline).await?;
+        let mut lease = self.pool.lease_to_read(request.deadline).await?;
         let top = request.before.map_or(u64::MAX, |before| before.saturating_sub(1));
-        let known = self.known.reached();
+        let known = self.known.reached(lease.generation());
         // What lies at or below a committed event that was once safe to read stays as it is: nobody need be asked.
         let unasked = top <= known || (request.direction == Direction::Forward && request.after < known);
         if !unasked {
             return Ok(self.asked_page(&mut lease, request).await?);
         }
         let page = self.ask_page(&mut lease, request, top.min(known), None).await?;
+        if page.events.is_empty() && page.reached == request.after && request.after > 0 {
+            // Nothing lies above where it begins. That may be above all that was drawn: the database was set back.
+            return Ok(self.asked_page(&mut lease, request).await?);
+        }
         if request.direction == Direction::Backward || page.caught_up || page.reached < known {
             return Ok(page);
         }
         // All that was known is in the page: is there more?
         let left = request.max_bytes.saturating_sub(page.events.iter().map(weight).sum());
-        let rest = LogPageRequest { after: page.reached, max_events: request.max_events - page.events.len(), max_bytes: left, ..request.clone() };
+        let rest = LogPageRequest {
+            after: page.reached,
+            max_events: request.max_events - page.events.len(),
+            max_bytes: left,
+            ..request.clone()
+        };
         if rest.max_events == 0 || left == 0 {
             return Ok(page);
         }
@@ -70,13 +76,21 @@ impl Postgres {
     /// A page up to the horizon: whatever writers under way may still add lies above it.
     async fn asked_page(&self, lease: &mut Lease, request: &LogPageRequest) -> std::result::Result<LogPage, Failure> {
         if planted("postgres-one-snapshot-reader") {
-            lease.run(safe("begin isolation level repeatable read; select count(*) from pg_class".to_owned()), request.deadline).await?;
+            lease
+                .run(
+                    safe("begin isolation level repeatable read; select count(*) from pg_class".to_owned()),
+                    request.deadline,
+                )
+                .await?;
         }
         point("postgres-before-horizon").await;
         let horizon = self.horizon(lease, request.deadline).await?;
         point("postgres-between-horizon-and-page").await;
         let high = request.before.map_or(horizon.until, |before| before.saturating_sub(1).min(horizon.until));
-        let page = if request.direction == Direction::Forward && high <= request.after && !planted("postgres-horizon-as-cursor") {
+        let page = if request.direction == Direction::Forward
+            && high <= request.after
+            && !planted("postgres-horizon-as-cursor")
+        {
             LogPage { events: Vec::new(), reached: request.after, caught_up: true, drawn: Some(horizon.drawn) }
         } else {
             self.ask_page(lease, request, high, Some(horizon)).await?
@@ -88,23 +102,55 @@ impl Postgres {
     }
 
     /// A page up to `high`: one statement, one snapshot, later than whatever gave `high`.
-    async fn ask_page(&self, lease: &mut Lease, request: &LogPageRequest, high: u64, asked: Option<Horizon>) -> std::result::Result<LogPage, Failure> {
-        let (look, values) = look(&request.query);
-        let statement = log_page(&self.names, request.direction == Direction::Backward, &look);
+    async fn ask_page(
+        &self,
+        lease: &mut Lease,
+        request: &LogPageRequest,
+        high: u64,
+        asked: Option<Horizon>,
+    ) -> std::result::Result<LogPage, Failure> {
+        let candidates = self.candidates(lease, request, high).await?;
+        let backward = request.direction == Direction::Backward;
+        let whole = if backward { request.after.saturating_add(1) } else { high };
+        let candidates = candidates.map(|candidates| {
+            let positions = candidates.positions.into_iter().map(bigint).collect();
+            (positions, bigint(candidates.end.unwrap_or(whole)))
+        });
+        let (look, values) = look(&request.query, candidates);
+        let statement = log_page(&self.names, backward, &look);
         let bytes = i64::try_from(request.max_bytes).unwrap_or(i64::MAX);
-        let mut page = sqlx::query(statement).bind(bigint(request.after)).bind(bigint(high)).bind(one_more(request.max_events)).bind(bytes);
-        for value in values {
-            page = page.bind(value);
+        let mut page = sqlx::query(statement)
+            .bind(bigint(request.after))
+            .bind(bigint(high))
+            .bind(one_more(request.max_events))
+            .bind(bytes);
+        for list in values.lists {
+            page = page.bind(list);
+        }
+        if let Some((positions, until)) = values.candidates {
+            page = page.bind(positions).bind(until);
         }
         let rows = lease.fetch(page, request.deadline).await?;
-        self.log_page(request, &rows, high, asked)
+        self.log_page(request, &rows, high, asked, lease.generation())
     }
 
-    fn log_page(&self, request: &LogPageRequest, rows: &[PgRow], high: u64, asked: Option<Horizon>) -> std::result::Result<LogPage, Failure> {
-        let Some((first, rows)) = rows.split_first() else { return Err(Failure::Unreadable("a page of the log".to_owned())) };
-        let (looked, seen) = (first.try_get::<i64, _>(0)?, first.try_get::<Option<i64>, _>(2)?.and_then(|seen| u64::try_from(seen).ok()));
+    fn log_page(
+        &self,
+        request: &LogPageRequest,
+        rows: &[PgRow],
+        high: u64,
+        asked: Option<Horizon>,
+        generation: u64,
+    ) -> std::result::Result<LogPage, Failure> {
+        let Some((first, rows)) = rows.split_first() else {
+            return Err(Failure::Unreadable("a page of the log".to_owned()));
+        };
+        let (looked, seen) = (
+            first.try_get::<i64, _>(0)?,
+            first.try_get::<Option<i64>, _>(2)?.and_then(|seen| u64::try_from(seen).ok()),
+        );
         if let Some(head) = first.try_get::<Option<i64>, _>(HEAD)?.and_then(|head| u64::try_from(head).ok()) {
-            self.known.saw(head);
+            self.known.saw(head, generation);
         }
         let Fitting { events, all, last } = fitting(rows, request.max_events, request.direction)?;
         let backward = request.direction == Direction::Backward;
@@ -123,23 +169,23 @@ impl Postgres {
     }
 
     pub(super) async fn head_of_log(&self, deadline: Instant) -> Result<u64> {
-        let mut lease = self.pool.lease(deadline).await?;
+        let mut lease = self.pool.lease_to_read(deadline).await?;
         let horizon = self.horizon(&mut lease, deadline).await?;
         let rows = lease.fetch(sqlx::query(self.statements.head.clone()).bind(bigint(horizon.until)), deadline).await?;
         let head = rows.first().map(|row| number(row, 0)).transpose()?.unwrap_or(0);
-        self.known.saw(head);
+        self.known.saw(head, lease.generation());
         Ok(head)
     }
 
     pub(super) async fn mark_of_change(&self, deadline: Instant) -> Result<u64> {
-        let mut lease = self.pool.lease(deadline).await?;
+        let mut lease = self.pool.lease_to_read(deadline).await?;
         let rows = lease.fetch(sqlx::query(self.statements.change_mark.clone()), deadline).await?;
         let drawn = rows.first().map(|row| number(row, 0)).transpose()?.unwrap_or(0);
         Ok(self.known.mark(drawn))
     }
 
     /// How far the log may be read now. The page that relies on it is a later statement, with a snapshot of its own.
-    async fn horizon(&self, lease: &mut Lease, deadline: Instant) -> std::result::Result<Horizon, Failure> {
+    pub(super) async fn horizon(&self, lease: &mut Lease, deadline: Instant) -> std::result::Result<Horizon, Failure> {
         let sql = horizon(&self.names, self.class, lease.database());
         let horizon = Horizon::read(&lease.run(sql, deadline).await?)?;
         self.known.looked(horizon);
@@ -193,40 +239,4 @@ fn fitting(rows: &[PgRow], max_events: usize, direction: Direction) -> std::resu
     }
     fitting.all = true;
     Ok(fitting)
-}
-
-/// How to look for what a query means, and the parameters for it.
-fn look(query: &Query) -> (Look, Vec<&[String]>) {
-    let mut look = Look { bound: PAGE_SCAN_EVENTS, ..Look::default() };
-    let mut parameters = Vec::new();
-    if query.is_everything() {
-        return (look, parameters);
-    }
-    let matching: Vec<String> = query.items.iter().map(|item| matching(item, &mut parameters)).collect();
-    look.matching = matching.join(" or ");
-    if query.items.iter().all(|item| !item.tags.is_empty()) {
-        look.bound = 2 * PAGE_EVENTS as u64;
-        for item in &query.items {
-            look.tags.push(FIRST_PARAMETER + parameters.len());
-            parameters.push(&item.tags[..1]);
-        }
-    }
-    (look, parameters)
-}
-
-/// What an item means, over `e`. A removed event has no type and matches nothing.
-fn matching<'a>(item: &'a QueryItem, parameters: &mut Vec<&'a [String]>) -> String {
-    let mut conditions = vec!["e.type is not null".to_owned()];
-    for (values, condition) in [
-        (&item.types, "e.type = any($)"),
-        (&item.tags, "e.tags @> $"),
-        (&item.categories, "split_part(e.stream, '-', 1) = any($)"),
-        (&item.streams, "e.stream = any($)"),
-    ] {
-        if !values.is_empty() {
-            conditions.push(condition.replace('$', &format!("${}::text[]", FIRST_PARAMETER + parameters.len())));
-            parameters.push(values);
-        }
-    }
-    format!("({})", conditions.join(" and "))
 }

@@ -41,7 +41,8 @@ pub(super) fn is_shell(row: &PgRow) -> Result<bool, Failure> {
 
 /// A version or position: a bigint that is never negative.
 pub(super) fn number(row: &PgRow, at: usize) -> Result<u64, Failure> {
-    u64::try_from(row.try_get::<i64, _>(at)?).map_err(|_| Failure::Unreadable("a negative version or position".to_owned()))
+    u64::try_from(row.try_get::<i64, _>(at)?)
+        .map_err(|_| Failure::Unreadable("a negative version or position".to_owned()))
 }
 
 /// The same the other way; numbers beyond what a bigint holds lie beyond anything stored.
@@ -80,8 +81,16 @@ impl<'a> Rows<'a> {
         self.tags.iter().any(Option::is_some)
     }
 
-    /// Adds an event as the `place`-th behind its stream's head, which must be as `expected`: the same for all events of a stream.
-    pub(super) fn push(&mut self, stream: &'a str, place: u64, expected: i64, event: &'a Event, recorded_at: Option<OffsetDateTime>) {
+    /// Adds an event as the `place`-th behind its stream's head, which must be as `expected`: the same for all events
+    /// of a stream.
+    pub(super) fn push(
+        &mut self,
+        stream: &'a str,
+        place: u64,
+        expected: i64,
+        event: &'a Event,
+        recorded_at: Option<OffsetDateTime>,
+    ) {
         if self.heads.last().is_none_or(|last| *last != stream) && !self.places_of_heads.contains_key(stream) {
             self.heads.push(stream);
             self.expected.push(expected);
@@ -104,7 +113,8 @@ impl<'a> Rows<'a> {
         self.sizes.push(i32::try_from(event.size_bytes()).unwrap_or(i32::MAX).max(1));
     }
 
-    /// The append statement with these rows, and its first parameter: how long it may wait for a lock, or the floor announced.
+    /// The append statement with these rows, and its first parameter: how long it may wait for a lock, or the floor
+    /// announced.
     pub(super) fn bind(&self, statement: &SqlStr, first: String) -> Query<'static, Postgres, PgArguments> {
         sqlx::query(statement.clone())
             .bind(first)
@@ -139,7 +149,14 @@ pub(super) struct Written {
 /// # Errors
 /// `Bug` when a position is not above the floor that was announced before it was drawn: readers may have gone past it.
 pub(super) fn written(rows: &[PgRow]) -> Result<Vec<Written>, Failure> {
-    let read = |row: &PgRow| Ok(Written { stream: row.try_get(0)?, version: number(row, 1)?, position: number(row, 2)?, floor: number(row, 3)? });
+    let read = |row: &PgRow| {
+        Ok(Written {
+            stream: row.try_get(0)?,
+            version: number(row, 1)?,
+            position: number(row, 2)?,
+            floor: number(row, 3)?,
+        })
+    };
     let mut rows = rows.iter().map(read).collect::<Result<Vec<_>, Failure>>()?;
     rows.sort_unstable_by_key(|row| row.position);
     match rows.first() {

@@ -5,32 +5,39 @@ use sqlx::postgres::PgRow;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::connect::Identity;
 use super::error::Failure;
-use super::names::{ID_KEY, LockClass, Names, POSITION_KEY, REGISTRY, VERSION_KEY, safe};
-use super::pool::{Lease, Pool};
+use super::format::{FORMAT, Format, MIN_READER, MIN_WRITER};
+use super::lease::Lease;
+use super::names::{BEGIN, ID_KEY, Identity, LockClass, Names, POSITION_KEY, REGISTRY, VERSION_KEY, safe};
+use super::pool::Pool;
+use super::server_check::{SEQUENCE, ServerCheck};
 use crate::error::{Error, Result};
 use crate::faults::planted;
 use crate::position::MAX_POSITION;
-use crate::store::{Durability, OpenOptions};
 
-/// The format this library writes, and the oldest library that may read it and write it.
-const FORMAT: i32 = 1;
-const MIN_READER: i32 = 1;
-const MIN_WRITER: i32 = 1;
 /// Under which openers make what is missing, one after the other: the letters of the name.
 const MIGRATION_LOCK: i64 = 0x7374_7265_616d_6b70;
 
 /// Checks server and namespace; makes what is missing, if that is allowed.
-pub(super) async fn open(pool: &Pool, names: &Names, options: &OpenOptions, deadline: Instant) -> Result<Identity> {
+pub(super) async fn open(
+    pool: &Pool,
+    names: &Names,
+    create_missing: bool,
+    server: &ServerCheck,
+    deadline: Instant,
+) -> Result<Identity> {
     let mut lease = pool.lease(deadline).await?;
-    check_server(&mut lease, options.durability, deadline).await?;
     let found = match look(&mut lease, names, deadline).await? {
         Some(found) => found,
-        None if options.create => create(&mut lease, names, deadline).await?,
-        None => return Err(Error::config(format!("namespace '{}' does not exist, and create is false", names.namespace))),
+        None if create_missing => create(&mut lease, names, deadline).await?,
+        None => {
+            return Err(Error::config(format!("namespace '{}' does not exist, and create is false", names.namespace)));
+        }
     };
-    check_format(&found)?;
+    found.format.check_reader()?;
+    if create_missing {
+        server.at_open(&mut lease, deadline).await?;
+    }
     check_sequence(&mut lease, names, deadline).await?;
     Ok(found.identity)
 }
@@ -38,47 +45,24 @@ pub(super) async fn open(pool: &Pool, names: &Names, options: &OpenOptions, dead
 /// A registered namespace.
 struct Found {
     identity: Identity,
-    format: i32,
-    min_reader: i32,
-    min_writer: i32,
-}
-
-async fn check_server(lease: &mut Lease, durability: Durability, deadline: Instant) -> Result<()> {
-    let ask = "select current_setting('server_version_num')::int, current_setting('server_encoding'), current_setting('fsync'), \
-               current_setting('full_page_writes'), current_setting('synchronous_commit')";
-    let rows = lease.fetch(sqlx::query(ask), deadline).await?;
-    let row = only(&rows)?;
-    let (version, encoding): (i32, String) = (row.try_get(0).map_err(Failure::from)?, row.try_get(1).map_err(Failure::from)?);
-    if version < 130_000 {
-        return Err(Error::config(format!("Postgres 13 is the oldest that can be used, this server is {}", version / 10_000)));
-    }
-    if encoding != "UTF8" {
-        return Err(Error::config(format!("the database's encoding must be UTF8, it is {encoding}")));
-    }
-    if durability == Durability::Relaxed {
-        return Ok(());
-    }
-    for (place, setting) in [(2, "fsync"), (3, "full_page_writes"), (4, "synchronous_commit")] {
-        let value: String = row.try_get(place).map_err(Failure::from)?;
-        if matches!(value.as_str(), "off" | "local" | "remote_write") {
-            let message = format!("{setting} is {value}: acknowledged events could be lost in a crash; set it to on, or open with durability=relaxed");
-            return Err(Error::config(message));
-        }
-    }
-    Ok(())
+    format: Format,
 }
 
 /// Looks for the namespace without changing anything.
 async fn look(lease: &mut Lease, names: &Names, deadline: Instant) -> Result<Option<Found>> {
-    // By tables, not by name: a look-up by name may answer from a cache that is older than the wait for whoever made them.
+    // By tables, not by name: a look-up by name may answer from a cache that is older than the wait for whoever made
+    // them.
     const HAS_TABLE: &str = "select count(*) > 0 from pg_namespace as n join pg_class as c on c.relnamespace = n.oid where n.nspname = $1 and c.relname = $2";
     let rows = lease.fetch(sqlx::query(HAS_TABLE).bind(REGISTRY).bind("namespaces"), deadline).await?;
     if !only(&rows)?.try_get::<bool, _>(0).map_err(Failure::from)? {
         return Ok(None);
     }
     // The row and the table in one statement, one snapshot: whoever makes them right now makes both or neither.
-    let ask = safe(format!("select class, epoch, format, min_reader, min_writer, ({HAS_TABLE}) from {REGISTRY}.namespaces where name = $3"));
-    let rows = lease.fetch(sqlx::query(ask).bind(&names.schema).bind("events").bind(&names.namespace), deadline).await?;
+    let ask = safe(format!(
+        "select class, epoch, format, min_reader, min_writer, ({HAS_TABLE}) from {REGISTRY}.namespaces where name = $3"
+    ));
+    let rows =
+        lease.fetch(sqlx::query(ask).bind(&names.schema).bind("events").bind(&names.namespace), deadline).await?;
     let Some(row) = rows.first() else { return Ok(None) };
     let events: bool = row.try_get(5).map_err(Failure::from)?;
     if !events {
@@ -93,13 +77,15 @@ async fn look(lease: &mut Lease, names: &Names, deadline: Instant) -> Result<Opt
 }
 
 fn found(row: &PgRow, names: &Names) -> std::result::Result<Found, Failure> {
-    let identity = Identity { namespace: names.namespace.clone(), class: LockClass(row.try_get(0)?), epoch: row.try_get(1)? };
-    Ok(Found { identity, format: row.try_get(2)?, min_reader: row.try_get(3)?, min_writer: row.try_get(4)? })
+    let identity =
+        Identity { namespace: names.namespace.clone(), class: LockClass(row.try_get(0)?), epoch: row.try_get(1)? };
+    let format = Format { format: row.try_get(2)?, min_reader: row.try_get(3)?, min_writer: row.try_get(4)? };
+    Ok(Found { identity, format })
 }
 
 /// Makes what is missing, in one transaction, one opener after the other.
 async fn create(lease: &mut Lease, names: &Names, deadline: Instant) -> Result<Found> {
-    let begin = safe(format!("begin isolation level read committed; select pg_advisory_xact_lock({MIGRATION_LOCK})"));
+    let begin = safe(format!("{BEGIN}select pg_advisory_xact_lock({MIGRATION_LOCK})"));
     lease.begin(&begin, deadline).await?;
     match create_within(lease, names, deadline).await {
         Ok(found) => {
@@ -118,33 +104,50 @@ async fn create_within(lease: &mut Lease, names: &Names, deadline: Instant) -> R
     if let Some(found) = look(lease, names, deadline).await? {
         return Ok(found);
     }
-    let lz4 = "select exists (select 1 from pg_settings where name = 'default_toast_compression' and 'lz4' = any(enumvals))";
+    // Creating "if not exists" needs the privilege to create, also where there is nothing to do.
+    let there = safe(format!(
+        "select exists (select 1 from pg_namespace where nspname = '{REGISTRY}'); \
+         select exists (select 1 from pg_class as c join pg_namespace as n on n.oid = c.relnamespace \
+         where n.nspname = '{REGISTRY}' and c.relname = 'namespaces'); \
+         select exists (select 1 from pg_namespace where nspname = '{}')",
+        names.schema
+    ));
+    let there = lease.run(there, deadline).await?;
+    let lz4 =
+        "select exists (select 1 from pg_settings where name = 'default_toast_compression' and 'lz4' = any(enumvals))";
     let rows = lease.fetch(sqlx::query(lz4), deadline).await?;
     let compression = if only(&rows)?.try_get(0).map_err(Failure::from)? { "compression lz4" } else { "" };
+    let has = |row: usize| Ok::<bool, Failure>(there.get(row).map_or(Ok(false), |row| row.try_get(0))?);
+    if !has(0)? {
+        lease.run(safe(format!("create schema {REGISTRY}")), deadline).await?;
+    }
+    if !has(1)? {
+        lease.run(safe(registry()), deadline).await?;
+    }
+    if !has(2)? {
+        lease.run(safe(format!("create schema {}", names.schema)), deadline).await?;
+    }
     lease.run(safe(tables(names, compression)), deadline).await?;
     let register = safe(format!(
         "insert into {REGISTRY}.namespaces (name, class, epoch, format, min_reader, min_writer) values ($1, $2, $3, {FORMAT}, {MIN_READER}, {MIN_WRITER})"
     ));
-    lease.fetch(sqlx::query(register).bind(&names.namespace).bind(random_class()).bind(Uuid::new_v4()), deadline).await?;
+    lease
+        .fetch(sqlx::query(register).bind(&names.namespace).bind(random_class()).bind(Uuid::new_v4()), deadline)
+        .await?;
     look(lease, names, deadline).await?.ok_or_else(|| Error::internal("what was just made is not there"))
 }
 
-/// A random multiple of 4 with 31 bits: two namespaces of one database share no lock, by the registry's constraint, and hardly one with somebody else's locks.
+/// A random multiple of 4 with 31 bits: two namespaces of one database share no lock, by the registry's constraint, and
+/// hardly one with somebody else's locks.
 fn random_class() -> i32 {
     let bytes = Uuid::new_v4().into_bytes();
     i32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) & 0x7fff_fffc
 }
 
-/// Texts compare byte for byte: an index sorted by a library of the system's would break when that changes.
-///
-/// A removed event would leave its place and id: hence what may be null. Fixed widths stand first, so that rows have no padding.
-fn tables(names: &Names, compression: &str) -> String {
-    let (schema, events, tags, snapshots) = (&names.schema, names.events(), names.tags(), names.snapshots());
-    let versions = if planted("postgres-no-unique") { "unique (stream, version, position)" } else { "unique (stream, version)" };
+/// What every database with a store in it has.
+fn registry() -> String {
     format!(
-        r#"
-create schema if not exists {REGISTRY};
-create table if not exists {REGISTRY}.namespaces (
+        r#"create table {REGISTRY}.namespaces (
     name text collate "C" not null constraint namespaces_name primary key,
     class int not null constraint namespaces_class unique,
     epoch uuid not null,
@@ -153,8 +156,22 @@ create table if not exists {REGISTRY}.namespaces (
     min_writer int not null,
     created_at timestamptz not null default now()
 );
-create schema if not exists {schema};
-create sequence {schema}.positions as bigint cache 1 maxvalue {MAX_POSITION};
+create sequence {REGISTRY}.{SEQUENCE} as bigint cache 1 cycle;
+"#
+    )
+}
+
+/// Texts compare byte for byte: an index sorted by a library of the system's would break when that changes.
+///
+/// A removed event leaves its place and id: hence what may be null, and a trigger that lets everything else be changed in
+/// a transaction that sets `streamkeep.erase` to `on`. Fixed widths stand first, so that rows have no
+/// padding.
+fn tables(names: &Names, compression: &str) -> String {
+    let (schema, events, tags, snapshots) = (&names.schema, names.events(), names.tags(), names.snapshots());
+    let versions =
+        if planted("postgres-no-unique") { "unique (stream, version, position)" } else { "unique (stream, version)" };
+    format!(
+        r#"create sequence {schema}.positions as bigint cache 1 maxvalue {MAX_POSITION};
 create table {events} (
     position bigint not null constraint {POSITION_KEY} primary key,
     version bigint not null,
@@ -188,29 +205,29 @@ create table {snapshots} (
 );
 create function {schema}.refuse_change() returns trigger language plpgsql as $$
 begin
+    if tg_op = 'UPDATE' and coalesce(pg_catalog.current_setting('streamkeep.erase', true), '') = 'on' then
+        if tg_level = 'STATEMENT' then
+            return null;
+        end if;
+        if (new.stream, new.version, new.position, new.id) = (old.stream, old.version, old.position, old.id) then
+            return new;
+        end if;
+    end if;
     raise exception 'recorded events are never changed' using errcode = 'restrict_violation';
 end $$;
 create trigger events_stay before update or delete or truncate on {events} for each statement execute function {schema}.refuse_change();
+create trigger events_keep_place before update on {events} for each row execute function {schema}.refuse_change();
 "#
     )
 }
 
-fn check_format(found: &Found) -> Result<()> {
-    let needed = found.min_reader.max(found.min_writer);
-    if needed > FORMAT {
-        return Err(Error::config(format!(
-            "the database has format {} and needs a library of format {needed} or later; this library has format {FORMAT}",
-            found.format
-        )));
-    }
-    Ok(())
-}
-
 /// A sequence behind the log, as some restores leave it, would hand positions out again.
 async fn check_sequence(lease: &mut Lease, names: &Names, deadline: Instant) -> Result<()> {
-    let ask = safe(format!("select {}, coalesce((select max(position) from {}), 0)", names.last_value(), names.events()));
+    let ask =
+        safe(format!("select {}, coalesce((select max(position) from {}), 0)", names.last_value(), names.events()));
     let rows = lease.fetch(sqlx::query(ask), deadline).await?;
-    let (drawn, head): (i64, i64) = (only(&rows)?.try_get(0).map_err(Failure::from)?, only(&rows)?.try_get(1).map_err(Failure::from)?);
+    let (drawn, head): (i64, i64) =
+        (only(&rows)?.try_get(0).map_err(Failure::from)?, only(&rows)?.try_get(1).map_err(Failure::from)?);
     if drawn < head {
         return Err(Error::config(format!(
             "the sequence of positions is at {drawn}, below the log's head {head}; mend it with: select setval('{}.positions', {head})",

@@ -7,9 +7,9 @@ use tokio::time::Instant;
 use super::Postgres;
 use super::error::Failure;
 use super::row::{bigint, number};
-use crate::backend::SnapshotRecord;
 use crate::error::Result;
 use crate::event::Payload;
+use crate::request::SnapshotRecord;
 
 impl Postgres {
     pub(super) async fn save_snapshot(&self, record: &SnapshotRecord, deadline: Instant) -> Result<()> {
@@ -30,9 +30,16 @@ impl Postgres {
         Ok(())
     }
 
-    pub(super) async fn load_snapshot(&self, stream: &str, schema: &str, at_or_before: u64, deadline: Instant) -> Result<Option<SnapshotRecord>> {
-        let query = sqlx::query(self.statements.load_snapshot.clone()).bind(stream).bind(schema).bind(bigint(at_or_before));
-        let mut lease = self.pool.lease(deadline).await?;
+    pub(super) async fn load_snapshot(
+        &self,
+        stream: &str,
+        schema: &str,
+        at_or_before: u64,
+        deadline: Instant,
+    ) -> Result<Option<SnapshotRecord>> {
+        let query =
+            sqlx::query(self.statements.load_snapshot.clone()).bind(stream).bind(schema).bind(bigint(at_or_before));
+        let mut lease = self.pool.lease_to_read(deadline).await?;
         let rows = lease.fetch(query, deadline).await?;
         Ok(rows.first().map(|row| record(row, stream, schema)).transpose()?)
     }

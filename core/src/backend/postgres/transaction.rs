@@ -11,28 +11,32 @@ use super::Postgres;
 use super::careful::{pauses, read_facts};
 use super::error::{Class, Failure};
 use super::row::{Rows, bigint, written};
-use crate::backend::AppendRequest;
 use crate::decision::{Decision, KnownEvent, decide_appends};
 use crate::error::{Error, Outcome, Result};
 use crate::event::Event;
+use crate::request::AppendRequest;
 use crate::version::ExpectedVersion;
 
 impl Postgres {
-    /// Appends to one stream inside the caller's transaction; answers the events' versions. Positions exist only when it commits.
+    /// Appends to one stream inside the caller's transaction; answers the events' versions. Positions exist only when
+    /// it commits.
     ///
-    /// Readers of the log wait for the transaction's end. A refusal leaves the transaction as it was before, and usable.
+    /// Readers of the log wait for the transaction's end. A refusal leaves the transaction as it was before, and
+    /// usable.
     pub(crate) async fn append_in(
         &self,
         transaction: &mut sqlx::Transaction<'_, sqlx::Postgres>,
         stream: &str,
         expected: ExpectedVersion,
         events: Arc<[Event]>,
+        deadline: Instant,
     ) -> Result<Vec<u64>> {
-        let deadline = Instant::now() + self.timeout;
         let request = AppendRequest { stream: stream.to_owned(), expected, events, deadline };
         match timeout_at(deadline, self.append_within(transaction, &request)).await {
             Ok(answer) => answer,
-            Err(_) => Err(Error::unavailable("the deadline passed: roll the transaction back").with_outcome(Outcome::Unknown)),
+            Err(_) => {
+                Err(Error::unavailable("the deadline passed: roll the transaction back").with_outcome(Outcome::Unknown))
+            }
         }
     }
 
@@ -42,15 +46,17 @@ impl Postgres {
         let mut pauses = pauses();
         loop {
             let facts = sqlx::query(self.statements.facts.clone()).bind(vec![request.stream.as_str()]).bind(&ids);
-            let facts = read_facts(&fetch(connection, facts).await?)?;
+            let facts = read_facts(&self.fetch(connection, facts).await?)?;
             match decide_appends(std::slice::from_ref(request), &facts).pop() {
                 Some(Decision::Repeated(_)) => return Ok(versions(&ids, &facts.known)),
                 Some(Decision::Refuse(error)) => return Err(error),
-                Some(Decision::Write { first_version }) => match self.insert_within(connection, request, first_version, &floor).await {
-                    Ok(true) => return Ok((first_version..).take(request.events.len()).collect()),
-                    Ok(false) => sleep(pauses.next().unwrap_or_default()).await,
-                    Err(failure) => return Err(failure.into()),
-                },
+                Some(Decision::Write { first_version }) => {
+                    match self.insert_within(connection, request, first_version, &floor).await {
+                        Ok(true) => return Ok((first_version..).take(request.events.len()).collect()),
+                        Ok(false) => sleep(pauses.next().unwrap_or_default()).await,
+                        Err(failure) => return Err(failure.into()),
+                    }
+                }
                 Some(Decision::Again) | None => return Err(Error::internal("an append alone was not decided")),
             }
         }
@@ -58,15 +64,26 @@ impl Postgres {
 
     /// Announces, once a transaction; answers the floor announced.
     async fn announce_within(&self, connection: &mut PgConnection) -> Result<String> {
-        let rows = fetch(connection, sqlx::query(self.statements.announce.clone())).await?;
-        let (isolation, floor, same): (String, i64, Option<bool>) = rows.first().map_or(Err(Failure::Unreadable("an announcement".to_owned())), |row| {
-            Ok((row.try_get(0).map_err(Failure::from)?, row.try_get(1).map_err(Failure::from)?, row.try_get(2).map_err(Failure::from)?))
-        })?;
+        let rows = self.fetch(connection, sqlx::query(self.statements.announce.clone())).await?;
+        let (isolation, floor, same): (String, i64, Option<bool>) =
+            rows.first().map_or(Err(Failure::Unreadable("an announcement".to_owned())), |row| {
+                Ok((
+                    row.try_get(0).map_err(Failure::from)?,
+                    row.try_get(1).map_err(Failure::from)?,
+                    row.try_get(2).map_err(Failure::from)?,
+                ))
+            })?;
         if isolation != "read committed" {
-            return Err(Error::invalid_argument("transaction", format!("append_in needs a READ COMMITTED transaction, this one is {isolation}")));
+            return Err(Error::invalid_argument(
+                "transaction",
+                format!("append_in needs a READ COMMITTED transaction, this one is {isolation}"),
+            ));
         }
         if same != Some(true) {
-            return Err(Error::invalid_argument("transaction", "the transaction belongs to another database than the store"));
+            return Err(Error::invalid_argument(
+                "transaction",
+                "the transaction belongs to another database than the store",
+            ));
         }
         Ok(floor.to_string())
     }
@@ -83,9 +100,11 @@ impl Postgres {
         for (place, event) in (1..).zip(request.events.iter()) {
             rows.push(&request.stream, place, bigint(first_version - 1), event, None);
         }
-        let statement = if rows.has_tags() { &self.statements.append_within_tagged } else { &self.statements.append_within };
+        let statement =
+            if rows.has_tags() { &self.statements.append_within_tagged } else { &self.statements.append_within };
         run(connection, "savepoint streamkeep_append").await?;
-        let inserted = fetch(connection, rows.bind(statement, floor.to_owned())).await.and_then(|answer| written(&answer));
+        let inserted =
+            self.fetch(connection, rows.bind(statement, floor.to_owned())).await.and_then(|answer| written(&answer));
         let whole = matches!(&inserted, Ok(written) if written.len() == rows.len());
         if whole {
             run(connection, "release savepoint streamkeep_append").await?;
@@ -98,17 +117,18 @@ impl Postgres {
             Err(failure) => Err(failure),
         }
     }
+
+    async fn fetch(
+        &self,
+        connection: &mut PgConnection,
+        query: sqlx::query::Query<'_, sqlx::Postgres, sqlx::postgres::PgArguments>,
+    ) -> std::result::Result<Vec<PgRow>, Failure> {
+        Ok(query.persistent(self.statements.persistent).fetch_all(connection).await?)
+    }
 }
 
 fn versions(ids: &[Uuid], known: &std::collections::HashMap<Uuid, KnownEvent>) -> Vec<u64> {
     ids.iter().filter_map(|id| known.get(id)).map(|event| event.version).collect()
-}
-
-async fn fetch(
-    connection: &mut PgConnection,
-    query: sqlx::query::Query<'_, sqlx::Postgres, sqlx::postgres::PgArguments>,
-) -> std::result::Result<Vec<PgRow>, Failure> {
-    Ok(query.fetch_all(connection).await?)
 }
 
 async fn run(connection: &mut PgConnection, sql: &'static str) -> std::result::Result<(), Failure> {

@@ -6,16 +6,16 @@ use sqlx::sqlite::SqliteConnection;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
+use super::Sqlite;
+use super::connect::{BUSY_SLICE, within};
 use super::error::{Failure, FailureKind};
-use super::pool::within;
 use super::row::{Bound, NewRow, bind_content, now_micros, number};
 use super::sql::Sql;
-use super::write::{begin, known, write_and_commit};
-use super::{BUSY_SLICE, Sqlite};
-use crate::backend::{AppendRequest, Appended};
+use super::write::{End, begin, known, write_and_commit};
 use crate::decision::{Decision, decide_appends};
 use crate::error::{Error, Outcome, Result};
-use crate::faults::point;
+use crate::faults::{planted, point};
+use crate::request::{AppendRequest, AppendResult};
 use crate::version::ExpectedVersion;
 
 /// How long to wait before writing again after the file could not be read or written.
@@ -23,7 +23,7 @@ const RETRY_AFTER: std::time::Duration = std::time::Duration::from_millis(20);
 
 /// The ways to write appends, each dearer than the one before it and able to answer more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+pub(super) enum Form {
     /// One event alone, in one statement that holds its expectation.
     One,
     /// Any group: versions first, ids only if somebody is refused.
@@ -32,21 +32,56 @@ enum Form {
     Careful,
 }
 
+/// What an attempt has come to.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// Its commit is on the way.
+    pub(super) sent: bool,
+    /// The appends of the group that turned out to be stored already.
+    repeated: Vec<usize>,
+}
+
+impl Progress {
+    /// Whether an append of the group may be stored although the attempt failed.
+    fn in_doubt(&self, append: usize, failure: &Failure) -> bool {
+        (self.sent && may_be_applied(failure)) || self.repeated.contains(&append)
+    }
+}
+
+/// What an error says of an append that is in doubt, or not.
+pub(super) const fn outcome(doubt: bool) -> Outcome {
+    if doubt { Outcome::Unknown } else { Outcome::NotApplied }
+}
+
 /// The answers of a group, in its order; nothing where an append must be decided once more.
-type Answers = Vec<Option<Result<Appended>>>;
+type Answers = Vec<Option<Result<AppendResult>>>;
 
 impl Sqlite {
     /// Answers every append of a group; see the trait.
-    pub(super) async fn append_group(&self, group: &[AppendRequest]) -> Vec<Result<Appended>> {
+    pub(super) async fn append_group(&self, group: &[AppendRequest]) -> Vec<Result<AppendResult>> {
         let deadline = group.iter().map(|request| request.deadline).max().unwrap_or_else(Instant::now);
+        let form = first_form(&self.sql, group, deadline);
+        self.append_in_form(group, form, deadline, vec![false; group.len()]).await
+    }
+
+    /// Answers every append of a group. Each has its doubt: whether an earlier attempt may have been applied.
+    pub(super) async fn append_in_form(
+        &self,
+        group: &[AppendRequest],
+        mut form: Form,
+        deadline: Instant,
+        mut doubts: Vec<bool>,
+    ) -> Vec<Result<AppendResult>> {
         let mut answers: Answers = group.iter().map(|_| None).collect();
-        let mut doubt = false;
-        let mut form = first_form(&self.sql, group, deadline);
         while answers.iter().any(Option::is_none) {
             let open: Vec<usize> = (0..group.len()).filter(|n| answers[*n].is_none()).collect();
-            let requests = if open.len() == group.len() { Cow::Borrowed(group) } else { open.iter().map(|n| group[*n].clone()).collect() };
-            let mut sent = false;
-            let failure = match self.attempt(form, &requests, deadline, &mut sent).await {
+            let requests = if open.len() == group.len() {
+                Cow::Borrowed(group)
+            } else {
+                open.iter().map(|n| group[*n].clone()).collect()
+            };
+            let mut progress = Progress::default();
+            let failure = match self.attempt(form, &requests, deadline, &mut progress).await {
                 Ok(Some(decided)) => {
                     for (n, answer) in open.into_iter().zip(decided) {
                         answers[n] = answer;
@@ -60,36 +95,59 @@ impl Sqlite {
                 }
                 Err(failure) => failure,
             };
-            doubt |= sent && may_be_applied(&failure);
+            for (place, n) in open.iter().enumerate() {
+                doubts[*n] |= progress.in_doubt(place, &failure);
+            }
             if failure.kind == FailureKind::Busy && form == Form::One {
                 form = Form::Group;
             } else if failure.kind == FailureKind::Refused && requests.len() > 1 {
-                // Somebody's value: each for itself, so that it is refused alone.
+                // One of the values was refused. Each append is sent alone, so that only its own append is.
                 for n in open {
-                    answers[n] = Box::pin(self.append_group(&group[n..=n])).await.pop();
+                    let (alone, doubt) = (&group[n..=n], vec![doubts[n]]);
+                    answers[n] = Box::pin(self.append_in_form(alone, Form::Careful, deadline, doubt)).await.pop();
                 }
             } else if self.worth_a_retry(&failure, deadline).await {
                 form = Form::Careful;
             } else {
-                let error = Error::from(failure).with_outcome(if doubt { Outcome::Unknown } else { Outcome::NotApplied });
-                open.into_iter().for_each(|n| answers[n] = Some(Err(error.clone())));
+                let error = Error::from(failure);
+                open.into_iter().for_each(|n| answers[n] = Some(Err(error.clone().with_outcome(outcome(doubts[n])))));
             }
         }
         answers.into_iter().flatten().collect()
     }
 
     /// Writes in one form. No answers at all: it takes a more careful one.
-    async fn attempt(&self, form: Form, requests: &[AppendRequest], deadline: Instant, sent: &mut bool) -> std::result::Result<Option<Answers>, Failure> {
+    async fn attempt(
+        &self,
+        form: Form,
+        requests: &[AppendRequest],
+        deadline: Instant,
+        progress: &mut Progress,
+    ) -> std::result::Result<Option<Answers>, Failure> {
         let mut lease = self.writer.lease(deadline).await?;
         let answer = match (form, requests) {
-            (Form::One, [request]) => within(deadline, self.append_one(&mut lease.connection, request, sent)).await,
-            _ => within(deadline, self.append_together(&mut lease.connection, requests, form == Form::Careful, sent)).await,
+            (Form::One, [request]) => within(deadline, self.append_one(&mut lease.connection, request, progress)).await,
+            _ => {
+                let careful = form == Form::Careful;
+                within(deadline, self.append_together(&mut lease.connection, requests, careful, deadline, progress))
+                    .await
+            }
         };
-        lease.settle(answer)
+        let answer = lease.settle(answer)?;
+        // Nothing is acknowledged that went into a file without a name.
+        if !planted("sqlite-file-unchecked") {
+            self.identity.check(deadline).await?;
+        }
+        Ok(answer)
     }
 
     /// In one trip to the driver. No answers: the stream is not as expected, or an id is known.
-    async fn append_one(&self, connection: &mut SqliteConnection, request: &AppendRequest, sent: &mut bool) -> std::result::Result<Option<Answers>, Failure> {
+    async fn append_one(
+        &self,
+        connection: &mut SqliteConnection,
+        request: &AppendRequest,
+        progress: &mut Progress,
+    ) -> std::result::Result<Option<Answers>, Failure> {
         let Some((first, others)) = request.events.split_first() else { return Err(Failure::bug()) };
         let (lowest, highest) = bounds(request.expected);
         let head = (lowest == highest).then_some(lowest);
@@ -104,7 +162,7 @@ impl Sqlite {
         for (event, n) in others.iter().zip(2..) {
             statement = bind_content(statement.bind(stream).bind(lowest.saturating_add(n)), event, recorded_at)?;
         }
-        *sent = true;
+        progress.sent = true;
         let placed = match head {
             Some(head) => place_after(connection, statement, head, request.events.len()).await,
             None => place_somewhere(connection, statement).await,
@@ -122,10 +180,12 @@ impl Sqlite {
         connection: &mut SqliteConnection,
         requests: &[AppendRequest],
         careful: bool,
-        sent: &mut bool,
+        deadline: Instant,
+        progress: &mut Progress,
     ) -> std::result::Result<Option<Answers>, Failure> {
         let streams = requests.iter().map(|request| request.stream.as_str()).collect();
         let (drawn, mut facts) = begin(connection, &self.sql, streams).await?;
+        self.identity.check(deadline).await?;
         point("sqlite-in-transaction").await;
         if careful {
             facts.known = known(connection, &self.sql, &ids_of(requests)).await?;
@@ -135,8 +195,12 @@ impl Sqlite {
             facts.known = known(connection, &self.sql, &ids_of(requests)).await?;
             decisions = decide_appends(requests, &facts);
         }
+        progress.repeated.extend(
+            decisions.iter().enumerate().filter(|(_, d)| matches!(d, Decision::Repeated(_))).map(|(append, _)| append),
+        );
         let (rows, answers) = place(requests, decisions, drawn);
-        match write_and_commit(connection, &self.sql, &rows, sent).await {
+        let end = if progress.repeated.is_empty() { End::Nothing } else { End::Repeats };
+        match write_and_commit(connection, &self.sql, &rows, end, &mut progress.sent).await {
             Ok(()) => Ok(Some(answers)),
             // An id is known. `OR ROLLBACK` has ended the transaction.
             Err(failure) if failure.kind == FailureKind::Unique && !careful => Ok(None),
@@ -144,10 +208,11 @@ impl Sqlite {
         }
     }
 
-    /// Whether to write again, on a fresh connection, after a pause. Nothing of a first attempt is left by then: who writes holds the lock, so
-    /// once it is ours, the first attempt is over, and what it did is there to be seen.
+    /// Whether to write again, on a fresh connection, after a pause. Nothing of a first attempt is left by then: who
+    /// writes holds the lock, so once it is ours, the first attempt is over, and what it did is there to be seen.
     pub(super) async fn worth_a_retry(&self, failure: &Failure, deadline: Instant) -> bool {
-        let again = matches!(failure.kind, FailureKind::Broken | FailureKind::CannotOpen) && Instant::now() + RETRY_AFTER < deadline;
+        let again = matches!(failure.kind, FailureKind::Broken | FailureKind::CannotOpen)
+            && Instant::now() + RETRY_AFTER < deadline;
         if again {
             sleep(RETRY_AFTER).await;
         }
@@ -156,26 +221,39 @@ impl Sqlite {
 }
 
 /// Runs the statement of an append whose stream's head is said.
-async fn place_after(connection: &mut SqliteConnection, statement: Bound, head: i64, count: usize) -> std::result::Result<Appended, Failure> {
+async fn place_after(
+    connection: &mut SqliteConnection,
+    statement: Bound,
+    head: i64,
+    count: usize,
+) -> std::result::Result<AppendResult, Failure> {
     let done = statement.execute(connection).await?;
-    let (Ok(position), Ok(head)) = (u64::try_from(done.last_insert_rowid()), u64::try_from(head)) else { return Err(Failure::bug()) };
-    Ok(Appended { version: head + count as u64, position, repeated: false })
+    let (Ok(position), Ok(head)) = (u64::try_from(done.last_insert_rowid()), u64::try_from(head)) else {
+        return Err(Failure::bug());
+    };
+    Ok(AppendResult { version: head + count as u64, position, repeated: false })
 }
 
-/// Runs the statement of one event, and asks where it stands. To its end: the driver's `fetch_one` would not see a failing commit.
-async fn place_somewhere(connection: &mut SqliteConnection, statement: Bound) -> std::result::Result<Appended, Failure> {
+/// Runs the statement of one event, and asks where it stands. To its end: the driver's `fetch_one` would not see a
+/// failing commit.
+async fn place_somewhere(
+    connection: &mut SqliteConnection,
+    statement: Bound,
+) -> std::result::Result<AppendResult, Failure> {
     let rows = statement.fetch_all(connection).await?;
     let row = rows.first().ok_or_else(Failure::bug)?;
-    Ok(Appended { position: number(row, 0)?, version: number(row, 1)?, repeated: false })
+    Ok(AppendResult { position: number(row, 0)?, version: number(row, 1)?, repeated: false })
 }
 
-/// What has one statement goes alone: one event, or some whose stream's version is said, without tags. Close to the deadline it goes in a transaction, whose commit is not yet sent while it waits for the lock:
-/// `not applied` can then be answered.
+/// What has one statement goes alone: one event, or some whose stream's version is said, without tags. Close to the
+/// deadline it goes in a transaction, whose commit is not yet sent while it waits for the lock: `not applied` can then
+/// be answered.
 fn first_form(sql: &Sql, group: &[AppendRequest], deadline: Instant) -> Form {
     let has_one_statement = |request: &AppendRequest| {
         let count = request.events.len();
         let said = matches!(request.expected, ExpectedVersion::NoStream | ExpectedVersion::Exact(_));
-        (count == 1 || (said && sql.append_run(count).is_some())) && request.events.iter().all(|event| event.tags.is_empty())
+        (count == 1 || (said && sql.append_run(count).is_some()))
+            && request.events.iter().all(|event| event.tags.is_empty())
     };
     match group {
         [request] if has_one_statement(request) && deadline > Instant::now() + BUSY_SLICE * 2 => Form::One,
@@ -185,12 +263,21 @@ fn first_form(sql: &Sql, group: &[AppendRequest], deadline: Instant) -> Form {
 
 /// Whether a commit that was sent may have been done, though this came back.
 pub(super) fn may_be_applied(failure: &Failure) -> bool {
-    matches!(failure.kind, FailureKind::Late | FailureKind::Broken | FailureKind::Corrupt | FailureKind::Bug)
+    matches!(
+        failure.kind,
+        FailureKind::Late
+            | FailureKind::Broken
+            | FailureKind::CannotWrite
+            | FailureKind::Corrupt
+            | FailureKind::Removed
+            | FailureKind::Bug
+    )
 }
 
-/// The versions a stream may be at, lowest and highest: [`ExpectedVersion::holds`] for the one statement that decides in SQL.
+/// The versions a stream may be at, lowest and highest: [`ExpectedVersion::holds`] for the one statement that decides
+/// in SQL.
 fn bounds(expected: ExpectedVersion) -> (i64, i64) {
-    if crate::faults::planted("sqlite-no-unique") {
+    if planted("sqlite-no-unique") {
         return (0, i64::MAX);
     }
     match expected {
@@ -215,12 +302,17 @@ fn place(requests: &[AppendRequest], decisions: Vec<Decision>, drawn: u64) -> (V
         Decision::Again => None,
         Decision::Write { first_version } => {
             position += request.events.len() as u64;
-            Some(Ok(Appended { version: first_version + request.events.len() as u64 - 1, position, repeated: false }))
+            Some(Ok(AppendResult {
+                version: first_version + request.events.len() as u64 - 1,
+                position,
+                repeated: false,
+            }))
         }
     };
-    let answers: Answers = requests.iter().zip(decisions).map(|(request, decision)| answer(request, decision)).collect();
+    let answers: Answers =
+        requests.iter().zip(decisions).map(|(request, decision)| answer(request, decision)).collect();
     for (request, answer) in requests.iter().zip(&answers) {
-        if let Some(Ok(Appended { version, position, repeated: false })) = answer {
+        if let Some(Ok(AppendResult { version, position, repeated: false })) = answer {
             let (recorded_at, count) = (now_micros(), request.events.len() as u64);
             rows.extend(request.events.iter().zip(1..).map(|(event, n)| NewRow {
                 position: position - count + n,

@@ -23,8 +23,13 @@ pub(super) enum FailureKind {
     ReadOnly,
     /// The file is damaged, or none of SQLite's.
     Corrupt,
+    /// The file, or one of the files beside it, is not the one that was opened.
+    Removed,
     /// The file, its folder or one of the files beside it cannot be opened.
     CannotOpen,
+    /// The system refused a write: a quota, a limit on the file's length, a failing disk. What was under way may be
+    /// done.
+    CannotWrite,
     /// Input, output or memory failed, or the connection's worker is gone. What was under way may be done.
     Broken,
     /// A unique index said no.
@@ -47,15 +52,27 @@ impl Failure {
         Self { kind: FailureKind::Corrupt, cause: None }
     }
 
+    pub(super) fn removed(cause: Option<std::io::Error>) -> Self {
+        Self { kind: FailureKind::Removed, cause: cause.map(DriverError::Io) }
+    }
+
     pub(super) const fn bug() -> Self {
         Self { kind: FailureKind::Bug, cause: None }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(cause: std::io::Error) -> Self {
+        DriverError::Io(cause).into()
     }
 }
 
 impl From<DriverError> for Failure {
     fn from(cause: DriverError) -> Self {
         let kind = match &cause {
-            DriverError::Database(error) => error.code().and_then(|code| code.parse().ok()).map_or(FailureKind::Bug, kind_of),
+            DriverError::Database(error) => {
+                error.code().and_then(|code| code.parse().ok()).map_or(FailureKind::Bug, kind_of)
+            }
             DriverError::Io(_) | DriverError::WorkerCrashed => FailureKind::Broken,
             DriverError::Decode(_) | DriverError::ColumnDecode { .. } => FailureKind::Corrupt,
             _ => FailureKind::Bug,
@@ -71,6 +88,10 @@ const fn kind_of(code: i32) -> FailureKind {
     match code & 0xff {
         // SQLITE_BUSY, SQLITE_LOCKED
         5 | 6 => FailureKind::Busy,
+        // SQLITE_IOERR_SHMSIZE: no room for the file that processes share.
+        10 if code == 4874 => FailureKind::Full,
+        // SQLITE_IOERR_WRITE
+        10 if code == 778 => FailureKind::CannotWrite,
         // SQLITE_NOMEM, SQLITE_INTERRUPT, SQLITE_IOERR, SQLITE_PROTOCOL
         7 | 9 | 10 | 15 => FailureKind::Broken,
         8 => FailureKind::ReadOnly,
@@ -90,17 +111,67 @@ const fn kind_of(code: i32) -> FailureKind {
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         let error = match failure.kind {
-            FailureKind::Busy => Self::unavailable("another process held the lock of the SQLite file until the deadline"),
+            FailureKind::Busy => {
+                Self::unavailable("another process held the lock of the SQLite file until the deadline")
+            }
             FailureKind::Late => Self::unavailable("the deadline passed"),
-            FailureKind::Full => Self::unavailable("there is no room left for the SQLite file: nothing was written"),
-            FailureKind::ReadOnly => Self::config("the SQLite file, its folder or its file system cannot be written"),
+            FailureKind::Full => {
+                Self::unavailable(with_words("there is no room left for the SQLite file", &failure.cause)).at_once()
+            }
+            FailureKind::ReadOnly => {
+                Self::unavailable(with_words("the SQLite file cannot be written any more", &failure.cause)).at_once()
+            }
+            FailureKind::CannotWrite => {
+                Self::unavailable(with_words("the system refused to write the SQLite file", &failure.cause)).at_once()
+            }
             FailureKind::Corrupt => Self::corrupt("sqlite", "the SQLite file is damaged, or holds something else"),
-            FailureKind::CannotOpen => Self::unavailable("the SQLite file or one beside it (-wal, -shm) cannot be opened"),
-            FailureKind::Broken => Self::unavailable("SQLite could not read or write"),
-            FailureKind::Unique | FailureKind::Expectation | FailureKind::Refused => Self::internal("SQLite refused a value that was checked"),
+            FailureKind::Removed => Self::corrupt(
+                "sqlite",
+                "the SQLite file, or one beside it (-wal, -shm), was removed, replaced or cut off while it was open",
+            )
+            .with_hint("close every store on it, put the file back, and open it again"),
+            FailureKind::CannotOpen => Self::unavailable(with_words(
+                "the SQLite file or one beside it (-wal, -shm) cannot be opened",
+                &failure.cause,
+            )),
+            FailureKind::Broken => Self::unavailable(with_words("SQLite could not read or write", &failure.cause)),
+            FailureKind::Unique | FailureKind::Expectation | FailureKind::Refused => {
+                Self::internal("SQLite refused a value that was checked")
+            }
             FailureKind::Bug => Self::internal("SQLite did not understand a statement"),
         };
         match failure.cause {
+            Some(cause) => error.with_cause(cause),
+            None => error,
+        }
+    }
+}
+
+/// What happened, and what SQLite says of it.
+fn with_words(what: &str, cause: &Option<DriverError>) -> String {
+    match cause {
+        Some(DriverError::Database(error)) => format!("{what}: {}", error.message()),
+        Some(cause) => format!("{what}: {cause}"),
+        None => what.to_owned(),
+    }
+}
+
+/// A failure while a store is being opened, when waiting does not help and the caller can still choose another file.
+pub(super) fn at_open(cause: DriverError) -> Error {
+    Failure::from(cause).at_open()
+}
+
+impl Failure {
+    /// As [`at_open`].
+    pub(super) fn at_open(self) -> Error {
+        let message = match self.kind {
+            FailureKind::CannotOpen => "the SQLite file cannot be opened",
+            FailureKind::ReadOnly => "the SQLite file, its folder or its file system cannot be written",
+            _ => return self.into(),
+        };
+        let error = Error::config(with_words(message, &self.cause))
+            .with_hint("does its folder exist, and may this program write there?");
+        match self.cause {
             Some(cause) => error.with_cause(cause),
             None => error,
         }
@@ -120,10 +191,12 @@ mod tests {
             (517, FailureKind::Busy, "unavailable"),
             (6, FailureKind::Busy, "unavailable"),
             (7, FailureKind::Broken, "unavailable"),
-            (8, FailureKind::ReadOnly, "config"),
-            (1032, FailureKind::ReadOnly, "config"),
+            (8, FailureKind::ReadOnly, "unavailable"),
+            (1032, FailureKind::ReadOnly, "unavailable"),
             (9, FailureKind::Broken, "unavailable"),
             (10, FailureKind::Broken, "unavailable"),
+            (778, FailureKind::CannotWrite, "unavailable"),
+            (4874, FailureKind::Full, "unavailable"),
             (1034, FailureKind::Broken, "unavailable"),
             (11, FailureKind::Corrupt, "corrupt"),
             (26, FailureKind::Corrupt, "corrupt"),

@@ -7,12 +7,9 @@ use std::fmt::Write;
 use super::error::Failure;
 use super::row::{Bound, bound, json_list};
 use super::sql::{Sql, Text, join_packed, packed};
-use crate::limits::PAGE_SCAN_EVENTS;
+use crate::plan::Candidates;
 use crate::position::Direction;
 use crate::query::{Query, QueryItem};
-
-/// More sources of candidates than this are not worth the seeking.
-const MAX_SOURCES: usize = 64;
 
 /// A part of the log; both bounds exclusive.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +36,7 @@ impl Window {
         }
     }
 
-    const fn order(&self) -> &'static str {
+    pub(super) const fn order(&self) -> &'static str {
         match self.direction {
             Direction::Forward => "ASC",
             Direction::Backward => "DESC",
@@ -61,10 +58,6 @@ struct Arguments(Vec<Argument>);
 impl Arguments {
     fn number(&mut self, number: i64) -> String {
         self.push(Argument::Number(number))
-    }
-
-    fn text(&mut self, text: &str) -> String {
-        self.push(Argument::Text(text.to_owned()))
     }
 
     fn list(&mut self, texts: &[String]) -> Result<String, Failure> {
@@ -96,12 +89,19 @@ pub(super) struct Filter {
 impl Filter {
     pub(super) fn new(sql: &Sql, query: &Query) -> Result<Self, Failure> {
         let mut arguments = Arguments::default();
-        let items = query.items.iter().map(|item| condition(sql, item, &mut arguments)).collect::<Result<Vec<_>, _>>()?;
+        let items =
+            query.items.iter().map(|item| condition(sql, item, &mut arguments)).collect::<Result<Vec<_>, _>>()?;
         Ok(Self { condition: items.join(" OR "), arguments })
     }
 
-    /// The statement of a page: every event in the window that matches, of the candidates if there are any.
-    pub(super) fn page(&mut self, sql: &Sql, window: &Window, candidates: Option<&Candidates<'_>>, limit: i64) -> Result<Bound, Failure> {
+    /// The statement of a page: every event in the window that matches, of the candidates if they are known.
+    pub(super) fn page(
+        &mut self,
+        sql: &Sql,
+        window: &Window,
+        candidates: Option<&Candidates>,
+        limit: i64,
+    ) -> Result<Bound, Failure> {
         let mut arguments = std::mem::take(&mut self.arguments);
         let (after, before) = (arguments.number(bound(window.after)), arguments.number(bound(window.before)));
         let mut text = format!(
@@ -111,8 +111,8 @@ impl Filter {
             self.condition
         );
         if let Some(candidates) = candidates {
-            let sources = candidates.sources(sql, window, &mut arguments);
-            let _ = write!(text, " AND e.position IN ({})", sources.join(" UNION ALL "));
+            let positions = arguments.push(Argument::Text(json_list(&candidates.positions)?));
+            let _ = write!(text, " AND e.position IN (SELECT value FROM json_each({positions}))");
         }
         let limit = arguments.number(limit);
         let _ = write!(text, " ORDER BY e.position {} LIMIT {limit}", window.order());
@@ -130,7 +130,10 @@ fn condition(sql: &Sql, item: &QueryItem, arguments: &mut Arguments) -> Result<S
         terms.push(format!("e.stream IN {}", arguments.list(&item.streams)?));
     }
     if !item.categories.is_empty() {
-        terms.push(format!("substr(e.stream, 1, instr(e.stream || '-', '-') - 1) IN {}", arguments.list(&item.categories)?));
+        terms.push(format!(
+            "iif(instr(e.stream, '-') > 1, substr(e.stream, 1, instr(e.stream, '-') - 1), e.stream) IN {}",
+            arguments.list(&item.categories)?
+        ));
     }
     if !item.tags.is_empty() {
         let tags = arguments.list(&item.tags)?;
@@ -138,83 +141,4 @@ fn condition(sql: &Sql, item: &QueryItem, arguments: &mut Arguments) -> Result<S
         terms.push(format!("NOT EXISTS (SELECT 1 FROM {tags} AS wanted WHERE NOT EXISTS ({lacking}))"));
     }
     Ok(format!("({})", terms.join(" AND ")))
-}
-
-/// Where an index leads to all that can match: for each item one of its tags, or its streams.
-#[derive(Debug)]
-pub(super) struct Candidates<'q>(Vec<Source<'q>>);
-
-#[derive(Debug)]
-enum Source<'q> {
-    Tag(&'q str),
-    Stream(&'q str),
-}
-
-impl<'q> Candidates<'q> {
-    /// Nothing if an item names neither, or there are too many.
-    pub(super) fn of(query: &'q Query) -> Option<Self> {
-        let mut sources = Vec::new();
-        for item in &query.items {
-            match (item.tags.first(), item.streams.as_slice()) {
-                (Some(tag), _) => sources.push(Source::Tag(tag)),
-                (None, []) => return None,
-                (None, streams) => sources.extend(streams.iter().map(|stream| Source::Stream(stream))),
-            }
-        }
-        (sources.len() <= MAX_SOURCES).then_some(Self(sources))
-    }
-
-    /// How many candidates each source gives a page at most.
-    pub(super) fn limit(&self) -> i64 {
-        let all = usize::try_from(PAGE_SCAN_EVENTS).unwrap_or(usize::MAX);
-        i64::try_from(all / self.0.len().max(1)).unwrap_or(i64::MAX)
-    }
-
-    /// For each source, the position of the last candidate it gives, and how many it gives.
-    pub(super) fn ends(&self, sql: &Sql, window: &Window) -> Result<Bound, Failure> {
-        let mut arguments = Arguments::default();
-        let farthest = if window.direction == Direction::Forward { "max" } else { "min" };
-        let sources = self.sources(sql, window, &mut arguments);
-        let ends: Vec<String> = sources.iter().map(|source| format!("SELECT {farthest}(position), count(*) FROM ({source})")).collect();
-        Ok(arguments.bind(sql, ends.join(" UNION ALL ")))
-    }
-
-    fn sources(&self, sql: &Sql, window: &Window, arguments: &mut Arguments) -> Vec<String> {
-        let (after, before) = (arguments.number(bound(window.after)), arguments.number(bound(window.before)));
-        let limit = arguments.number(self.limit());
-        let (order, events, tags) = (window.order(), &sql.events, &sql.tags);
-        let inside = format!("position > {after} AND position < {before}");
-        let source = |source: &Source<'q>| match source {
-            Source::Tag(tag) => {
-                let tag = arguments.text(tag);
-                format!("SELECT position FROM (SELECT position FROM {tags} WHERE tag = {tag} AND {inside} ORDER BY position {order} LIMIT {limit})")
-            }
-            Source::Stream(stream) => {
-                let stream = arguments.text(stream);
-                let versions = match window.direction {
-                    Direction::Forward => format!("version >= {}", first_version_after(events, &stream, &after)),
-                    Direction::Backward => format!("version < {}", first_version_after(events, &stream, &format!("{before} - 1"))),
-                };
-                format!(
-                    "SELECT position FROM (SELECT position FROM {events} WHERE stream = {stream} AND {versions} AND {inside} \
-                     ORDER BY version {order} LIMIT {limit})"
-                )
-            }
-        };
-        self.0.iter().map(source).collect()
-    }
-}
-
-/// The first version of a stream whose position lies above another, or one past its last: positions grow with versions, so halving finds it
-/// without an index of its own.
-fn first_version_after(events: &str, stream: &str, position: &str) -> String {
-    let of_stream = |what: &str| format!("(SELECT {what} FROM {events} WHERE stream = {stream})");
-    let above = format!("(SELECT position FROM {events} WHERE stream = {stream} AND version = (low + high) / 2) > {position}");
-    format!(
-        "(WITH RECURSIVE halving (low, high) AS (SELECT {}, {} + 1 UNION ALL \
-         SELECT iif({above}, low, (low + high) / 2 + 1), iif({above}, (low + high) / 2, high) FROM halving WHERE low < high) \
-         SELECT low FROM halving WHERE low >= high)",
-        of_stream("min(version)"),
-        of_stream("max(version)")
-    )
 }

@@ -1,8 +1,9 @@
 //! Forking a process in which SQLite works on other threads.
 //!
-//! A child gets a copy of SQLite's global mutexes as they stood at that instant, but not the threads that would release them: one that was held, even to
-//! allocate memory, would stay so for ever, and the child would wait at its first `open`. So whoever forks holds all of them for that instant, and both processes go
-//! on with free ones. They are held for microseconds at a time; nobody keeps one while waiting for a disk's sync or a file's lock.
+//! A child gets a copy of SQLite's global mutexes as they stood at that instant, but not the threads that would release
+//! them: one that was held, even to allocate memory, would stay so for ever, and the child would wait at its first
+//! `open`. So whoever forks holds all of them for that instant, and both processes go on with free ones. They are held
+//! for microseconds at a time; nobody keeps one while waiting for a disk's sync or a file's lock.
 //!
 //! The one place in core with unsafe code: the mutexes have no safe face, and the hooks around `fork` are C's.
 #![allow(unsafe_code)]
@@ -26,8 +27,8 @@ thread_local! {
 pub(super) fn prepare() {
     static HOOKS: Once = Once::new();
     HOOKS.call_once(|| {
-        // SAFETY: three functions that live as long as the program and neither unwind nor need more than the thread they run on. Out of memory, there are no hooks,
-        // and forking is as it was without them.
+        // SAFETY: three functions that live as long as the program and neither unwind nor need more than the thread
+        // they run on. Out of memory, there are no hooks, and forking is as it was without them.
         let _ = unsafe { libc::pthread_atfork(Some(hold), Some(release), Some(release)) };
     });
 }
@@ -48,7 +49,8 @@ struct Still {
 }
 
 impl Still {
-    /// Tries for all at once and gives everything back where one is taken: SQLite has an order of its own for them, in which waiting could not end.
+    /// Tries for all at once and gives everything back where one is taken: SQLite has an order of its own for them, in
+    /// which waiting could not end.
     fn reach() -> Self {
         let mut still = Self { mutexes: Vec::with_capacity(MUTEXES.count()), _books: books() };
         while !still.try_all() {
@@ -60,8 +62,8 @@ impl Still {
 
     fn try_all(&mut self) -> bool {
         MUTEXES.into_iter().all(|number| {
-            // SAFETY: a global mutex is only looked up by its number, exists for ever once SQLite is set up, and is null in a build without mutexes, which both
-            // functions take for one that is always free.
+            // SAFETY: a global mutex is only looked up by its number, exists for ever once SQLite is set up, and is
+            // null in a build without mutexes, which both functions take for one that is always free.
             let (mutex, taken) = unsafe {
                 let mutex = ffi::sqlite3_mutex_alloc(number);
                 (mutex, ffi::sqlite3_mutex_try(mutex) == ffi::SQLITE_OK)

@@ -4,18 +4,18 @@ use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
 use super::Sqlite;
-use super::append::may_be_applied;
+use super::append::{may_be_applied, outcome};
+use super::connect::within;
 use super::error::Failure;
-use super::pool::within;
 use super::row::{NewRow, now_micros, to_micros};
-use super::write::{abandon, begin, known, write_and_commit};
-use crate::backend::{ImportRequest, Imported};
+use super::write::{End, abandon, begin, known, write_and_commit};
 use crate::decision::{ImportDecision, decide_import};
-use crate::error::{Error, Outcome, Result};
+use crate::error::{Error, Result};
+use crate::request::{ImportRequest, ImportResult};
 
 impl Sqlite {
     /// Writes an import whole or not at all; see the trait.
-    pub(super) async fn import_events(&self, request: &ImportRequest) -> Result<Imported> {
+    pub(super) async fn import_events(&self, request: &ImportRequest) -> Result<ImportResult> {
         let mut doubt = false;
         loop {
             let mut sent = false;
@@ -25,15 +25,21 @@ impl Sqlite {
             };
             doubt |= sent && may_be_applied(&failure);
             if !self.worth_a_retry(&failure, request.deadline).await {
-                return Err(Error::from(failure).with_outcome(if doubt { Outcome::Unknown } else { Outcome::NotApplied }));
+                return Err(Error::from(failure).with_outcome(outcome(doubt)));
             }
         }
     }
 
-    async fn attempt_import(&self, request: &ImportRequest, sent: &mut bool) -> std::result::Result<Result<Imported>, Failure> {
+    async fn attempt_import(
+        &self,
+        request: &ImportRequest,
+        sent: &mut bool,
+    ) -> std::result::Result<Result<ImportResult>, Failure> {
         let mut lease = self.writer.lease(request.deadline).await?;
         let answer = within(request.deadline, self.import_together(&mut lease.connection, request, sent)).await;
-        lease.settle(answer)
+        let answer = lease.settle(answer)?;
+        self.identity.check(request.deadline).await?;
+        Ok(answer)
     }
 
     async fn import_together(
@@ -41,10 +47,11 @@ impl Sqlite {
         connection: &mut SqliteConnection,
         request: &ImportRequest,
         sent: &mut bool,
-    ) -> std::result::Result<Result<Imported>, Failure> {
+    ) -> std::result::Result<Result<ImportResult>, Failure> {
         let streams = request.events.iter().map(|import| import.stream.as_str()).collect();
         let ids: Vec<Uuid> = request.events.iter().map(|import| import.event.id).collect();
         let (drawn, mut facts) = begin(connection, &self.sql, streams).await?;
+        self.identity.check(request.deadline).await?;
         facts.known = known(connection, &self.sql, &ids).await?;
         let decisions = match decide_import(&request.events, &facts) {
             Ok(decisions) => decisions,
@@ -54,7 +61,7 @@ impl Sqlite {
             }
         };
         let (now, mut rows) = (now_micros(), Vec::new());
-        let mut answer = Imported { imported: 0, passed_over: 0, position: 0 };
+        let mut answer = ImportResult { imported: 0, passed_over: 0, position: 0 };
         for (import, decision) in request.events.iter().zip(decisions) {
             answer.position = match decision {
                 ImportDecision::Write { version } => {
@@ -70,7 +77,8 @@ impl Sqlite {
                 }
             };
         }
-        write_and_commit(connection, &self.sql, &rows, sent).await?;
+        let end = if answer.passed_over > 0 { End::Repeats } else { End::Nothing };
+        write_and_commit(connection, &self.sql, &rows, end, sent).await?;
         Ok(Ok(answer))
     }
 }

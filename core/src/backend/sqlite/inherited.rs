@@ -1,23 +1,21 @@
 //! Files that a process has open when it is forked.
 //!
-//! SQLite keeps the locks of a process in that process's memory. A forked child inherits the memory but not the locks: on a file that its parent had open it would believe
-//! to hold locks that it has not, and acknowledged events would vanish. So it is refused there. Any other file, and the same file in a process
-//! that was started afresh, works.
+//! SQLite keeps the locks of a process in that process's memory. A forked child inherits the memory but not the locks:
+//! on a file that its parent had open it would believe to hold locks that it has not, and acknowledged events would
+//! vanish. So it is refused there. Any other file, and the same file in a process that was started afresh, works.
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
+use super::identity::{FileId, file_id};
 use crate::error::{Error, Result};
 
 /// Which files this process, or the one it was forked from, has open: SQLite's own books are as global as this.
 static OPEN: LazyLock<Mutex<Books>> = LazyLock::new(Mutex::default);
 
 /// The files that are open.
-pub(super) type Books = HashMap<File, Holder>;
-
-/// A file by what it is, whatever its path.
-pub(super) type File = (u64, u64);
+pub(super) type Books = HashMap<FileId, Holder>;
 
 #[derive(Debug)]
 pub(super) struct Holder {
@@ -28,14 +26,14 @@ pub(super) struct Holder {
 /// A file that this process has open, for as long as this lives.
 #[derive(Debug)]
 pub(super) struct OpenFile {
-    file: Option<File>,
+    file: Option<FileId>,
     process_id: u32,
 }
 
 impl OpenFile {
     /// Takes note of a file that exists.
     pub(super) fn new(path: &Path) -> Result<Self> {
-        let (file, process_id) = (identity(path), std::process::id());
+        let (file, process_id) = (file_id(path), std::process::id());
         if let Some(file) = file {
             let mut open = books();
             let holder = open.entry(file).or_insert(Holder { process_id, handles: 0 });
@@ -66,16 +64,4 @@ impl Drop for OpenFile {
 
 pub(super) fn books() -> MutexGuard<'static, Books> {
     OPEN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(unix)]
-fn identity(path: &Path) -> Option<File> {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
-}
-
-/// Elsewhere nothing forks.
-#[cfg(not(unix))]
-fn identity(_path: &Path) -> Option<File> {
-    None
 }

@@ -4,25 +4,34 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// File systems over a network or into another kernel, where the memory that processes share beside the WAL is not shared.
-const UNSUITABLE: [&str; 17] =
-    ["nfs", "nfs4", "cifs", "smb3", "smbfs", "smb2", "9p", "virtiofs", "fuse", "afs", "ceph", "lustre", "beegfs", "ncpfs", "coda", "vboxsf", "prl_fs"];
+/// File systems over a network or into another kernel, where the memory that processes share beside the WAL is not
+/// shared.
+const UNSUITABLE: [&str; 17] = [
+    "nfs", "nfs4", "cifs", "smb3", "smbfs", "smb2", "9p", "virtiofs", "fuse", "afs", "ceph", "lustre", "beegfs",
+    "ncpfs", "coda", "vboxsf", "prl_fs",
+];
 
 /// The file of a URL: what follows `sqlite:`, as an absolute path.
 ///
-/// `orders.db` lies in the working directory, `/var/x.db` and `///var/x.db` say where. `%XX` stands for a byte, as in every URL, so that names with `?` or `%`
-/// can be given; a `%` that two hexadecimal digits do not follow stands for itself.
+/// `orders.db` lies in the working directory, `/var/x.db` and `///var/x.db` say where. `%XX` stands for a byte, as in
+/// every URL, so that names with `?` or `%` can be given; a `%` that two hexadecimal digits do not follow stands for
+/// itself.
 pub(super) fn file(location: &str) -> Result<PathBuf> {
     let path = match location.strip_prefix("//") {
         Some(path) if path.starts_with('/') => path,
-        Some(_) => return Err(Error::config("a SQLite URL names no host: write sqlite:orders.db or sqlite:///var/lib/orders.db")),
+        Some(_) => {
+            return Err(Error::config(
+                "a SQLite URL names no host: write sqlite:orders.db or sqlite:///var/lib/orders.db",
+            ));
+        }
         None => location,
     };
     let path = decode(path)?;
     if path.is_empty() || path == ":memory:" {
         return Err(Error::config("sqlite: needs the path of a file; for a store without a file, open memory:"));
     }
-    std::path::absolute(&path).map_err(|cause| Error::config("the path of the SQLite file cannot be made absolute").with_cause(cause))
+    std::path::absolute(&path)
+        .map_err(|cause| Error::config("the path of the SQLite file cannot be made absolute").with_cause(cause))
 }
 
 fn decode(path: &str) -> Result<String> {
@@ -30,11 +39,16 @@ fn decode(path: &str) -> Result<String> {
     let mut rest = path.as_bytes();
     while let [first, after @ ..] = rest {
         let digits = after.get(..2).filter(|_| *first == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
-        let byte = digits.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit())).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        let byte = digits
+            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
         bytes.push(byte.unwrap_or(*first));
         rest = after.get(if byte.is_some() { 2 } else { 0 }..).unwrap_or_default();
     }
-    String::from_utf8(bytes).ok().filter(|path| !path.contains('\0')).ok_or_else(|| Error::config("the path of the SQLite file is not UTF-8 text"))
+    String::from_utf8(bytes)
+        .ok()
+        .filter(|path| !path.contains('\0'))
+        .ok_or_else(|| Error::config("the path of the SQLite file is not UTF-8 text"))
 }
 
 /// Refuses a file on a file system that cannot keep it safe, where the system tells (Linux).
@@ -54,19 +68,23 @@ fn unsuitable(kind: &str) -> bool {
     UNSUITABLE.contains(&kind) || kind.starts_with("fuse.")
 }
 
-/// The kind of file system a path lies on, by the text of `/proc/self/mountinfo`: the longest mount point wins, of equals the last.
+/// The kind of file system a path lies on, by the text of `/proc/self/mountinfo`: the longest mount point wins, of
+/// equals the last.
 fn file_system(mounts: &str, path: &Path) -> Option<String> {
     let mounted = mounts.lines().filter_map(|line| {
         let (place, kind) = line.split_once(" - ")?;
         let point = PathBuf::from(unescape(place.split(' ').nth(4)?));
-        path.starts_with(&point).then(|| (point.components().count(), kind.split(' ').next().unwrap_or_default().to_owned()))
+        path.starts_with(&point)
+            .then(|| (point.components().count(), kind.split(' ').next().unwrap_or_default().to_owned()))
     });
     mounted.max_by_key(|(depth, _)| *depth).map(|(_, kind)| kind)
 }
 
 /// Mount points are written with `\040` for a space, and the like.
 fn unescape(point: &str) -> String {
-    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")].iter().fold(point.to_owned(), |point, (code, text)| point.replace(code, text))
+    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
+        .iter()
+        .fold(point.to_owned(), |point, (code, text)| point.replace(code, text))
 }
 
 #[cfg(test)]

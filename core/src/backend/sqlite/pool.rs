@@ -1,58 +1,60 @@
 //! Connections, lent for one operation each.
 
-use std::future::Future;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions, Connection};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
-use super::error::{Failure, FailureKind};
-
-/// Waits for an answer of the driver until the deadline. What was sent goes on; its connection must not be used again.
-pub(super) async fn within<T, E: Into<Failure>>(deadline: Instant, answer: impl Future<Output = Result<T, E>>) -> Result<T, Failure> {
-    timeout_at(deadline, answer).await.map_err(|_| Failure::late())?.map_err(Into::into)
-}
-
-/// Opens a connection, waiting while somebody closes the file or recovers its WAL.
-pub(super) async fn connect(options: &SqliteConnectOptions, deadline: Instant) -> Result<SqliteConnection, Failure> {
-    loop {
-        match within(deadline, options.connect()).await {
-            Err(failure) if failure.kind == FailureKind::Busy => {}
-            answer => return answer,
-        }
-    }
-}
+use super::connect::connect;
+use super::error::Failure;
+use super::identity::Identity;
 
 /// A bounded number of connections to one file, opened when needed.
 ///
-/// The driver's own pool asks each connection for a sign of life before it lends it, which costs as much as a small read. A local file needs none.
+/// The driver's own pool asks each connection for a sign of life before it lends it, which costs as much as a small
+/// read. A local file needs none.
 #[derive(Debug)]
 pub(super) struct Pool {
     options: SqliteConnectOptions,
+    identity: Arc<Identity>,
     slots: Semaphore,
     idle: Mutex<Vec<SqliteConnection>>,
 }
 
 impl Pool {
-    pub(super) fn new(options: SqliteConnectOptions, size: usize) -> Self {
-        Self { options, slots: Semaphore::new(size), idle: Mutex::default() }
+    pub(super) fn new(options: SqliteConnectOptions, identity: Arc<Identity>, size: usize) -> Self {
+        Self { options, identity, slots: Semaphore::new(size), idle: Mutex::default() }
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<SqliteConnection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lends a connection, waiting for one until the deadline.
+    /// Lends a connection to the file that was opened, waiting for one until the deadline.
     pub(super) async fn lease(&self, deadline: Instant) -> Result<Lease<'_>, Failure> {
-        let slot = timeout_at(deadline, self.slots.acquire()).await.map_err(|_| Failure::late())?.map_err(|_| Failure::bug())?;
+        let slot = timeout_at(deadline, self.slots.acquire())
+            .await
+            .map_err(|_| Failure::late())?
+            .map_err(|_| Failure::bug())?;
+        self.identity.check(deadline).await?;
         let idle = self.idle().pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => connect(&self.options, deadline).await?,
+            None => {
+                let connection = connect(&self.options, deadline).await?;
+                // Whatever took the file's place in between is not used.
+                self.identity.check(deadline).await?;
+                connection
+            }
         };
         Ok(Lease { connection, pool: self, _slot: slot })
+    }
+
+    #[cfg(test)]
+    pub(super) fn has_idle(&self) -> bool {
+        !self.idle().is_empty()
     }
 
     /// Takes a connection that was opened elsewhere.

@@ -1,29 +1,32 @@
-//! Pages of a stream and of the log. One writer at a time draws positions and commits them, so positions become visible in their order.
+//! Pages of a stream and of the log. One writer at a time draws positions and commits them, so positions become visible
+//! in their order.
 
-use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
 use tokio::time::Instant;
 
 use super::Sqlite;
+use super::connect::within;
 use super::error::{Failure, FailureKind};
-use super::filter::{Candidates, Filter, Window};
-use super::pool::{Lease, within};
+use super::filter::{Filter, Window};
+use super::pool::Lease;
 use super::row::{Bound, bound, fetch, number};
-use crate::backend::{LogPage, LogPageRequest, StreamPage, StreamPageRequest};
 use crate::error::Result;
 use crate::limits::PAGE_SCAN_EVENTS;
 use crate::position::Direction;
-
-/// Up to so many events, looking at each costs less than looking up candidates.
-const SCAN_RATHER_THAN_SEEK: u64 = 2_000;
+use crate::request::{LogPage, LogPageRequest, StreamPage, StreamPageRequest};
 
 type Read<T> = std::result::Result<T, Failure>;
 
 impl Sqlite {
-    /// Runs a read on a connection of the readers. Readers hardly ever meet a lock; when they do, they wait until the deadline.
+    /// Runs a read on a connection of the readers. Readers hardly ever meet a lock; when they do, they wait until the
+    /// deadline.
     ///
     /// The read settles its lease; past the deadline it is dropped with it, and the connection closed.
-    pub(super) async fn read<'a, T, F: Future<Output = Read<T>>>(&'a self, deadline: Instant, read: impl Fn(Lease<'a>) -> F) -> Read<T> {
+    pub(super) async fn read<'a, T, F: Future<Output = Read<T>>>(
+        &'a self,
+        deadline: Instant,
+        read: impl Fn(Lease<'a>) -> F,
+    ) -> Read<T> {
         loop {
             let lease = self.readers.lease(deadline).await?;
             match within(deadline, read(lease)).await {
@@ -35,9 +38,15 @@ impl Sqlite {
 
     /// One page of a stream; see the trait.
     pub(super) async fn stream_page(&self, request: &StreamPageRequest) -> Result<StreamPage> {
-        let text = if request.direction == Direction::Forward { &self.sql.stream_forward } else { &self.sql.stream_backward };
+        let text =
+            if request.direction == Direction::Forward { &self.sql.stream_forward } else { &self.sql.stream_backward };
         let read = self.read(request.deadline, |mut lease| async move {
-            let statement = self.sql.query(text).bind(request.stream.as_str()).bind(bound(request.from_version)).bind(bound(request.to_version));
+            let statement = self
+                .sql
+                .query(text)
+                .bind(request.stream.as_str())
+                .bind(bound(request.from_version))
+                .bind(bound(request.to_version));
             let statement = statement.bind(one_more(request.max_events));
             let page = fetch(&mut lease.connection, &self.sql, statement, request.max_events, request.max_bytes).await;
             lease.settle(page)
@@ -52,7 +61,11 @@ impl Sqlite {
         let read = self.read(request.deadline, |mut lease| async move {
             let connection = &mut lease.connection;
             crate::faults::point("sqlite-before-page").await;
-            let page = if everything { self.whole_page(connection, request).await } else { self.matching_page(connection, request).await };
+            let page = if everything {
+                self.whole_page(connection, request).await
+            } else {
+                self.matching_page(connection, request).await
+            };
             lease.settle(page)
         });
         let mut page = read.await?;
@@ -65,7 +78,14 @@ impl Sqlite {
     async fn whole_page(&self, connection: &mut SqliteConnection, request: &LogPageRequest) -> Read<LogPage> {
         let text = if request.direction == Direction::Forward { &self.sql.log_forward } else { &self.sql.log_backward };
         let statement = self.sql.query(text).bind(bound(request.after)).bind(bound(request.before.unwrap_or(u64::MAX)));
-        let page = fetch(connection, &self.sql, statement.bind(one_more(request.max_events)), request.max_events, request.max_bytes).await?;
+        let page = fetch(
+            connection,
+            &self.sql,
+            statement.bind(one_more(request.max_events)),
+            request.max_events,
+            request.max_bytes,
+        )
+        .await?;
         let drawn = if page.rows.is_empty() { Some(self.ask(connection, &self.sql.head).await?) } else { None };
         let (reached, caught_up) = (page.reached().unwrap_or(request.after), !page.more);
         Ok(LogPage { events: page.into_events(), reached, caught_up, drawn })
@@ -74,19 +94,18 @@ impl Sqlite {
     /// A page of what matches: first how far it may look, then the events.
     async fn matching_page(&self, connection: &mut SqliteConnection, request: &LogPageRequest) -> Read<LogPage> {
         let mut filter = Filter::new(&self.sql, &request.query)?;
-        let mut window = Window { after: request.after, before: request.before.unwrap_or(u64::MAX), direction: request.direction };
+        let mut window =
+            Window { after: request.after, before: request.before.unwrap_or(u64::MAX), direction: request.direction };
         let (scan_end, end, drawn) = self.reach(connection, &window).await?;
         let nothing = LogPage { events: Vec::new(), reached: request.after, caught_up: true, drawn: Some(drawn) };
         let (Some(scan_end), Some(end)) = (scan_end, end) else { return Ok(nothing) };
-        let candidates = if window.width(end) > SCAN_RATHER_THAN_SEEK { Candidates::of(&request.query) } else { None };
-        let last = match &candidates {
-            None => scan_end,
-            Some(candidates) => self.last_candidate(connection, candidates, &window, end).await?,
-        };
+        let candidates = self.candidates(connection, request, window, end).await?;
+        let last = candidates.as_ref().map_or(scan_end, |candidates| candidates.end.unwrap_or(end));
         window.end_with(last);
         let statement = filter.page(&self.sql, &window, candidates.as_ref(), one_more(request.max_events))?;
         let page = fetch(connection, &self.sql, statement, request.max_events, request.max_bytes).await?;
-        let (reached, caught_up) = if page.more { (page.reached().unwrap_or(request.after), false) } else { (last, last == end) };
+        let (reached, caught_up) =
+            if page.more { (page.reached().unwrap_or(request.after), false) } else { (last, last == end) };
         Ok(LogPage { events: page.into_events(), reached, caught_up, drawn: Some(drawn) })
     }
 
@@ -103,23 +122,16 @@ impl Sqlite {
                  (SELECT min(position) FROM {events} WHERE position > ?1), ({head})"
             ),
         };
-        let statement = self.sql.query(&text.into()).bind(bound(window.after)).bind(bound(window.before)).bind(bound(PAGE_SCAN_EVENTS));
+        let statement = self
+            .sql
+            .query(&text.into())
+            .bind(bound(window.after))
+            .bind(bound(window.before))
+            .bind(bound(PAGE_SCAN_EVENTS));
         let rows = statement.fetch_all(connection).await?;
         let Some(row) = rows.first() else { return Err(Failure::bug()) };
         let inside = |position: u64| (position > window.after && position < window.before).then_some(position);
         Ok((inside(number(row, 0)?), inside(number(row, 1)?), number(row, 2)?))
-    }
-
-    /// The last position up to which the candidates of a page are all known: each source gives a bounded number.
-    async fn last_candidate(&self, connection: &mut SqliteConnection, candidates: &Candidates<'_>, window: &Window, end: u64) -> Read<u64> {
-        let mut last = end;
-        for row in &candidates.ends(&self.sql, window)?.fetch_all(connection).await? {
-            if row.try_get::<i64, _>(1)? >= candidates.limit() {
-                let position = number(row, 0)?;
-                last = if window.direction == Direction::Forward { last.min(position) } else { last.max(position) };
-            }
-        }
-        Ok(last)
     }
 
     /// Asks for one number; nothing is 0.

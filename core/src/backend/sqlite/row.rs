@@ -101,12 +101,14 @@ impl ReadRow {
         let mut rest = Texts(rest);
         let mut fields = head.split(' ');
         let mut field = || fields.next();
-        let (position, version, micros) = (field()?.parse().ok()?, field()?.parse().ok()?, field()?.parse::<i64>().ok()?);
+        let (position, version, micros) =
+            (field()?.parse().ok()?, field()?.parse().ok()?, field()?.parse::<i64>().ok()?);
         let id = Uuid::try_parse(field()?).ok()?;
         let mut length = || field().map(|length| length.parse::<usize>().ok());
         let lengths = [length()?, length()?, length()?, length()?, length()?];
         let (kind, data_bytes) = (field()?, field()?.parse::<usize>().ok());
-        let [stream, event_type, schema, tags] = [rest.take(lengths[0])?, rest.take(lengths[1])?, rest.take(lengths[2])?, rest.take(lengths[3])?];
+        let [stream, event_type, schema, tags] =
+            [rest.take(lengths[0])?, rest.take(lengths[1])?, rest.take(lengths[2])?, rest.take(lengths[3])?];
         let long = kind == "long";
         let metadata = rest.take(lengths[4].filter(|_| !long))?;
         let data = match (kind, data_bytes) {
@@ -131,7 +133,15 @@ impl ReadRow {
                 recorded_at: OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).ok()?,
             }),
         };
-        Some(Self { position, version, stream, id, event, size_bytes: data_bytes.unwrap_or(0) + lengths[4].unwrap_or(2), long })
+        Some(Self {
+            position,
+            version,
+            stream,
+            id,
+            event,
+            size_bytes: data_bytes.unwrap_or(0) + lengths[4].unwrap_or(2),
+            long,
+        })
     }
 }
 
@@ -188,7 +198,13 @@ impl Rows {
 }
 
 /// Runs the statement of a page, and takes of it what the page may hold.
-pub(super) async fn fetch(connection: &mut SqliteConnection, sql: &Sql, statement: Bound, max_events: usize, max_bytes: usize) -> Result<Rows, Failure> {
+pub(super) async fn fetch(
+    connection: &mut SqliteConnection,
+    sql: &Sql,
+    statement: Bound,
+    max_events: usize,
+    max_bytes: usize,
+) -> Result<Rows, Failure> {
     let answer = statement.fetch_all(&mut *connection).await?;
     let text: Option<&str> = answer.first().ok_or_else(Failure::bug)?.try_get(0)?;
     let mut text = text.unwrap_or_default();

@@ -1,7 +1,7 @@
 //! What a file must be, and how it becomes that.
 //!
-//! A file belongs to Streamkeep alone (`application_id`), keeps a registry of its namespaces, and for each the format it is in and the oldest format number a
-//! library must know to read and to write it.
+//! A file belongs to Streamkeep alone (`application_id`), keeps a registry of its namespaces, and for each the format
+//! it is in and the oldest format number a library must know to read and to write it.
 
 use std::time::Duration;
 
@@ -9,12 +9,11 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Row};
 use tokio::time::sleep;
 
-use super::error::{Failure, FailureKind};
+use super::error::{Failure, FailureKind, at_open};
+use super::sql::APPLICATION_ID;
 use crate::error::{Error, Result};
 use crate::id::new_id;
 
-/// `Skp1`, which tells tools like `file` whose the database is.
-const APPLICATION_ID: i64 = 0x536B_7031;
 /// The format this library writes, and the highest it knows.
 const FORMAT: i64 = 1;
 /// Older ones can corrupt a WAL that several connections reset at once.
@@ -42,7 +41,8 @@ struct State {
 
 /// Sees to it that the file holds the namespace, in a format to work with. Without `create` it only looks.
 ///
-/// Safe when many do it at once: all that is written is written in one transaction that begins with the lock, after looking again.
+/// Safe when many do it at once: all that is written is written in one transaction that begins with the lock, after
+/// looking again.
 pub(super) async fn prepare(connection: &mut SqliteConnection, namespace: &str, create: bool) -> Result<()> {
     refuse_old_library(connection).await?;
     let state = look(connection).await?;
@@ -57,7 +57,7 @@ pub(super) async fn prepare(connection: &mut SqliteConnection, namespace: &str, 
     begin(connection).await?;
     let made = make(connection, namespace).await;
     let end = if made.is_ok() { "COMMIT" } else { "ROLLBACK" };
-    sqlx::query(end).execute(connection).await.map_err(Failure::from)?;
+    sqlx::query(end).execute(connection).await.map_err(at_open)?;
     made
 }
 
@@ -65,7 +65,9 @@ async fn refuse_old_library(connection: &mut SqliteConnection) -> Result<()> {
     let version: String = one(connection, "SELECT sqlite_version()").await?;
     let numbers: Vec<u32> = version.split('.').map_while(|number| number.parse().ok()).collect();
     if numbers.as_slice() < OLDEST_SQLITE.as_slice() {
-        return Err(Error::config(format!("this program is linked with SQLite {version}, whose WAL can be damaged; 3.51.3 is the oldest that will do")));
+        return Err(Error::config(format!(
+            "this program is linked with SQLite {version}, whose WAL can be damaged; 3.51.3 is the oldest that will do"
+        )));
     }
     Ok(())
 }
@@ -76,12 +78,12 @@ async fn look(connection: &mut SqliteConnection) -> Result<State> {
     let rows = patiently(connection, LOOK).await?;
     let row = rows.first().ok_or_else(Failure::bug)?;
     let number = |column: usize| row.try_get::<i64, _>(column).map_err(Failure::from);
-    let mode: String = row.try_get(3).map_err(Failure::from)?;
+    let mode: String = row.try_get(3).map_err(at_open)?;
     Ok(State { application: number(0)?, tables: number(1)?, registry: number(2)? > 0, wal: mode == "wal" })
 }
 
-/// A file that holds somebody else's tables is not touched: what else works on it in this process may carry another copy of SQLite, which
-/// damages it.
+/// A file that holds somebody else's tables is not touched: what else works on it in this process may carry another
+/// copy of SQLite, which damages it.
 fn refuse_foreign(state: &State) -> Result<()> {
     let fresh = state.application == 0 && (state.tables == 0 || state.registry);
     if fresh || state.application == APPLICATION_ID {
@@ -92,10 +94,11 @@ fn refuse_foreign(state: &State) -> Result<()> {
 
 /// Whether the namespace is there. One that needs a newer library is refused.
 async fn registered(connection: &mut SqliteConnection, namespace: &str) -> Result<bool> {
-    let statement = sqlx::query("SELECT max(min_reader, min_writer) FROM streamkeep_namespaces WHERE name = ?").bind(namespace.to_owned());
-    let rows = statement.fetch_all(connection).await.map_err(Failure::from)?;
+    let statement = sqlx::query("SELECT max(min_reader, min_writer) FROM streamkeep_namespaces WHERE name = ?")
+        .bind(namespace.to_owned());
+    let rows = statement.fetch_all(connection).await.map_err(at_open)?;
     let Some(row) = rows.first() else { return Ok(false) };
-    let needed: i64 = row.try_get(0).map_err(Failure::from)?;
+    let needed: i64 = row.try_get(0).map_err(at_open)?;
     if needed > FORMAT {
         return Err(Error::config(format!(
             "namespace '{namespace}' needs a library that knows format {needed}, and this one knows {FORMAT}: upgrade streamkeep"
@@ -108,10 +111,14 @@ async fn use_wal(connection: &mut SqliteConnection) -> Result<()> {
     loop {
         match sqlx::query("PRAGMA journal_mode = WAL").fetch_all(&mut *connection).await.map_err(Failure::from) {
             Err(failure) if failure.kind == FailureKind::Busy => sleep(JOURNAL_RETRY).await,
-            Err(failure) => return Err(failure.into()),
+            Err(failure) => return Err(failure.at_open()),
             Ok(rows) => {
-                let mode: String = rows.first().ok_or_else(Failure::bug)?.try_get(0).map_err(Failure::from)?;
-                return if mode == "wal" { Ok(()) } else { Err(Error::config("SQLite cannot keep a write-ahead log where the file lies")) };
+                let mode: String = rows.first().ok_or_else(Failure::bug)?.try_get(0).map_err(at_open)?;
+                return if mode == "wal" {
+                    Ok(())
+                } else {
+                    Err(Error::config("SQLite cannot keep a write-ahead log where the file lies"))
+                };
             }
         }
     }
@@ -125,25 +132,29 @@ async fn begin(connection: &mut SqliteConnection) -> Result<()> {
 async fn make(connection: &mut SqliteConnection, namespace: &str) -> Result<()> {
     let state = look(connection).await?;
     refuse_foreign(&state)?;
-    run(connection, format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; {REGISTRY}")).await?;
+    run(connection, format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; {REGISTRY}"))
+        .await?;
     if registered(connection, namespace).await? {
         return Ok(());
     }
     run(connection, MIGRATION_1.replace("{ns}", namespace)).await?;
-    let register = sqlx::query("INSERT INTO streamkeep_namespaces (name, epoch, format, min_reader, min_writer) VALUES (?, ?, ?, ?, ?)");
-    let register = register.bind(namespace.to_owned()).bind(new_id().to_string()).bind(FORMAT).bind(FORMAT).bind(FORMAT);
-    register.execute(connection).await.map_err(Failure::from)?;
+    let register = sqlx::query(
+        "INSERT INTO streamkeep_namespaces (name, epoch, format, min_reader, min_writer) VALUES (?, ?, ?, ?, ?)",
+    );
+    let register =
+        register.bind(namespace.to_owned()).bind(new_id().to_string()).bind(FORMAT).bind(FORMAT).bind(FORMAT);
+    register.execute(connection).await.map_err(at_open)?;
     Ok(())
 }
 
 async fn run(connection: &mut SqliteConnection, text: String) -> Result<()> {
-    sqlx::raw_sql(AssertSqlSafe(text)).execute(connection).await.map_err(Failure::from)?;
+    sqlx::raw_sql(AssertSqlSafe(text)).execute(connection).await.map_err(at_open)?;
     Ok(())
 }
 
 async fn one(connection: &mut SqliteConnection, text: &'static str) -> Result<String> {
     let rows = patiently(connection, text).await?;
-    Ok(rows.first().ok_or_else(Failure::bug)?.try_get(0).map_err(Failure::from)?)
+    rows.first().ok_or_else(Failure::bug)?.try_get(0).map_err(at_open)
 }
 
 /// Runs a statement, waiting for whoever holds the lock. The caller keeps the deadline.
@@ -151,7 +162,7 @@ async fn patiently(connection: &mut SqliteConnection, text: &'static str) -> Res
     loop {
         match sqlx::query(text).fetch_all(&mut *connection).await.map_err(Failure::from) {
             Err(failure) if failure.kind == FailureKind::Busy => {}
-            answer => return Ok(answer?),
+            answer => return answer.map_err(Failure::at_open),
         }
     }
 }

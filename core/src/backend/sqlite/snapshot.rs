@@ -6,12 +6,12 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Sqlite;
+use super::connect::within;
 use super::error::{Failure, FailureKind};
-use super::pool::within;
 use super::row::{bound, content, number};
-use crate::backend::SnapshotRecord;
 use crate::error::Result;
 use crate::event::Payload;
+use crate::request::SnapshotRecord;
 
 impl Sqlite {
     /// Keeps a snapshot; see the trait.
@@ -21,14 +21,22 @@ impl Sqlite {
         Ok(lease.settle(answer)?)
     }
 
-    async fn put(&self, connection: &mut SqliteConnection, record: &SnapshotRecord) -> std::result::Result<(), Failure> {
+    async fn put(
+        &self,
+        connection: &mut SqliteConnection,
+        record: &SnapshotRecord,
+    ) -> std::result::Result<(), Failure> {
         let (text, bytes) = match &record.data {
             Payload::Json(text) => (Some(text.as_str()), None),
             Payload::Bytes(bytes) => (None, Some(bytes.as_slice())),
         };
         loop {
-            let statement = self.sql.query(&self.sql.save_snapshot).bind(record.stream.as_str()).bind(record.schema.as_str());
-            let statement = statement.bind(bound(record.version)).bind(record.event_id.as_bytes().as_slice()).bind(i64::from(record.checksum));
+            let statement =
+                self.sql.query(&self.sql.save_snapshot).bind(record.stream.as_str()).bind(record.schema.as_str());
+            let statement = statement
+                .bind(bound(record.version))
+                .bind(record.event_id.as_bytes().as_slice())
+                .bind(i64::from(record.checksum));
             match statement.bind(text).bind(bytes).execute(&mut *connection).await.map_err(Failure::from) {
                 Err(failure) if failure.kind == FailureKind::Busy => {}
                 answer => return answer.map(|_| ()),
@@ -37,7 +45,13 @@ impl Sqlite {
     }
 
     /// The best snapshot at or below a version; see the trait.
-    pub(super) async fn load_snapshot(&self, stream: &str, schema: &str, at_or_before: u64, deadline: Instant) -> Result<Option<SnapshotRecord>> {
+    pub(super) async fn load_snapshot(
+        &self,
+        stream: &str,
+        schema: &str,
+        at_or_before: u64,
+        deadline: Instant,
+    ) -> Result<Option<SnapshotRecord>> {
         let read = self.read(deadline, |mut lease| async move {
             let statement = self.sql.query(&self.sql.load_snapshot).bind(stream).bind(schema).bind(bound(at_or_before));
             let rows = statement.fetch_all(&mut lease.connection).await.map_err(Failure::from);

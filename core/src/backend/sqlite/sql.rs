@@ -1,7 +1,7 @@
 //! The statements of one namespace, written once when it is opened.
 //!
-//! The driver hands each statement to a thread of its own, which costs about as much as a small statement does. So what belongs together goes
-//! as one text with several statements, each prepared once and kept.
+//! The driver hands each statement to a thread of its own, which costs about as much as a small statement does. So what
+//! belongs together goes as one text with several statements, each prepared once and kept.
 
 use std::sync::Arc;
 
@@ -9,24 +9,29 @@ use sqlx::AssertSqlSafe;
 
 use super::row::Bound;
 
+/// `Skp1`, which tells tools like `file` whose the database is.
+pub(super) const APPLICATION_ID: i64 = 0x536B_7031;
+
 /// A statement's text, shared with the driver.
 pub(super) type Text = Arc<str>;
 
 /// What an event holds, in the order it is bound.
 pub(super) const CONTENT_COLUMNS: &str = "id, recorded_at, type, schema, tags, metadata, data, data_bytes";
 /// A whole row, in the order it is bound.
-pub(super) const EVENT_COLUMNS: &str = "position, stream, version, id, recorded_at, type, schema, tags, metadata, data, data_bytes";
+pub(super) const EVENT_COLUMNS: &str =
+    "position, stream, version, id, recorded_at, type, schema, tags, metadata, data, data_bytes";
 const EVENT_WIDTH: usize = 11;
 
 /// How many rows an insert takes; fewer are filled up, so that each length's statement is prepared once.
 const CHUNKS: [usize; 10] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
 
-/// How many events of one stream follow the first in one go, filled up likewise: a filled-up row costs a quarter of a real one, and people choose round numbers.
+/// How many events of one stream follow the first in one go, filled up likewise: a filled-up row costs a quarter of a
+/// real one, and people choose round numbers.
 const RUNS: [usize; 9] = [4, 9, 19, 31, 49, 63, 79, 99, 127];
 const CONTENT_WIDTH: usize = 8;
 
-/// Data and metadata up to this length together come with their event. What is longer is fetched by itself once a page is known to hold it, so that
-/// pages stay small on their way.
+/// Data and metadata up to this length together come with their event. What is longer is fetched by itself once a page
+/// is known to hold it, so that pages stay small on their way.
 const INLINE_BYTES: usize = 8 * 1024;
 
 /// An insert of a fixed number of rows.
@@ -41,6 +46,7 @@ pub(super) struct Insert {
 /// The statements of one namespace.
 #[derive(Debug)]
 pub(super) struct Sql {
+    pub(super) namespace: String,
     pub(super) events: String,
     pub(super) tags: String,
     /// Begins to write; the last position, then each stream's version.
@@ -56,6 +62,9 @@ pub(super) struct Sql {
     pub(super) inserts: Vec<Insert>,
     /// Lists the tags of the events between two positions, and commits.
     pub(super) tag_and_commit: Text,
+    /// Writes what is there already into the file's header, and commits. SQLite skips an update that changes nothing,
+    /// but not this.
+    pub(super) touch_and_commit: Text,
     /// Events by their ids.
     pub(super) by_id: Text,
     /// Long content, by positions.
@@ -90,9 +99,12 @@ impl Sql {
             ))
         };
         let log = |order: &str| {
-            join_packed(&format!("SELECT {columns} AS event FROM {events} WHERE position > ? AND position < ? ORDER BY position {order} LIMIT ?"))
+            join_packed(&format!(
+                "SELECT {columns} AS event FROM {events} WHERE position > ? AND position < ? ORDER BY position {order} LIMIT ?"
+            ))
         };
         Self {
+            namespace: namespace.to_owned(),
             begin: begin("IMMEDIATE").into(),
             begin_deferred: begin("DEFERRED").into(),
             append_one: append_one(&events).into(),
@@ -104,6 +116,7 @@ impl Sql {
                  WHERE e.position BETWEEN ? AND ?; COMMIT"
             )
             .into(),
+            touch_and_commit: format!("PRAGMA application_id = {APPLICATION_ID}; COMMIT").into(),
             by_id: join_packed(&format!("SELECT {columns} AS event FROM {events} WHERE id IN (SELECT unhex(value) FROM json_each(?)) LIMIT ?")).into(),
             content: format!(
                 "SELECT position, metadata, coalesce(data, data_bytes) FROM {events} \
@@ -152,15 +165,20 @@ impl Sql {
     }
 }
 
-/// An event as one text, as [`super::row::ReadRow`] reads it: numbers and lengths in a line, then the texts. A length that is missing is a NULL.
+/// An event as one text, as [`super::row::ReadRow`] reads it: numbers and lengths in a line, then the texts. A length
+/// that is missing is a NULL.
 ///
-/// The driver copies every column of every row by itself and hands each row over by itself. A page as one text costs a third of that.
+/// The driver copies every column of every row by itself and hands each row over by itself. A page as one text costs a
+/// third of that.
 pub(super) fn packed(table: &str) -> String {
     let column = |name: &str| format!("{table}{name}");
     let [data, bytes, metadata] = ["data", "data_bytes", "metadata"].map(column);
-    let lengths = ["stream", "type", "schema", "tags", "metadata"].map(|name| format!("octet_length({table}{name})")).join(", ' ', ");
+    let lengths = ["stream", "type", "schema", "tags", "metadata"]
+        .map(|name| format!("octet_length({table}{name})"))
+        .join(", ' ', ");
     let texts = ["stream", "type", "schema", "tags"].map(column).join(", ");
-    let long = format!("octet_length(coalesce({data}, {bytes})) + coalesce(octet_length({metadata}), 0) > {INLINE_BYTES}");
+    let long =
+        format!("octet_length(coalesce({data}, {bytes})) + coalesce(octet_length({metadata}), 0) > {INLINE_BYTES}");
     format!(
         "concat({table}position, ' ', {table}version, ' ', {table}recorded_at, ' ', hex({table}id), ' ', {lengths}, ' ', \
          iif({long}, 'long', iif({data} IS NULL, 'hex', 'text')), ' ', octet_length(coalesce({data}, {bytes})), char(10), \
@@ -168,15 +186,17 @@ pub(super) fn packed(table: &str) -> String {
     )
 }
 
-/// A page's events, each in a column `event`, as one text. The order stays that of the rows: a limit keeps SQLite from dropping it.
+/// A page's events, each in a column `event`, as one text. The order stays that of the rows: a limit keeps SQLite from
+/// dropping it.
 pub(super) fn join_packed(page: &str) -> String {
     format!("SELECT group_concat(event, '') FROM ({page})")
 }
 
 /// A statement that writes takes the lock before it reads, so one event needs no transaction around it.
 ///
-/// If the stream's head is not within two bounds, the version is NULL, which no event may have. As a value of the insert, and not as a condition of a
-/// select, because then SQLite need not keep the rows aside first. Bound: the bounds, the stream twice, the content.
+/// If the stream's head is not within two bounds, the version is NULL, which no event may have. As a value of the
+/// insert, and not as a condition of a select, because then SQLite need not keep the rows aside first. Bound: the
+/// bounds, the stream twice, the content.
 fn append_one(events: &str) -> String {
     let head = "coalesce(max(version), 0)";
     let content = ["?"; CONTENT_WIDTH].join(", ");
@@ -186,7 +206,8 @@ fn append_one(events: &str) -> String {
     )
 }
 
-/// The first event holds the expectation of all; the others come with their versions. Bound: the first as for one, then (stream, version, content) of each.
+/// The first event holds the expectation of all; the others come with their versions. Bound: the first as for one, then
+/// (stream, version, content) of each.
 fn append_run(events: &str, rows: usize) -> String {
     let row = format!("({})", ["?"; CONTENT_WIDTH + 2].join(", "));
     format!(
@@ -197,10 +218,13 @@ fn append_run(events: &str, rows: usize) -> String {
     )
 }
 
-/// `OR ROLLBACK`: a group that meets a known id is decided again as a whole, and without it SQLite keeps a journal for each statement.
+/// `OR ROLLBACK`: a group that meets a known id is decided again as a whole, and without it SQLite keeps a journal for
+/// each statement.
 fn insert(events: &str, rows: usize) -> Insert {
     let row = format!("({})", ["?"; EVENT_WIDTH].join(", "));
     let values = vec![row; rows].join(", ");
-    let text = format!("INSERT OR ROLLBACK INTO {events} ({EVENT_COLUMNS}) SELECT * FROM (VALUES {values}) WHERE column1 IS NOT NULL");
+    let text = format!(
+        "INSERT OR ROLLBACK INTO {events} ({EVENT_COLUMNS}) SELECT * FROM (VALUES {values}) WHERE column1 IS NOT NULL"
+    );
     Insert { rows, and_commit: format!("{text}; COMMIT").into(), text: text.into() }
 }

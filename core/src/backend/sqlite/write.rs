@@ -10,12 +10,18 @@ use super::error::{Failure, FailureKind};
 use super::row::{NewRow, bind_row, bound, fetch, json_list, number};
 use super::sql::Sql;
 use crate::decision::{Facts, KnownEvent};
+use crate::faults::planted;
 use crate::limits::PAGE_EVENTS;
 
 /// Begins to write, waiting for whoever else writes, and reads the last position drawn and the streams' versions.
 ///
-/// Waits in slices, as long as it is polled: its caller keeps the deadline. A connection that is closed meanwhile leaves nothing behind.
-pub(super) async fn begin(connection: &mut SqliteConnection, sql: &Sql, mut names: Vec<&str>) -> Result<(u64, Facts), Failure> {
+/// Waits in slices, as long as it is polled: its caller keeps the deadline. A connection that is closed meanwhile
+/// leaves nothing behind.
+pub(super) async fn begin(
+    connection: &mut SqliteConnection,
+    sql: &Sql,
+    mut names: Vec<&str>,
+) -> Result<(u64, Facts), Failure> {
     names.sort_unstable();
     names.dedup();
     let names = json_list(&names)?;
@@ -39,7 +45,11 @@ pub(super) async fn begin(connection: &mut SqliteConnection, sql: &Sql, mut name
 }
 
 /// Looks up which ids are known, with what they hold.
-pub(super) async fn known(connection: &mut SqliteConnection, sql: &Sql, ids: &[Uuid]) -> Result<HashMap<Uuid, KnownEvent>, Failure> {
+pub(super) async fn known(
+    connection: &mut SqliteConnection,
+    sql: &Sql,
+    ids: &[Uuid],
+) -> Result<HashMap<Uuid, KnownEvent>, Failure> {
     let mut known = HashMap::new();
     for ids in ids.chunks(PAGE_EVENTS) {
         let ids: Vec<String> = ids.iter().map(|id| id.simple().to_string()).collect();
@@ -53,18 +63,40 @@ pub(super) async fn known(connection: &mut SqliteConnection, sql: &Sql, ids: &[U
     Ok(known)
 }
 
-/// Writes rows, in the order of their positions, and commits. With nothing to write, ends the transaction.
+/// How a transaction ends that has no rows to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// What it found is answered as stored. The first attempt may have been killed after its commit became visible and
+    /// before it was synced, so this transaction makes a commit of its own, whose sync covers the first one too.
+    Repeats,
+    /// Nothing is answered as stored: it rolls back.
+    Nothing,
+}
+
+/// Writes rows, in the order of their positions, and commits.
 ///
-/// `sent` is set before the commit is on its way. From then on a failure can leave the rows written, unless SQLite said why it refused.
-pub(super) async fn write_and_commit(connection: &mut SqliteConnection, sql: &Sql, rows: &[NewRow<'_>], sent: &mut bool) -> Result<(), Failure> {
-    let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return abandon(connection).await };
+/// `sent` is set before the commit is on its way. From then on a failure can leave the rows written, unless SQLite said
+/// why it refused.
+pub(super) async fn write_and_commit(
+    connection: &mut SqliteConnection,
+    sql: &Sql,
+    rows: &[NewRow<'_>],
+    end: End,
+    sent: &mut bool,
+) -> Result<(), Failure> {
+    let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
+        return match end {
+            End::Repeats => confirm(connection, sql, sent).await,
+            End::Nothing => abandon(connection).await,
+        };
+    };
     let tagged = rows.iter().any(|row| !row.event.tags.is_empty());
     let mut left = rows;
     while !left.is_empty() {
         let insert = sql.insert(left.len()).ok_or_else(Failure::bug)?;
         let (now, later) = left.split_at(insert.rows.min(left.len()));
         left = later;
-        let commits = left.is_empty() && !tagged && !crate::faults::planted("sqlite-ack-before-commit");
+        let commits = left.is_empty() && !tagged && !planted("sqlite-ack-before-commit");
         let mut statement = sql.query(if commits { &insert.and_commit } else { &insert.text });
         for row in now {
             statement = bind_row(statement, row)?;
@@ -74,8 +106,19 @@ pub(super) async fn write_and_commit(connection: &mut SqliteConnection, sql: &Sq
     }
     if tagged {
         *sent = true;
-        sql.query(&sql.tag_and_commit).bind(bound(first.position)).bind(bound(last.position)).execute(connection).await?;
+        sql.query(&sql.tag_and_commit)
+            .bind(bound(first.position))
+            .bind(bound(last.position))
+            .execute(connection)
+            .await?;
     }
+    Ok(())
+}
+
+/// Commits without having written anything of its own, synced like any other commit.
+async fn confirm(connection: &mut SqliteConnection, sql: &Sql, sent: &mut bool) -> Result<(), Failure> {
+    *sent = true;
+    sql.query(&sql.touch_and_commit).execute(connection).await?;
     Ok(())
 }
 

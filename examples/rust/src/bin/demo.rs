@@ -64,7 +64,8 @@ async fn main() -> Result<()> {
 /// Imports the file and answers how many events each stream has.
 async fn import(store: &EventStore, path: &Path) -> Result<BTreeMap<String, u64>> {
     let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
-    let bar = ProgressBar::new(file.metadata()?.len()).with_style(ProgressStyle::with_template("importing {wide_bar} {bytes}/{total_bytes} {elapsed}")?);
+    let bar = ProgressBar::new(file.metadata()?.len())
+        .with_style(ProgressStyle::with_template("importing {wide_bar} {bytes}/{total_bytes} {elapsed}")?);
     let lines = BufReader::new(unpacked(bar.wrap_read(file), path)?).lines();
     let started = Instant::now();
     let (mut versions, mut call) = (BTreeMap::<String, u64>::new(), Vec::with_capacity(CALL_EVENTS));
@@ -105,7 +106,9 @@ fn event(line: &str, versions: &mut BTreeMap<String, u64>) -> Result<ImportEvent
 
 /// Folds the longest stream from its first event, and from a snapshot: the same either way.
 async fn fold_longest(store: &EventStore, streams: &BTreeMap<String, u64>) -> Result<()> {
-    let Some((stream, length)) = streams.iter().max_by(|a, b| a.1.cmp(b.1).then_with(|| b.0.cmp(a.0))) else { bail!("the file has no events") };
+    let Some((stream, length)) = streams.iter().max_by(|a, b| a.1.cmp(b.1).then_with(|| b.0.cmp(a.0))) else {
+        bail!("the file has no events")
+    };
     let started = Instant::now();
     let (whole, events) = fold(store, stream, 1, u64::MAX, Fold::new()).await?;
     report("fold from the first event", events, started);
@@ -114,7 +117,14 @@ async fn fold_longest(store: &EventStore, streams: &BTreeMap<String, u64>) -> Re
 
     let version = (length * 9 / 10).max(1);
     let (early, _) = fold(store, stream, 1, version, Fold::new()).await?;
-    store.save_snapshot(Snapshot { stream: stream.clone(), version, schema: SCHEMA.into(), data: Payload::Json(serde_json::to_string(&early)?) }).await?;
+    store
+        .save_snapshot(Snapshot {
+            stream: stream.clone(),
+            version,
+            schema: SCHEMA.into(),
+            data: Payload::Json(serde_json::to_string(&early)?),
+        })
+        .await?;
 
     let started = Instant::now();
     let snapshot = store.load_snapshot(stream.as_str(), SCHEMA, None).await?.context("the snapshot just saved")?;

@@ -1,12 +1,15 @@
 //! The first program: what an empty project runs from the installed crate.
 
 use futures::TryStreamExt;
-use streamkeep::{ErrorKind, Event, EventStore, ExpectedVersion, Item, Payload, ReadOptions, Snapshot, SubscribeOptions};
+use streamkeep::{
+    ErrorKind, Event, EventStore, ExpectedVersion, Item, Payload, ReadOptions, Snapshot, SubscribeOptions,
+};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
-    let url = std::env::var("STREAMKEEP_URL").unwrap_or_else(|_| format!("sqlite:{}", folder.path().join("orders.db").display()));
+    let url = std::env::var("STREAMKEEP_URL")
+        .unwrap_or_else(|_| format!("sqlite:{}", folder.path().join("orders.db").display()));
     let store = EventStore::open(url).await?;
 
     let placed = Event::json_text("OrderPlaced", r#"{"total":12.5}"#);
@@ -16,7 +19,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let again = store.append("order-42", [Event::json_text("OrderPlaced", "{}")], ExpectedVersion::NoStream).await;
     match again.as_ref().map_err(streamkeep::Error::kind) {
-        Err(ErrorKind::Conflict { stream, expected, actual }) => println!("conflict on {stream}: expected {expected}, actual {actual}"),
+        Err(ErrorKind::Conflict { stream, expected, actual }) => {
+            println!("conflict on {stream}: expected {expected}, actual {actual}")
+        }
         _ => return Err("a conflict was due".into()),
     }
 
@@ -25,10 +30,20 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{} {} {}", event.version, event.event_type, event.data.as_json().unwrap_or("(bytes)"));
     }
 
-    let state = Snapshot { stream: "order-42".into(), version: at.version, schema: "order/1".into(), data: Payload::Json(r#"{"paid":true}"#.into()) };
+    let state = Snapshot {
+        stream: "order-42".into(),
+        version: at.version,
+        schema: "order/1".into(),
+        data: Payload::Json(r#"{"paid":true}"#.into()),
+    };
     store.save_snapshot(state).await?;
     if let Some(snapshot) = store.load_snapshot("order-42", "order/1", None).await? {
-        println!("snapshot {} at version {}: {}", snapshot.schema, snapshot.version, snapshot.data.as_json().unwrap_or("(bytes)"));
+        println!(
+            "snapshot {} at version {}: {}",
+            snapshot.schema,
+            snapshot.version,
+            snapshot.data.as_json().unwrap_or("(bytes)")
+        );
     }
 
     let mut subscription = store.subscribe(SubscribeOptions::default());

@@ -1,10 +1,11 @@
 //! Moves a log: reads every event from one store and imports it into another, whatever databases the two live in.
 //!
-//! Streams, versions, ids, times and contents stay what they were, to the byte; positions are the new log's own, in the order of the old one. Snapshots are not moved: they
-//! never change a result, and are made again where they are missed.
+//! Streams, versions, ids, times and contents stay what they were, to the byte; positions are the new log's own, in the
+//! order of the old one. Snapshots are not moved: they never change a result, and are made again where they are missed.
 //!
-//! What is there already is passed over, so a move can be repeated: to go on after it was interrupted, or to bring over what was appended in the meantime. A stream that went
-//! on by itself in the new log, or an id that stands for something else there, ends the move with the error that says so.
+//! What is there already is passed over, so a move can be repeated: to go on after it was interrupted, or to bring over
+//! what was appended in the meantime. A stream that went on by itself in the new log, or an id that stands for
+//! something else there, ends the move with the error that says so.
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -32,14 +33,16 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// Goes through the log page by page, so that memory does not grow with it; while a page is imported, the next one is read.
+/// Goes through the log page by page, so that memory does not grow with it; while a page is imported, the next one is
+/// read.
 async fn move_log(source: &EventStore, target: &EventStore) -> Result<ImportResult> {
     let mut events = source.read_all(ReadAllOptions::default());
     let (mut moved, mut reached) = (ImportResult::default(), 0);
     while let Some(page) = events.next_page().await.with_context(|| format!("reading behind position {reached}"))? {
         let last = page.last().map_or(reached, |event| event.position);
         let done = target.import_events(page.into_iter().map(as_recorded)).await;
-        let done = done.with_context(|| format!("importing what stands behind position {reached} of the old log, up to {last}"))?;
+        let done = done
+            .with_context(|| format!("importing what stands behind position {reached} of the old log, up to {last}"))?;
         moved.imported += done.imported;
         moved.passed_over += done.passed_over;
         reached = last;
@@ -50,5 +53,10 @@ async fn move_log(source: &EventStore, target: &EventStore) -> Result<ImportResu
 /// The event with all that was recorded of it, but its position.
 fn as_recorded(recorded: RecordedEvent) -> ImportEvent {
     let RecordedEvent { stream, version, id, event_type, data, metadata, tags, schema, recorded_at, .. } = recorded;
-    ImportEvent { stream, version: Some(version), recorded_at: Some(recorded_at), event: Event { event_type, data, metadata, tags, id, schema } }
+    ImportEvent {
+        stream,
+        version: Some(version),
+        recorded_at: Some(recorded_at),
+        event: Event { event_type, data, metadata, tags, id, schema },
+    }
 }

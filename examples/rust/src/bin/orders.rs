@@ -7,7 +7,8 @@ use streamkeep::{Event, EventStore, ExpectedVersion, Item, ReadOptions, Subscrib
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
-    let url = std::env::var("STREAMKEEP_URL").unwrap_or_else(|_| format!("sqlite:{}", folder.path().join("orders.db").display()));
+    let url = std::env::var("STREAMKEEP_URL")
+        .unwrap_or_else(|_| format!("sqlite:{}", folder.path().join("orders.db").display()));
 
     let store = EventStore::open(url).await?;
     let placed = Event::json("OrderPlaced", &json!({"total": 12.5}))?;

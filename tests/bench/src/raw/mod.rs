@@ -1,6 +1,7 @@
 //! The raw driver, as good as it gets by hand: what every figure is a ratio to.
 //!
-//! A file a database; each writes what the store writes, under the same unique constraints (position; stream and version; id) and no others, through the same driver.
+//! A file a database; each writes what the store writes, under the same unique constraints (position; stream and
+//! version; id) and no others, through the same driver.
 
 mod mongodb;
 mod postgres;
@@ -67,7 +68,8 @@ impl Raw {
     /// A log of the same shape as the store's; what later rounds append comes behind it.
     async fn fill(&self) -> Result<()> {
         for n in (0..self.workload.log_events).step_by(1_000) {
-            let (stream, version) = if n < self.workload.long_stream_events { ("long".to_owned(), n) } else { (format!("short-{n}"), 0) };
+            let (stream, version) =
+                if n < self.workload.long_stream_events { ("long".to_owned(), n) } else { (format!("short-{n}"), 0) };
             self.driver.insert_many(&stream, i64::from(version) + 1, 1_000).await?;
         }
         Ok(())
@@ -142,7 +144,9 @@ async fn count<E>(rows: impl Stream<Item = Result<Decoded, E>>) -> Result<u32>
 where
     E: std::error::Error + Send + Sync + 'static,
 {
-    let (count, bytes) = rows.try_fold((0, 0_usize), |(count, bytes), row| std::future::ready(Ok((count + 1, bytes + row.bytes)))).await?;
+    let (count, bytes) = rows
+        .try_fold((0, 0_usize), |(count, bytes), row| std::future::ready(Ok((count + 1, bytes + row.bytes))))
+        .await?;
     ensure!(count == 0 || bytes > 0, "rows without content");
     Ok(count)
 }

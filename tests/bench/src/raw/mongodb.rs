@@ -1,5 +1,6 @@
-//! MongoDB by hand, over one connection: the transaction that an append to an event store comes down to, `insert_many` for batches, `find` for reads, all with majority and
-//! journal, on a collection with the store's indexes. It knows no repeats, keeps no streams' heads and tries nothing again: over one connection nothing gets in its way.
+//! MongoDB by hand, over one connection: the transaction that an append to an event store comes down to, `insert_many`
+//! for batches, `find` for reads, all with majority and journal, on a collection with the store's indexes. It knows no
+//! repeats, keeps no streams' heads and tries nothing again: over one connection nothing gets in its way.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -72,11 +73,14 @@ impl Mongodb {
         let client = Client::with_options(options)?;
         let database = client.default_database().unwrap_or_else(|| client.database("streamkeep"));
         let events = database.collection::<Stored>(&format!("raw_{run}_events"));
-        let unique = |keys| IndexModel::builder().keys(keys).options(IndexOptions::builder().unique(true).build()).build();
+        let unique =
+            |keys| IndexModel::builder().keys(keys).options(IndexOptions::builder().unique(true).build()).build();
         // Like the store's: it holds only what is tagged.
         let tagged = IndexOptions::builder().partial_filter_expression(doc! { "tags": { "$exists": true } }).build();
         let tags = IndexModel::builder().keys(doc! { "tags": 1, "position": 1 }).options(tagged).build();
-        events.create_indexes([unique(doc! { "position": 1 }), unique(doc! { "stream": 1, "version": 1 }), tags]).await?;
+        events
+            .create_indexes([unique(doc! { "position": 1 }), unique(doc! { "stream": 1, "version": 1 }), tags])
+            .await?;
         let counter = database.collection(&format!("raw_{run}_counter"));
         counter.clone_with_type::<Document>().insert_one(doc! { "_id": "log", "position": COUNTED_FROM }).await?;
         Ok(Self {
@@ -121,11 +125,17 @@ impl Driver for Mongodb {
         let mut session = self.client.start_session().await?;
         session.start_transaction().read_concern(ReadConcern::majority()).write_concern(durable()).await?;
         let next = vec![doc! { "$set": { "position": { "$add": ["$position", 1_i64] }, "at": "$$NOW" } }];
-        let counter = self.counter.find_one_and_update(doc! { "_id": "log" }, next).return_document(ReturnDocument::After).session(&mut session).await?;
+        let counter = self
+            .counter
+            .find_one_and_update(doc! { "_id": "log" }, next)
+            .return_document(ReturnDocument::After)
+            .session(&mut session)
+            .await?;
         let counter = counter.context("the counter is gone")?;
         // From the expected version on: SecantusDB looks at all that match, however few are wanted.
         let expected = doc! { "stream": stream, "version": { "$gte": version - 1 } };
-        let last = self.heads.find_one(expected).sort(doc! { "version": -1 }).projection(doc! { "_id": 0, "version": 1 });
+        let last =
+            self.heads.find_one(expected).sort(doc! { "version": -1 }).projection(doc! { "_id": 0, "version": 1 });
         let head = last.session(&mut session).await?.map_or(0, |head| head.version);
         ensure!(head + 1 == version, "{stream} is at {head}");
         self.events.insert_one(self.event(stream, version, counter.position, counter.at)).session(&mut session).await?;
@@ -135,7 +145,8 @@ impl Driver for Mongodb {
     async fn insert_many(&self, stream: &str, first_version: i64, count: u32) -> Result<()> {
         let first_position = self.inserted.fetch_add(i64::from(count), Ordering::Relaxed) + 1;
         let now = DateTime::now();
-        let events: Vec<Stored> = (0..i64::from(count)).map(|n| self.event(stream, first_version + n, first_position + n, now)).collect();
+        let events: Vec<Stored> =
+            (0..i64::from(count)).map(|n| self.event(stream, first_version + n, first_position + n, now)).collect();
         self.events.insert_many(events).await?;
         Ok(())
     }
@@ -147,7 +158,10 @@ impl Driver for Mongodb {
             None => (doc! {}, doc! { "position": 1 }),
         };
         let found = self.events.find(filter).sort(order).limit(i64::from(limit)).await?;
-        count(found.map_ok(|event| Decoded { bytes: event.stream.len() + event.r#type.len() + event.data.len() + event.metadata.len() })).await
+        count(found.map_ok(|event| Decoded {
+            bytes: event.stream.len() + event.r#type.len() + event.data.len() + event.metadata.len(),
+        }))
+        .await
     }
 
     /// Drops the collections of this run: its own, and those of the store's namespaces.

@@ -1,5 +1,5 @@
-//! Postgres by hand: one prepared statement a call, through a pool with a connection for each caller; batches as arrays through `unnest`. It checks nothing, orders nothing
-//! and answers nothing.
+//! Postgres by hand: one prepared statement a call, through a pool with a connection for each caller; batches as arrays
+//! through `unnest`. It checks nothing, orders nothing and answers nothing.
 
 use std::future::ready;
 
@@ -29,7 +29,12 @@ pub(super) struct Postgres {
 impl Postgres {
     pub(super) async fn open(url: &str, workload: &'static Workload) -> Result<Self> {
         let connections = workload.callers;
-        let pool = PgPoolOptions::new().min_connections(connections).max_connections(connections).test_before_acquire(false).connect(url).await?;
+        let pool = PgPoolOptions::new()
+            .min_connections(connections)
+            .max_connections(connections)
+            .test_before_acquire(false)
+            .connect(url)
+            .await?;
         sqlx::raw_sql(TABLE).execute(&pool).await?;
         Ok(Self { pool, workload })
     }
@@ -98,9 +103,11 @@ impl Driver for Postgres {
 }
 
 fn decode(row: &PgRow) -> sqlx::Result<Decoded> {
-    let (stream, kind, data, metadata): (String, String, String, String) = (row.try_get(1)?, row.try_get(4)?, row.try_get(7)?, row.try_get(9)?);
+    let (stream, kind, data, metadata): (String, String, String, String) =
+        (row.try_get(1)?, row.try_get(4)?, row.try_get(7)?, row.try_get(9)?);
     let (_, _, _): (i64, i64, Uuid) = (row.try_get(0)?, row.try_get(2)?, row.try_get(3)?);
-    let (_, _, _): (Option<String>, Option<Vec<String>>, Option<Vec<u8>>) = (row.try_get(5)?, row.try_get(6)?, row.try_get(8)?);
+    let (_, _, _): (Option<String>, Option<Vec<String>>, Option<Vec<u8>>) =
+        (row.try_get(5)?, row.try_get(6)?, row.try_get(8)?);
     let _: OffsetDateTime = row.try_get(10)?;
     Ok(Decoded { bytes: stream.len() + kind.len() + data.len() + metadata.len() })
 }

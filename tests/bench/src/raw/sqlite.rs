@@ -1,4 +1,5 @@
-//! SQLite by hand: one prepared statement a call on the one connection that may write; batches as one insert of many rows. It checks nothing and answers nothing.
+//! SQLite by hand: one prepared statement a call on the one connection that may write; batches as one insert of many
+//! rows. It checks nothing and answers nothing.
 
 use std::future::ready;
 use std::path::Path;
@@ -6,7 +7,9 @@ use std::path::Path;
 use anyhow::Result;
 use async_trait::async_trait;
 use futures::TryStreamExt;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+};
 use sqlx::{AssertSqlSafe, Row};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -26,8 +29,11 @@ pub(super) struct Sqlite {
 
 impl Sqlite {
     pub(super) async fn open(path: &Path, workload: &'static Workload) -> Result<Self> {
-        let options =
-            SqliteConnectOptions::new().filename(path).create_if_missing(true).journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full);
         let pool = SqlitePoolOptions::new().max_connections(1).test_before_acquire(false).connect_with(options).await?;
         sqlx::raw_sql(TABLE).execute(&pool).await?;
         Ok(Self { pool, workload })
@@ -48,11 +54,21 @@ impl Driver for Sqlite {
     async fn insert_many(&self, stream: &str, first_version: i64, count: u32) -> Result<()> {
         let Workload { r#type, data, metadata, .. } = self.workload;
         let rows = vec!["(?, ?, ?, ?, ?, ?, ?, ?)"; usize::try_from(count)?].join(", ");
-        let statement = format!("insert into raw_events (stream, version, id, type, data, metadata, recorded_at, size) values {rows}");
+        let statement = format!(
+            "insert into raw_events (stream, version, id, type, data, metadata, recorded_at, size) values {rows}"
+        );
         let mut insert = sqlx::query(AssertSqlSafe(statement));
         let now = now_micros();
         for version in first_version..first_version + i64::from(count) {
-            insert = insert.bind(stream.to_owned()).bind(version).bind(Uuid::now_v7()).bind(r#type).bind(data).bind(metadata).bind(now).bind(300);
+            insert = insert
+                .bind(stream.to_owned())
+                .bind(version)
+                .bind(Uuid::now_v7())
+                .bind(r#type)
+                .bind(data)
+                .bind(metadata)
+                .bind(now)
+                .bind(300);
         }
         insert.execute(&self.pool).await?;
         Ok(())
@@ -76,9 +92,11 @@ impl Driver for Sqlite {
 }
 
 fn decode(row: &SqliteRow) -> sqlx::Result<Decoded> {
-    let (stream, kind, data, metadata): (String, String, String, String) = (row.try_get(1)?, row.try_get(4)?, row.try_get(7)?, row.try_get(9)?);
+    let (stream, kind, data, metadata): (String, String, String, String) =
+        (row.try_get(1)?, row.try_get(4)?, row.try_get(7)?, row.try_get(9)?);
     let (_, _, _): (i64, i64, Uuid) = (row.try_get(0)?, row.try_get(2)?, row.try_get(3)?);
-    let (_, _, _): (Option<String>, Option<String>, Option<Vec<u8>>) = (row.try_get(5)?, row.try_get(6)?, row.try_get(8)?);
+    let (_, _, _): (Option<String>, Option<String>, Option<Vec<u8>>) =
+        (row.try_get(5)?, row.try_get(6)?, row.try_get(8)?);
     let _: i64 = row.try_get(10)?;
     Ok(Decoded { bytes: stream.len() + kind.len() + data.len() + metadata.len() })
 }

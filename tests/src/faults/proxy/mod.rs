@@ -1,5 +1,6 @@
-//! A proxy that knows the database's protocol well enough to cut a connection at a place of the append: before it is sent on, before its reply, inside its reply.
-//! It can also turn into a black hole: connections stay open, and nothing passes. On MongoDB it has a [`Script`] as well.
+//! A proxy that knows the database's protocol well enough to cut a connection at a place of the append: before it is
+//! sent on, before its reply, inside its reply. It can also go silent: connections stay open, and no bytes pass. On
+//! MongoDB it has a [`Script`] as well.
 
 mod mongodb;
 mod postgres;
@@ -68,12 +69,8 @@ impl Proxy {
         through.set_host(Some("127.0.0.1"))?;
         through.set_port(Some(port)).map_err(|()| "the URL takes no port")?;
         if kind == Backend::Mongodb {
-            // Else the driver goes where the server says that it is; and it is to notice within a case that a server has gone silent.
-            through
-                .query_pairs_mut()
-                .append_pair("directConnection", "true")
-                .append_pair("heartbeatFrequencyMS", "500")
-                .append_pair("connectTimeoutMS", "1000");
+            // Else the driver goes where the server says that it is.
+            through.query_pairs_mut().append_pair("directConnection", "true");
         }
         Ok((Self { orders, listening }, through.into()))
     }

@@ -75,7 +75,8 @@ impl Connection {
 
     /// What the script says, or else the cut that is due.
     fn deed(&self, command: &Command) -> Option<Deed> {
-        if let (true, Ok(session)) = (command.body.contains_key("startTransaction"), command.body.get_document("lsid")) {
+        if let (true, Ok(session)) = (command.body.contains_key("startTransaction"), command.body.get_document("lsid"))
+        {
             SESSIONS.lock().unwrap_or_else(PoisonError::into_inner).push(session.clone());
         }
         let scripted = self.link.orders.script.deed(command);
@@ -86,7 +87,8 @@ impl Connection {
         })
     }
 
-    /// Whether a command is where to cut: the insert, or the commit, which comes without an insert too. A cut that fits both is made at either in turn.
+    /// Whether a command is where to cut: the insert, or the commit, which comes without an insert too. A cut that fits
+    /// both is made at either in turn.
     fn is_place(&self, cut: Cut, command: &Command) -> bool {
         let turn = self.link.orders.cuts.load(Ordering::SeqCst) % 2 == 1;
         let at_insert = match cut {
@@ -99,7 +101,9 @@ impl Connection {
 
     async fn play(&mut self, deed: Deed, message: &Message) -> io::Result<()> {
         match deed {
-            Deed::Answer(answer) => return self.link.client.write_all(Message::answer(message.request(), &answer)?.bytes()).await,
+            Deed::Answer(answer) => {
+                return self.link.client.write_all(Message::answer(message.request(), &answer)?.bytes()).await;
+            }
             Deed::Edit(change) => {
                 self.changes.insert(message.request(), Changed(change));
                 self.link.server.write_all(message.bytes()).await?;
@@ -127,7 +131,9 @@ impl Connection {
         match cut {
             Cut::BeforeStatement | Cut::BeforeCommit => return Ok(()),
             Cut::Delayed => return self.delay(message, from_server).await,
-            Cut::AfterStatement | Cut::BeforeReply | Cut::InsideReply(_) => self.link.server.write_all(message.bytes()).await?,
+            Cut::AfterStatement | Cut::BeforeReply | Cut::InsideReply(_) => {
+                self.link.server.write_all(message.bytes()).await?
+            }
         }
         if cut == Cut::AfterStatement {
             return Ok(());

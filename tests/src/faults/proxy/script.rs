@@ -46,7 +46,8 @@ impl fmt::Debug for Deed {
 
 /// A refusal, as a server words it.
 pub fn refusal(code: i32, labels: &[&str]) -> Document {
-    let mut answer = doc! { "ok": 0.0, "errmsg": "so it says in the script", "code": code, "codeName": format!("Scripted{code}") };
+    let mut answer =
+        doc! { "ok": 0.0, "errmsg": "so it says in the script", "code": code, "codeName": format!("Scripted{code}") };
     if !labels.is_empty() {
         answer.insert("errorLabels", labels.to_vec());
     }
@@ -108,7 +109,8 @@ impl Script {
     pub(super) fn deed(&self, command: &Command) -> Option<Deed> {
         let deed = {
             let mut orders = self.orders();
-            let place = orders.iter().position(|order| order.command == command.name && command.collection.ends_with(order.on));
+            let place =
+                orders.iter().position(|order| order.command == command.name && command.collection.ends_with(order.on));
             place.map(|place| {
                 let order = &mut orders[place];
                 order.times -= 1;

@@ -1,4 +1,4 @@
-//! What the store relies on stands in its commands, whatever the URL says.
+//! The commands carry the concerns that the store relies on, whatever the URL says.
 
 use libtest_mimic::{Failed, Trial};
 use mongodb::bson::{Bson, Document, doc};
@@ -10,7 +10,8 @@ use super::super::proxy::Seen;
 use super::Stage;
 
 /// Weaker in every way.
-const WEAKER: &str = "&w=1&journal=false&readConcernLevel=local&readPreference=secondary&retryWrites=false&retryReads=false";
+const WEAKER: &str =
+    "&w=1&journal=false&readConcernLevel=local&readPreference=secondary&retryWrites=false&retryReads=false";
 const WRITES: [&str; 5] = ["insert", "update", "findAndModify", "create", "createIndexes"];
 
 pub fn trials() -> Vec<Trial> {
@@ -25,8 +26,17 @@ async fn commands(ground: Ground) -> Result<(), Failed> {
     let store = OpenOptions::new(format!("{}{WEAKER}", stage.url)).open().await?;
     let happened = || Event::json_text("Happened", "{}");
     store.append("s-1", [happened(), happened()], ExpectedVersion::NoStream).await?;
-    store.import_events([ImportEvent { stream: "s-2".into(), version: None, recorded_at: None, event: happened() }]).await?;
-    store.save_snapshot(Snapshot { stream: "s-1".into(), version: 1, schema: "s/1".into(), data: Payload::Json("{}".into()) }).await?;
+    store
+        .import_events([ImportEvent { stream: "s-2".into(), version: None, recorded_at: None, event: happened() }])
+        .await?;
+    store
+        .save_snapshot(Snapshot {
+            stream: "s-1".into(),
+            version: 1,
+            schema: "s/1".into(),
+            data: Payload::Json("{}".into()),
+        })
+        .await?;
     store.load_snapshot("s-1", "s/1", None).await?;
     store.read_page(ReadPageOptions::default()).await?;
     store.head().await?;
@@ -46,12 +56,17 @@ async fn commands(ground: Ground) -> Result<(), Failed> {
 fn weakness(seen: &Seen) -> Option<String> {
     let (name, body) = (seen.command.name.as_str(), &seen.command.body);
     let (begins, inside) = (body.contains_key("startTransaction"), seen.command.in_transaction());
-    let preference = body.get_document("$readPreference").ok().and_then(|preference| preference.get_str("mode").ok()).unwrap_or("primary");
+    let preference = body
+        .get_document("$readPreference")
+        .ok()
+        .and_then(|preference| preference.get_str("mode").ok())
+        .unwrap_or("primary");
     // A driver that was told to go to one server directly adds 'preferred', so that it may be any.
     if !matches!(preference, "primary" | "primaryPreferred") {
         return Some(format!("{name} may be done by another server than the primary: {body}"));
     }
-    let level = body.get_document("readConcern").ok().and_then(|concern| concern.get_str("level").ok()).unwrap_or("none");
+    let level =
+        body.get_document("readConcern").ok().and_then(|concern| concern.get_str("level").ok()).unwrap_or("none");
     if (begins || (name == "find" && !inside)) && !matches!(level, "majority" | "linearizable") {
         return Some(format!("{name} reads with concern '{level}': {body}"));
     }
@@ -66,7 +81,8 @@ fn is_durable(body: &Document) -> bool {
     concern.get_str("w").is_ok_and(|w| w == "majority") && concern.get_bool("j").unwrap_or_default()
 }
 
-/// The head and the events of a page may come from two servers, of which the second was behind: it waits until it is not.
+/// The head and the events of a page may come from two servers, of which the second was behind: it waits until it is
+/// not.
 async fn session(ground: Ground) -> Result<(), Failed> {
     let stage = Stage::set(&ground).await?;
     let store = stage.open().await?;
@@ -75,7 +91,8 @@ async fn session(ground: Ground) -> Result<(), Failed> {
     for _ in 0..3 {
         store.read_page(ReadPageOptions::default()).await?;
         let seen = stage.proxy.script().take();
-        let finds: Vec<&Document> = seen.iter().filter(|seen| seen.command.name == "find").map(|seen| &seen.command.body).collect();
+        let finds: Vec<&Document> =
+            seen.iter().filter(|seen| seen.command.name == "find").map(|seen| &seen.command.body).collect();
         let session = |body: &Document| body.get("lsid").cloned();
         let [head, page] = finds[..] else { return Err(format!("a page took {} finds", finds.len()).into()) };
         let after = page.get_document("readConcern").ok().and_then(|concern| concern.get("afterClusterTime"));

@@ -1,4 +1,4 @@
-//! Change streams are hints: a lost one costs time, never an event, and is begun anew without haste.
+//! Change streams are hints. A lost one costs time, never an event, and it is opened again after a pause.
 
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ use super::{Stage, done, draft};
 /// No case waits for this.
 const NEVER: Duration = Duration::from_secs(600);
 const SOON: Duration = Duration::from_millis(50);
-/// How long a change stream is kept from working, and how often it may be tried meanwhile: by pauses that grow from a quarter of a second it is four times, and the driver asks
-/// once more each time.
+/// How long a change stream is kept from working, and how often it may be tried meanwhile: by pauses that grow from a
+/// quarter of a second it is four times, and the driver asks once more each time.
 const WINDOW: Duration = Duration::from_millis(1_500);
 const MOST: usize = 10;
 
@@ -97,7 +97,8 @@ async fn hintless(ground: Ground) -> Result<(), Failed> {
     let cases = [("alone", 40_573), ("forbidden", 13), ("unknown", 59)].map(async |(namespace, code)| {
         let stage = Stage::set(&ground).await?;
         stage.proxy.script().always("aggregate", Deed::Answer(refusal(code, &[])));
-        let (writer, mut listener) = (ground.options().namespace(namespace).open().await?, Listener::begin(&stage, namespace, SOON).await?);
+        let (writer, mut listener) =
+            (ground.options().namespace(namespace).open().await?, Listener::begin(&stage, namespace, SOON).await?);
         listener.hears(&writer).await?;
         listener.end().await?;
         Ok::<_, Failed>(writer.close().await?)
@@ -141,13 +142,16 @@ async fn lost(ground: Ground) -> Result<(), Failed> {
 }
 
 async fn lose(ground: &Ground, loss: Loss) -> Result<(), Failed> {
-    let why = |wrong: Failed| -> Failed { format!("{} answered {}: {}", loss.command, loss.answer, wrong.message().unwrap_or_default()).into() };
+    let why = |wrong: Failed| -> Failed {
+        format!("{} answered {}: {}", loss.command, loss.answer, wrong.message().unwrap_or_default()).into()
+    };
     let stage = Stage::set(ground).await?;
     let (writer, script) = (ground.options().namespace(loss.name).open().await?, stage.proxy.script());
     // One that polls, and one that would wait for ever; each has a change stream of its own.
     let polled = stage.beside().await?;
     polled.proxy.script().always(loss.command, Deed::Answer(loss.answer.clone()));
-    let (mut polling, mut waiting) = (Listener::begin(&polled, loss.name, SOON).await?, Listener::begin(&stage, loss.name, NEVER).await?);
+    let (mut polling, mut waiting) =
+        (Listener::begin(&polled, loss.name, SOON).await?, Listener::begin(&stage, loss.name, NEVER).await?);
     in_time("a change stream", script.until(stands)).await.map_err(why)?;
     script.take();
     script.always(loss.command, Deed::Answer(loss.answer.clone()));
@@ -159,7 +163,10 @@ async fn lose(ground: &Ground, loss: Loss) -> Result<(), Failed> {
     sleep(WINDOW).await;
     let (tries, of_polling) = (script.count("aggregate"), polled.proxy.script().count("aggregate"));
     if tries == 0 || tries > MOST || of_polling > MOST * 2 {
-        return Err(why(format!("in {WINDOW:?} the change stream was begun {tries} times, and {of_polling} times beside a poller").into()));
+        return Err(why(format!(
+            "in {WINDOW:?} the change stream was begun {tries} times, and {of_polling} times beside a poller"
+        )
+        .into()));
     }
     script.clear();
     in_time("a change stream again", script.until(stands)).await.map_err(why)?;

@@ -1,10 +1,13 @@
-//! MongoDB, with a proxy before it that says what its test server cannot be made to say: lost change streams, primaries that step down, labels on errors, set-ups that do not do.
+//! MongoDB behind a proxy that answers what the test server cannot: lost change streams, primaries that step down,
+//! labels on errors, unsuitable configurations.
 
 mod commits;
 mod concerns;
 mod hints;
 mod opening;
 mod primaries;
+mod refusals;
+mod silence;
 
 use std::sync::Arc;
 
@@ -18,7 +21,18 @@ use super::proxy::Proxy;
 use super::writers::Draft;
 
 pub fn trials() -> Vec<Trial> {
-    [commits::trials(), concerns::trials(), hints::trials(), opening::trials(), primaries::trials()].into_iter().flatten().collect()
+    [
+        commits::trials(),
+        concerns::trials(),
+        hints::trials(),
+        opening::trials(),
+        primaries::trials(),
+        refusals::trials(),
+        silence::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// A fresh database behind a proxy of its own.

@@ -1,4 +1,4 @@
-//! A primary that is none any more, whatever it was asked: reads and appends come back, and nothing is doubled.
+//! A server that is no longer the primary: reads and appends are repeated, and nothing is stored twice.
 
 use futures::future::try_join_all;
 use libtest_mimic::{Failed, Trial};
@@ -14,7 +14,8 @@ use super::{Stage, done, draft, place};
 /// Not the primary, stepping down, no primary here, shutting down.
 const CODES: [i32; 4] = [10_107, 189, 13_435, 91];
 /// Commands of reads, of appends, of hints and of the driver's own.
-const COMMANDS: [&str; 8] = ["find", "getMore", "update", "insert", "commitTransaction", "aggregate", "hello", "isMaster"];
+const COMMANDS: [&str; 8] =
+    ["find", "getMore", "update", "insert", "commitTransaction", "aggregate", "hello", "isMaster"];
 /// The driver asks once more by itself.
 const TIMES: u64 = 3;
 
@@ -29,24 +30,40 @@ async fn deposed(ground: Ground) -> Result<(), Failed> {
 async fn refused(ground: &Ground, command: &'static str) -> Result<(), Failed> {
     let stage = Stage::set(ground).await?;
     let namespace = command.to_ascii_lowercase();
-    let (store, script, mut history) = (stage.options().namespace(namespace.as_str()).open().await?, stage.proxy.script(), History::default());
+    let (store, script, mut history) =
+        (stage.options().namespace(namespace.as_str()).open().await?, stage.proxy.script(), History::default());
     // Somebody who listens: there is a change stream.
     let mut follow = store.subscribe(streamkeep::SubscribeOptions::default());
     let (mut written, mut given) = (0, 0);
     for code in CODES {
         for labels in [&["RetryableWriteError"][..], &[]] {
             let deed = refusal(code, labels);
-            let deed = if matches!(command, "update" | "insert" | "commitTransaction") { Deed::Abort(deed) } else { Deed::Answer(deed) };
+            let deed = if matches!(command, "update" | "insert" | "commitTransaction") {
+                Deed::Abort(deed)
+            } else {
+                Deed::Answer(deed)
+            };
             script.order(command, place(command), TIMES, deed);
-            let why = |wrong: Failed| -> Failed { format!("{command} was answered {code}: {}", wrong.message().unwrap_or_default()).into() };
+            let why = |wrong: Failed| -> Failed {
+                format!("{command} was answered {code}: {}", wrong.message().unwrap_or_default()).into()
+            };
             done(&store, &draft(&format!("s-{written}"), Demand::NoStream), &mut history).await.map_err(why)?;
             written += 2;
-            let page = in_time("a page", store.read_page(ReadPageOptions::default())).await?.map_err(|error| why(error.into()))?;
+            let page = in_time("a page", store.read_page(ReadPageOptions::default()))
+                .await?
+                .map_err(|error| why(error.into()))?;
             if page.events.len() != written {
-                return Err(format!("{command} was answered {code}, and the log holds {} events of {written}", page.events.len()).into());
+                return Err(format!(
+                    "{command} was answered {code}, and the log holds {} events of {written}",
+                    page.events.len()
+                )
+                .into());
             }
             while given < written {
-                given += in_time("a subscription", follow.next_batch()).await?.map_err(|error| why(error.into()))?.map_or(0, |batch| batch.events.len());
+                given += in_time("a subscription", follow.next_batch())
+                    .await?
+                    .map_err(|error| why(error.into()))?
+                    .map_or(0, |batch| batch.events.len());
             }
             script.clear();
         }

@@ -1,4 +1,5 @@
-//! MongoDB's protocol: OP_MSG with its sections. Anything else (an old driver's first hello) is a message without a command.
+//! MongoDB's protocol: OP_MSG with its sections. Anything else (an old driver's first hello) is a message without a
+//! command.
 
 use std::io;
 

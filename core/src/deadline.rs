@@ -1,12 +1,21 @@
-//! Waiting with a deadline from any executor: a host's threads poll the store's futures outside the runtime.
+//! Deadlines. Waiting works in any executor, because the threads of a host language poll the store's futures outside
+//! its tokio runtime.
 
 use std::future::Future;
 use std::pin::pin;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-/// Waits for `future` until `deadline`; `None` when the deadline came first.
+use crate::limits::MAX_TIMEOUT;
+
+/// The deadline of a call that begins now and may take `timeout`.
+pub(crate) fn deadline_in(timeout: Duration) -> Instant {
+    Instant::now() + timeout.min(MAX_TIMEOUT)
+}
+
+/// Waits for `future` until `deadline`; `None` if the deadline passes first.
 pub(crate) async fn until<F: Future>(runtime: &Handle, deadline: Instant, future: F) -> Option<F::Output> {
     let sleep = {
         let _context = runtime.enter();

@@ -1,4 +1,4 @@
-//! Opening: options, and what they become.
+//! The options of `open`.
 
 use std::time::Duration;
 
@@ -6,17 +6,26 @@ use crate::error::{Error, Result};
 use crate::limits::DEFAULT_TIMEOUT;
 use crate::stream::check_namespace;
 
-/// How far an acknowledged append can be trusted.
+/// How durable an acknowledged append is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// Acknowledged means on disk. A server set to anything weaker is refused.
+    /// Acknowledged means on disk. The store sets what a session can set; a server that is weak in what no session can
+    /// set is refused.
     #[default]
     Full,
-    /// A server set to less is accepted: a crash may take acknowledged events.
+    /// A server that is configured to less is accepted. A crash can then lose acknowledged events.
     Relaxed,
 }
 
-/// How to open a store. Every option can stand in the URL under the same name.
+/// What stands between the store and a Postgres server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pooler {
+    /// PgBouncer or the like in transaction mode: each transaction can run in another session of the server.
+    Transaction,
+}
+
+/// How to open a store. Each option can also be a parameter of the URL, with the same name; durations end in `_ms`
+/// there.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> streamkeep::Result<()> {
@@ -34,9 +43,10 @@ pub struct OpenOptions {
     pub(crate) poll_interval: Duration,
     pub(crate) max_connections: u32,
     pub(crate) insecure: bool,
+    pub(crate) pooler: Option<Pooler>,
 }
 
-/// The URL may carry a password: it is not shown.
+/// The URL can have a password, so it is not shown.
 impl std::fmt::Debug for OpenOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("OpenOptions")
@@ -48,12 +58,14 @@ impl std::fmt::Debug for OpenOptions {
             .field("poll_interval", &self.poll_interval)
             .field("max_connections", &self.max_connections)
             .field("insecure", &self.insecure)
+            .field("pooler", &self.pooler)
             .finish_non_exhaustive()
     }
 }
 
 impl OpenOptions {
-    /// Options for `memory:`, `memory:NAME`, `sqlite:PATH`, `postgres://…`, `mongodb://…` or `mongodb+srv://…`, each at its default.
+    /// Options for `memory:`, `memory:NAME`, `sqlite:PATH`, `postgres://…`, `mongodb://…` or `mongodb+srv://…`, all at
+    /// their defaults.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {
@@ -65,62 +77,72 @@ impl OpenOptions {
             poll_interval: Duration::from_millis(250),
             max_connections: 10,
             insecure: false,
+            pooler: None,
         }
     }
 
-    /// The namespace: a log of its own; `default` unless given, named `[a-z][a-z0-9_]{0,39}`.
+    /// Sets the namespace, a log of its own. The default is `default`. A name matches `[a-z][a-z0-9_]{0,39}`.
     #[must_use]
     pub fn namespace(mut self, name: impl Into<String>) -> Self {
         self.namespace = name.into();
         self
     }
 
-    /// Whether what is missing is created; if not, opening never writes. True unless given.
+    /// Sets whether opening creates what is missing. If not, opening never writes. The default is true.
     #[must_use]
     pub const fn create(mut self, create: bool) -> Self {
         self.create = create;
         self
     }
 
-    /// How far an acknowledged append can be trusted; fully unless given.
+    /// Sets how durable an acknowledged append is. The default is `full`.
     #[must_use]
     pub const fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
     }
 
-    /// How long an operation may take unless it says otherwise; 30 s by default.
+    /// Sets how long an operation may take if it has no timeout of its own. The default is 30 s.
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// How long a subscription waits before it looks again without a notification; 250 ms by default.
+    /// Sets after which time a subscription looks again without a notification. The default is 250 ms.
     #[must_use]
     pub const fn poll_interval(mut self, interval: Duration) -> Self {
         self.poll_interval = interval;
         self
     }
 
-    /// The most connections of the store's pool; 10 by default, 1 is enough for everything.
+    /// Sets the most connections of the pool. The default is 10; 1 is enough for everything.
     #[must_use]
     pub const fn max_connections(mut self, connections: u32) -> Self {
         self.max_connections = connections;
         self
     }
 
-    /// Whether a connection off this machine may go unencrypted or to an unverified host; no by default.
+    /// Sets whether a connection to another machine may be unencrypted, or its host unverified. The default is false.
     #[must_use]
     pub const fn insecure(mut self, insecure: bool) -> Self {
         self.insecure = insecure;
         self
     }
 
-    /// Sets an option by its name, as a URL does. Answers whether there is one of that name.
+    /// Names a transaction pooler that stands before a Postgres server; none unless given. One that is not named is
+    /// refused with `config` at open. Behind one, the store sets nothing beyond the end of a transaction, and writes of
+    /// other processes are found by polling alone. Other databases refuse the option with `config`.
+    #[must_use]
+    pub const fn pooler(mut self, pooler: Pooler) -> Self {
+        self.pooler = Some(pooler);
+        self
+    }
+
+    /// Sets an option by its name in a URL. Returns whether there is an option of that name.
     ///
     /// # Errors
-    /// `config` when the value is not one the option takes. The value is not repeated.
+    /// `config` if the option does not accept the value. The error does not show the value.
     pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<bool> {
         let wrong = |form: &str| Error::config(format!("option '{name}' must be {form}"));
         let flag = || match value {
@@ -136,6 +158,10 @@ impl OpenOptions {
             "timeout_ms" => self.timeout = millis()?,
             "poll_interval_ms" => self.poll_interval = millis()?,
             "max_connections" => self.max_connections = value.parse().map_err(|_| wrong("a number of connections"))?,
+            "pooler" => match value {
+                "transaction" => self.pooler = Some(Pooler::Transaction),
+                _ => return Err(wrong("transaction")),
+            },
             "durability" => {
                 self.durability = match value {
                     "full" => Durability::Full,
@@ -155,4 +181,15 @@ impl OpenOptions {
         }
         Ok(())
     }
+}
+
+/// An unknown parameter is an error, so that a typing mistake does not go unnoticed. Its value may be a secret. If a `?`
+/// in the password is not escaped, the rest of the authority is read as parameters: an `@` among them says so, and then
+/// none of them is shown.
+pub(crate) fn unknown_parameter(name: &str, parameters: &[(String, String)]) -> Error {
+    if parameters.iter().any(|(name, value)| name.contains('@') || value.contains('@')) {
+        return Error::config("the URL is malformed: an '@' follows its first '?'")
+            .with_hint("write special characters of the user name and password as %XX, for example %3F for '?'");
+    }
+    Error::config(format!("the URL has an unknown parameter '{name}'"))
 }

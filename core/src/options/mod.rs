@@ -1,4 +1,6 @@
-//! The options of every operation: plain structs with defaults.
+//! The options of the operations: plain structs with defaults.
+
+mod open;
 
 use std::ops::{Range, RangeFrom, RangeInclusive, RangeToInclusive};
 use std::time::Duration;
@@ -7,12 +9,15 @@ use crate::position::Direction;
 use crate::query::Query;
 use crate::version::ExpectedVersion;
 
-/// How to append. An [`ExpectedVersion`] or a version's number stands for options that only say that.
+pub(crate) use self::open::unknown_parameter;
+pub use self::open::{Durability, OpenOptions, Pooler};
+
+/// How to append. An [`ExpectedVersion`] or a version number converts into options with only that.
 #[derive(Clone, Debug, Default)]
 pub struct AppendOptions {
-    /// What the stream must be at; `any` by default.
+    /// The expected version of the stream. The default is `any`.
     pub expected: ExpectedVersion,
-    /// How long it may take in all, waiting included; the store's time-out unless given.
+    /// How long it may take, waiting included. The default is the timeout of the store.
     pub timeout: Option<Duration>,
 }
 
@@ -28,18 +33,18 @@ impl From<u64> for AppendOptions {
     }
 }
 
-/// Which part of a stream to read. Ranges of versions stand for it: `3..`, `..=10`, `3..=10`.
+/// Which part of a stream to read. Ranges of versions convert into it: `3..`, `..=10`, `3..=10`.
 #[derive(Clone, Debug)]
 pub struct ReadOptions {
-    /// The lowest version wanted, inclusive; 1 by default.
+    /// The lowest version, inclusive. The default is 1.
     pub from_version: u64,
-    /// The highest version wanted, inclusive; no bound by default.
+    /// The highest version, inclusive. By default there is no bound.
     pub to_version: u64,
-    /// Which way; the bounds are lowest and highest in either.
+    /// The direction. The bounds are the lowest and the highest version in both directions.
     pub direction: Direction,
-    /// The most events wanted; no limit by default, 0 is refused.
+    /// The most events. By default there is no limit; 0 is refused.
     pub limit: Option<u64>,
-    /// How long each page may take; the store's time-out unless given.
+    /// How long each page may take. The default is the timeout of the store.
     pub timeout: Option<Duration>,
 }
 
@@ -76,48 +81,48 @@ impl From<Range<u64>> for ReadOptions {
 /// Which part of the log to read.
 #[derive(Clone, Debug, Default)]
 pub struct ReadAllOptions {
-    /// Only positions above this; 0 by default.
+    /// Only positions above this. The default is 0.
     pub after: u64,
-    /// Only positions below this; no bound by default.
+    /// Only positions below this. By default there is no bound.
     pub before: Option<u64>,
-    /// Only events that match; everything by default.
+    /// Only events that match. The default matches everything.
     pub query: Query,
-    /// Which way; the bounds are lowest and highest in either.
+    /// The direction. `after` is the lower bound and `before` the upper one in both directions.
     pub direction: Direction,
-    /// The most events wanted, counting those that match; no limit by default, 0 is refused.
+    /// The most events that match. By default there is no limit; 0 is refused.
     pub limit: Option<u64>,
-    /// How long each page may take; the store's time-out unless given.
+    /// How long each page may take. The default is the timeout of the store.
     pub timeout: Option<Duration>,
 }
 
 /// Which page of the log to read.
 #[derive(Clone, Debug, Default)]
 pub struct ReadPageOptions {
-    /// Only positions above this; 0 by default.
+    /// Only positions above this. The default is 0.
     pub after: u64,
-    /// Only events that match; everything by default.
+    /// Only events that match. The default matches everything.
     pub query: Query,
-    /// The most events wanted; 1,000 at most and by default, 0 is refused.
+    /// The most events: at most 1,000, which is the default. 0 is refused.
     pub limit: Option<u64>,
-    /// How long it may take; the store's time-out unless given.
+    /// How long it may take. The default is the timeout of the store.
     pub timeout: Option<Duration>,
 }
 
 /// Where a subscription begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// With the first event of the log.
+    /// At the first event of the log.
     Beginning,
-    /// Behind the head at the first pull.
+    /// After the head of the log when the first event is pulled.
     Now,
 }
 
 /// What to subscribe to.
 #[derive(Clone, Debug, Default)]
 pub struct SubscribeOptions {
-    /// Only events that match; everything by default.
+    /// Only events that match. The default matches everything.
     pub query: Query,
-    /// Where to begin; the beginning by default. Not together with `after`.
+    /// Where to begin. The default is the beginning. Not together with `after`.
     pub start: Option<Start>,
     /// Only positions above this. Not together with `start`.
     pub after: Option<u64>,

@@ -1,0 +1,127 @@
+//! What only MongoDB has: a format that stands in the log's head, and documents that are left of removed events.
+
+use std::time::{Duration, Instant};
+
+use futures::TryStreamExt;
+use mongodb::bson::{Document, doc};
+use mongodb::{Client, Collection};
+use streamkeep::{
+    Direction, EventStore, ExpectedVersion, ImportEvent, Outcome, Payload, ReadAllOptions, ReadOptions,
+    ReadPageOptions, Snapshot,
+};
+
+use super::{append, event, events, log, refused, stream, versions};
+use crate::harness::{Backend, Room};
+use crate::suite::Case;
+
+const ONLY_MONGODB: &[(Backend, &str)] = &[
+    (Backend::Memory, "it keeps nothing that an older library could open"),
+    (Backend::Sqlite, "its own cases look at this"),
+    (Backend::Postgres, "its own cases look at this"),
+];
+
+pub(super) fn cases() -> Vec<Case> {
+    crate::cases![
+        a_library_too_old_to_write_a_mongodb_can_read_it: lacking ONLY_MONGODB,
+        a_migration_of_a_mongodb_ends_the_calls_of_an_open_store: lacking ONLY_MONGODB,
+        what_is_left_of_a_removed_event_matches_nothing_and_keeps_its_id: lacking ONLY_MONGODB,
+    ]
+}
+
+async fn collection(room: &Room, name: &str) -> Collection<Document> {
+    let client = Client::with_uri_str(room.base()).await.expect("the server");
+    client.default_database().expect("the URL names a database").collection(&room.table(name))
+}
+
+/// What a later library does first when it migrates a namespace.
+async fn migrate(room: &Room, limits: Document) {
+    let changed = collection(room, "heads").await.update_one(doc! { "_id": "" }, doc! { "$set": limits }).await;
+    assert_eq!(changed.expect("the log's head").modified_count, 1);
+}
+
+fn snapshot() -> Snapshot {
+    Snapshot { stream: "s".to_owned(), version: 1, schema: "v1".to_owned(), data: Payload::Json("1".to_owned()) }
+}
+
+async fn assert_refuses_to_write(store: &EventStore) {
+    let import = ImportEvent { stream: "t".to_owned(), version: None, recorded_at: None, event: event(1) };
+    for error in [
+        refused(store.append("s", [event(3)], ExpectedVersion::Any).await),
+        refused(store.import_events([import]).await),
+        refused(store.save_snapshot(snapshot()).await),
+    ] {
+        assert_eq!((error.code(), error.outcome()), ("config", Outcome::NotApplied), "{error}");
+        assert!(error.to_string().contains("9001") && error.to_string().contains("format 1"), "{error}");
+    }
+}
+
+async fn a_library_too_old_to_write_a_mongodb_can_read_it(room: Room) {
+    let store = room.store().await;
+    append(&store, "s", events(2)).await;
+    store.close().await.expect("it closes");
+    migrate(&room, doc! { "format": 9001, "min_writer": 9001 }).await;
+    let store = room.open().await.expect("it can be read");
+    assert_refuses_to_write(&store).await;
+    assert_eq!((log(&store).await.len(), stream(&store, "s").await.len()), (2, 2));
+    assert!(store.load_snapshot("s", "v1", None).await.expect("an answer").is_none());
+}
+
+async fn a_migration_of_a_mongodb_ends_the_calls_of_an_open_store(room: Room) {
+    // No connection is used twice, so that every read of a stream is the first on its own.
+    let store = room.options_with("?maxIdleTimeMS=1").open().await.expect("it opens");
+    append(&store, "s", events(2)).await;
+    migrate(&room, doc! { "format": 9001, "min_writer": 9001 }).await;
+    assert_refuses_to_write(&store).await;
+    assert_eq!((log(&store).await.len(), stream(&store, "s").await.len()), (2, 2));
+    migrate(&room, doc! { "format": 9002, "min_reader": 9002 }).await;
+    for error in [refused(store.read_page(ReadPageOptions::default()).await), refused(store.head().await)] {
+        assert!(error.code() == "config" && error.to_string().contains("9002"), "{error}");
+    }
+    let began = Instant::now();
+    let error = loop {
+        match store.read("s", 1..).try_collect::<Vec<_>>().await {
+            Ok(_) => assert!(began.elapsed() < Duration::from_secs(15), "an old library goes on reading"),
+            Err(error) => break error,
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert!(error.code() == "config" && error.to_string().contains("9002"), "{error}");
+}
+
+async fn what_is_left_of_a_removed_event_matches_nothing_and_keeps_its_id(room: Room) {
+    let store = room.store().await;
+    let placed = events(6);
+    let first = append(&store, "s", placed.clone()).await;
+    append(&store, "t", [event(7)]).await;
+    let content = doc! { "type": "", "schema": "", "tags": "", "metadata": "", "metadata_json": "", "data": "", "data_json": "", "recorded_at": "" };
+    let removed = doc! { "stream": "s", "version": { "$in": [1, 2, 6] } };
+    let done = collection(&room, "events").await.update_many(removed, doc! { "$unset": content }).await;
+    assert_eq!(done.expect("the removal").modified_count, 3);
+
+    assert_eq!(versions(&stream(&store, "s").await), [3, 4, 5]);
+    let backward = ReadOptions { direction: Direction::Backward, ..ReadOptions::default() };
+    let read: Vec<_> = store.read("s", backward).try_collect().await.expect("the stream");
+    assert_eq!(versions(&read), [5, 4, 3]);
+    assert!(store.read("s", 1..=2).try_collect::<Vec<_>>().await.expect("the stream").is_empty());
+    assert_eq!(versions(&log(&store).await), [3, 4, 5, 1]);
+    let backward = ReadAllOptions { direction: Direction::Backward, ..ReadAllOptions::default() };
+    let read: Vec<_> = store.read_all(backward).try_collect().await.expect("the log");
+    assert_eq!(versions(&read), [1, 5, 4, 3]);
+    // Pages of one document each go past what was removed.
+    let (mut after, mut read) = (0, Vec::new());
+    loop {
+        let options = ReadPageOptions { after, limit: Some(1), ..ReadPageOptions::default() };
+        let page = store.read_page(options).await.expect("a page");
+        read.extend(page.events.into_iter().map(|event| event.version));
+        assert!(page.caught_up || page.reached > after, "a page went no further");
+        if page.caught_up {
+            break;
+        }
+        after = page.reached;
+    }
+    assert_eq!(read, [3, 4, 5, 1]);
+    // The ids stay known, and removed content counts as equal.
+    let again = append(&store, "s", placed).await;
+    assert_eq!((again.version, again.position, again.repeated), (first.version, first.position, true));
+    assert_eq!(append(&store, "s", [event(8)]).await.version, 7);
+}

@@ -1,0 +1,344 @@
+//! What only Postgres has: URLs as libpq reads them, roles and their privileges, connections that a database's
+//! namespaces share, and servers that are only like it.
+
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+
+use streamkeep::{EventStore, OpenOptions, Outcome, Start, SubscribeOptions};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use super::{Sql, append, event, events, log, refused};
+use crate::harness::{Backend, Room};
+use crate::servers::PostgresServer;
+use crate::suite::Case;
+
+const ALONE: &[(Backend, &str)] = &[
+    (Backend::Memory, "it has no server"),
+    (Backend::Sqlite, "it has no server"),
+    (Backend::Mongodb, "it is about Postgres"),
+];
+
+pub(super) fn cases() -> Vec<Case> {
+    crate::cases![
+        a_url_names_a_folder_of_sockets_as_libpq_does: lacking ALONE,
+        a_password_file_is_searched_for_what_the_parameters_say: lacking ALONE,
+        schemas_made_by_an_administrator_are_enough: lacking ALONE,
+        a_database_set_read_only_is_answered_at_once: lacking ALONE,
+        a_full_disk_is_answered_at_once: lacking ALONE,
+        of_many_dead_connections_at_most_one_is_waited_for: lacking ALONE,
+        namespaces_of_a_database_share_their_connections: lacking ALONE,
+        a_library_too_old_to_write_can_read: lacking ALONE,
+        a_migration_ends_the_writes_of_an_open_store: lacking ALONE,
+        only_an_erasure_changes_an_event_and_it_keeps_its_place: lacking ALONE,
+        a_server_whose_locks_are_not_listed_is_refused: lacking ALONE,
+        a_server_whose_sequences_do_not_tell_is_refused: lacking ALONE,
+    ]
+}
+
+async fn server_with(settings: &'static [(&'static str, &'static str)]) -> PostgresServer {
+    let start = || PostgresServer::start_with(settings);
+    tokio::task::spawn_blocking(start).await.expect("the task").expect("a server of its own")
+}
+
+async fn a_url_names_a_folder_of_sockets_as_libpq_does(room: Room) {
+    let folder = room.folder().to_owned();
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).expect("the server may write here");
+    let folder = folder.to_str().expect("a plain path").to_owned();
+    let sockets = folder.clone();
+    let start = move || PostgresServer::start_with(&[("unix_socket_directories", &sockets)]);
+    let server = tokio::task::spawn_blocking(start).await.expect("the task").expect("a server of its own");
+    let port = server.port();
+    for url in [
+        format!("postgres:///postgres?host={folder}&port={port}&user=streamkeep"),
+        format!("postgres://streamkeep@/postgres?host={folder}&port={port}"),
+        format!("postgres://streamkeep:secret@/postgres?host={folder}&port={port}"),
+        format!("postgres://streamkeep@{}:{port}/postgres", folder.replace('/', "%2F")),
+    ] {
+        let opened = EventStore::open(url.as_str()).await;
+        append(&opened.unwrap_or_else(|error| panic!("{url}: {error}")), "s", [event(1)]).await;
+    }
+}
+
+async fn a_password_file_is_searched_for_what_the_parameters_say(room: Room) {
+    let rules = room.folder().join("hba");
+    std::fs::write(&rules, "host all streamkeep 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
+        .expect("the rules");
+    std::fs::set_permissions(room.folder(), std::fs::Permissions::from_mode(0o755)).expect("the server may read here");
+    let rules = rules.to_str().expect("a plain path").to_owned();
+    let start = move || PostgresServer::start_with(&[("hba_file", &rules)]);
+    let server = tokio::task::spawn_blocking(start).await.expect("the task").expect("a server of its own");
+    Sql::connect(&server.url()).await.run("create role app superuser login password 'a:b'").await;
+    let passwords = room.folder().join("passwords");
+    std::fs::write(&passwords, format!("other:*:*:app:x\n127.0.0.1:{}:postgres:app:a\\:b\n", server.port()))
+        .expect("the passwords");
+    std::fs::set_permissions(&passwords, std::fs::Permissions::from_mode(0o600)).expect("nobody else may read it");
+    let url = format!(
+        "postgres://other/elsewhere?host=127.0.0.1&port={}&user=app&dbname=postgres&passfile={}",
+        server.port(),
+        passwords.display()
+    );
+    append(&EventStore::open(url).await.expect("the password was found"), "s", [event(1)]).await;
+}
+
+async fn schemas_made_by_an_administrator_are_enough(room: Room) {
+    let server = server_with(&[]).await;
+    let mut sql = Sql::connect(&server.url()).await;
+    let schema = format!("streamkeep_{}", room.namespace());
+    for statement in [
+        "create role app login".to_owned(),
+        "create schema streamkeep authorization app".to_owned(),
+        format!("create schema {schema} authorization app"),
+    ] {
+        sql.run(&statement).await;
+    }
+    let url = server.url().replace("streamkeep@", "app@");
+    let options = OpenOptions::new(url).namespace(room.namespace());
+    let store = options.clone().open().await.expect("it needs no right to create schemas");
+    append(&store, "s", [event(1)]).await;
+    let error = refused(options.namespace("another").open().await);
+    assert!(error.code() == "config" && error.to_string().contains("permission denied"), "{error}");
+}
+
+/// An append that is refused long before its deadline, in the server's words.
+async fn assert_answered_at_once(store: &EventStore, words: &str) {
+    let began = Instant::now();
+    let error = refused(store.append("s", [event(2)], streamkeep::ExpectedVersion::Any).await);
+    assert_eq!((error.code(), error.outcome()), ("unavailable", Outcome::NotApplied), "{error}");
+    assert!(error.to_string().contains(words) && !error.to_string().contains("deadline"), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(8), "answered after {:?}", began.elapsed());
+}
+
+async fn a_database_set_read_only_is_answered_at_once(room: Room) {
+    let server = server_with(&[]).await;
+    let options = OpenOptions::new(server.url()).namespace(room.namespace());
+    let store = options.clone().open().await.expect("the store");
+    append(&store, "s", [event(1)]).await;
+    let mut sql = Sql::connect(&server.url()).await;
+    sql.run("alter system set default_transaction_read_only = on").await;
+    sql.run("select pg_reload_conf()").await;
+    while sql.value("show default_transaction_read_only").await != "on" {
+        tokio::task::yield_now().await;
+    }
+    assert_answered_at_once(&store, "read-only transaction").await;
+    let fresh = options.clone().max_connections(1).open().await.expect("it can be read");
+    assert_answered_at_once(&fresh, "read-only transaction").await;
+    assert_eq!(log(&fresh).await.len(), 1);
+    assert_eq!(refused(options.namespace("missing").open().await).code(), "unavailable");
+}
+
+async fn a_full_disk_is_answered_at_once(room: Room) {
+    let store = room.store().await;
+    append(&store, "s", [event(1)]).await;
+    let schema = format!("streamkeep_{}", room.namespace());
+    Sql::connect(&room.server())
+        .await
+        .run(&format!(
+            "create function {schema}.full() returns trigger language plpgsql as $$ begin \
+             raise exception 'could not extend file: No space left on device' using errcode = 'disk_full'; end $$; \
+             create trigger full_disk before insert on {schema}.events for each statement execute function {schema}.full()"
+        ))
+        .await;
+    assert_answered_at_once(&store, "No space left on device").await;
+}
+
+/// Passes connections on to a server. Those made before it is told to forget never pass anything any more.
+async fn forgetful_proxy(server: String) -> (u16, watch::Sender<u64>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let (forget, forgotten) = watch::channel(0);
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let (server, mut forgotten) = (server.clone(), forgotten.clone());
+            forgotten.mark_unchanged();
+            tokio::spawn(async move {
+                let Ok(mut server) = TcpStream::connect(server).await else { return };
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
+                    _ = forgotten.changed() => {
+                        let _ = server.shutdown().await;
+                        // Held open, and silent.
+                        let mut buffer = [0; 1024];
+                        while client.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+                    }
+                }
+            });
+        }
+    });
+    (port, forget)
+}
+
+async fn of_many_dead_connections_at_most_one_is_waited_for(room: Room) {
+    const TIMEOUT: Duration = Duration::from_secs(4);
+    let server = url::Url::parse(room.base()).expect("a URL");
+    let (port, forget) =
+        forgetful_proxy(format!("{}:{}", server.host_str().expect("a host"), server.port().unwrap_or(5432))).await;
+    let mut through = server;
+    through.set_host(Some("127.0.0.1")).expect("a host");
+    through.set_port(Some(port)).expect("a port");
+    let store = OpenOptions::new(through.as_str())
+        .namespace(room.namespace())
+        .timeout(TIMEOUT)
+        .open()
+        .await
+        .expect("the store");
+    append(&store, "s", [event(1)]).await;
+    for call in ["append", "read"] {
+        // All ten connections of the pool come to be.
+        let readers = (0..200).map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { log(&store).await.len() })
+        });
+        for reader in readers.collect::<Vec<_>>() {
+            assert!(reader.await.expect("the task") > 0);
+        }
+        forget.send_modify(|times| *times += 1);
+        let mut failed = 0;
+        loop {
+            let done = if call == "append" {
+                store.append("s", [event(2)], streamkeep::ExpectedVersion::Any).await.map(drop)
+            } else {
+                store.read_page(streamkeep::ReadPageOptions::default()).await.map(drop)
+            };
+            match done {
+                Ok(()) => break,
+                Err(error) => assert_eq!(error.code(), "unavailable", "{error}"),
+            }
+            failed += 1;
+            assert!(failed <= 1, "{call}: {failed} calls waited for dead connections");
+        }
+    }
+}
+
+async fn namespaces_of_a_database_share_their_connections(room: Room) {
+    if room.is_pooled() {
+        // The server sees the pooler's connections.
+        return;
+    }
+    let mut stores = Vec::new();
+    let mut subscriptions = Vec::new();
+    for number in 0..6 {
+        let options = room
+            .options_with(&format!("?application_name={}", room.namespace()))
+            .namespace(format!("{}_{number}", room.namespace()))
+            .max_connections(2);
+        let store = options.open().await.expect("a namespace");
+        append(&store, "s", [event(number)]).await;
+        let options = SubscribeOptions { start: Some(Start::Beginning), ..SubscribeOptions::default() };
+        subscriptions.push(store.subscribe(options));
+        stores.push(store);
+    }
+    for subscription in &mut subscriptions {
+        for _ in 0..2 {
+            futures::TryStreamExt::try_next(subscription).await.expect("its event, and that it has caught up");
+        }
+    }
+    let ask = format!("select count(*) from pg_stat_activity where application_name = '{}'", room.namespace());
+    let mut sql = Sql::connect(&room.server()).await;
+    let connections: u64 = sql.value(&ask).await.parse().expect("a number");
+    assert!((1..=3).contains(&connections), "{connections} connections for a pool of 2 and one that listens");
+    // One that closes takes nothing from the others.
+    for store in stores.drain(1..) {
+        store.close().await.expect("it closes");
+    }
+    append(&stores[0], "s", [event(9)]).await;
+    stores[0].close().await.expect("it closes");
+    while sql.value(&ask).await != "0" {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn a_library_too_old_to_write_can_read(room: Room) {
+    let store = room.store().await;
+    append(&store, "s", events(2)).await;
+    store.close().await.expect("it closes");
+    room.change(&format!(
+        "UPDATE streamkeep.namespaces SET format = 9001, min_writer = 9001 WHERE name = '{}'",
+        room.namespace()
+    ))
+    .await;
+    let store = room.open().await.expect("it can be read");
+    assert_eq!(log(&store).await.len(), 2);
+    let error = refused(store.append("s", [event(3)], streamkeep::ExpectedVersion::Any).await);
+    assert_eq!((error.code(), error.outcome()), ("config", Outcome::NotApplied));
+    assert!(error.to_string().contains("9001") && error.to_string().contains("format 1"), "{error}");
+    assert_eq!(log(&store).await.len(), 2);
+}
+
+async fn a_migration_ends_the_writes_of_an_open_store(room: Room) {
+    let store = room.store().await;
+    append(&store, "s", [event(1)]).await;
+    room.change(&format!(
+        "UPDATE streamkeep.namespaces SET format = 9001, min_writer = 9001 WHERE name = '{}'",
+        room.namespace()
+    ))
+    .await;
+    let began = Instant::now();
+    let error = loop {
+        match store.append("s", [event(2)], streamkeep::ExpectedVersion::Any).await {
+            Ok(_) => assert!(began.elapsed() < Duration::from_secs(15), "an old library goes on writing"),
+            Err(error) => break error,
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert!(error.code() == "config" && error.to_string().contains("9001"), "{error}");
+}
+
+async fn only_an_erasure_changes_an_event_and_it_keeps_its_place(room: Room) {
+    let store = room.store().await;
+    append(&store, "s", events(3)).await;
+    let table = format!("streamkeep_{}.events", room.namespace());
+    let mut sql = Sql::connect(&room.server()).await;
+    let removal = "type = null, schema = null, tags = null, metadata = null, data = null, data_bytes = null";
+    for wrong in [
+        format!("update {table} set {removal} where version = 2"),
+        format!("delete from {table} where version = 2"),
+        format!("begin; set local streamkeep.erase = on; delete from {table} where version = 2; commit"),
+        format!("begin; set local streamkeep.erase = on; truncate {table}; commit"),
+        format!("begin; set local streamkeep.erase = on; update {table} set version = 9 where version = 2; commit"),
+        format!(
+            "begin; set local streamkeep.erase = on; update {table} set id = gen_random_uuid() where version = 2; commit"
+        ),
+    ] {
+        let refusal = sql.try_run(&wrong).await.expect_err("it has to be refused");
+        assert!(refusal.contains("never changed"), "{wrong}: {refusal}");
+        sql.run("rollback").await;
+    }
+    sql.run(&format!("begin; set local streamkeep.erase = on; update {table} set {removal} where version = 2; commit"))
+        .await;
+    assert_eq!(sql.value(&format!("select count(*) from {table} where type is null")).await, "1");
+}
+
+/// A database that answers as the statement makes it, and a store that is to be opened there.
+async fn a_server_that_is_refused(room: Room, pretence: &str, words: &str) {
+    let server = server_with(&[("allow_system_table_mods", "on")]).await;
+    let real = OpenOptions::new(server.url()).namespace(room.namespace()).open().await.expect("a real server");
+    append(&real, "s", [event(1)]).await;
+    real.close().await.expect("it closes");
+    Sql::connect(&server.url()).await.run(pretence).await;
+    let options = OpenOptions::new(server.url()).namespace(room.namespace());
+    let assert_refused = |error: streamkeep::Error| {
+        assert!(error.code() == "config" && error.to_string().contains(words), "{error}");
+        assert!(error.to_string().contains("PostgreSQL "), "the server says what it is: {error}");
+    };
+    assert_refused(refused(options.clone().open().await));
+    // Without a write at open, the first write is refused.
+    let reader = options.create(false).open().await.expect("nothing is written yet");
+    assert_eq!(log(&reader).await.len(), 1);
+    assert_refused(refused(reader.append("s", [event(2)], streamkeep::ExpectedVersion::Any).await));
+    assert_eq!(log(&reader).await.len(), 1);
+}
+
+async fn a_server_whose_locks_are_not_listed_is_refused(room: Room) {
+    // Written out in the statement by the planner: a call of this number would always run the server's own code.
+    let pretence = "create or replace function pg_catalog.pg_advisory_xact_lock_shared(int, int) returns void \
+                    language sql as 'select pg_catalog.pg_sleep(0)'";
+    a_server_that_is_refused(room, pretence, "pg_locks").await;
+}
+
+async fn a_server_whose_sequences_do_not_tell_is_refused(room: Room) {
+    let pretence = "create or replace function pg_catalog.pg_sequence_last_value(regclass) returns bigint \
+                    language sql as 'select 1::bigint'";
+    a_server_that_is_refused(room, pretence, "sequence").await;
+}
