@@ -13,9 +13,12 @@ FAULTS_TARGET_DIR := $(STREAMKEEP_CACHE)/target-faults
 FILE ?= examples/data/parcels.jsonl
 URL ?=
 
+# How many times as long random tests go on in `make torture`.
+EFFORT ?= 20
+
 timed = @start=$$(date +%s); $(2); echo "$(1): $$(( $$(date +%s) - start )) s"
 
-.PHONY: help demo test matrix test-inner format lint test-rust test-faults test-python test-node test-jvm digests small-benches bench bench-inner
+.PHONY: help demo test matrix test-inner format lint test-rust test-faults test-python test-node test-jvm digests small-benches torture torture-inner bench bench-inner
 
 help: ## Lists the commands.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -51,6 +54,16 @@ test-rust: ## Core, its documentation, the behaviour suite, scenarios, the model
 
 test-faults: ## Storms, cuts and cancellations, each with planted bugs that must turn it red: one extra build.
 	$(call timed,test-faults,CARGO_TARGET_DIR="$(FAULTS_TARGET_DIR)" STREAMKEEP_FAULTS=1 cargo test --release -p streamkeep-tests --test faults)
+
+torture: ## The random tests, many times as long (EFFORT=20): models, storms, cuts, cancellations. Hours.
+	@cargo build --release -p streamkeep-tests --bin with-servers
+	@STREAMKEEP_EFFORT=$(EFFORT) "$(CARGO_TARGET_DIR)/release/with-servers" -- $(MAKE) --no-print-directory torture-inner
+
+torture-inner:
+	$(call timed,model,cargo test --release -p streamkeep-tests --test suite -- model:)
+	@for part in storm cuts:: cancel; do \
+	CARGO_TARGET_DIR="$(FAULTS_TARGET_DIR)" STREAMKEEP_FAULTS=1 \
+	cargo test --release -p streamkeep-tests --test faults -- --skip planted:: $$part; done
 
 test-python: ## The Python face, from its wheel.
 	$(call timed,test-python,bindings-python/test.sh)

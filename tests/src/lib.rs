@@ -3,6 +3,7 @@
 pub mod architecture;
 pub mod behaviour;
 pub mod documents;
+pub mod effort;
 pub mod harness;
 pub mod model;
 mod native;

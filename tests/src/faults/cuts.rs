@@ -9,6 +9,7 @@ use libtest_mimic::{Failed, Trial};
 use streamkeep::{
     AppendOptions, ErrorKind, Event, EventStore, ExpectedVersion, ImportEvent, OpenOptions, Outcome, ReadPageOptions,
 };
+use streamkeep_tests::effort::effort;
 use streamkeep_tests::harness::Backend;
 
 use super::cancel::{conclude, in_time};
@@ -21,6 +22,7 @@ use super::writers::{Draft, events, refusal};
 
 /// Those that are reached through a connection.
 const SERVERS: [Backend; 2] = [Backend::Postgres, Backend::Mongodb];
+/// How many cuts a case makes with the usual effort.
 const CUTS: u64 = 100;
 /// Logs in which they are made at the same time: most of a cut's time goes by in waiting until there is a connection
 /// again.
@@ -61,12 +63,13 @@ struct Case {
 async fn cuts(ground: Ground) -> Result<(), Failed> {
     let (seed, began) = (ground::seed(), Instant::now());
     let mut tally = Tally::default();
-    for counts in try_join_all((0..LANES).map(|lane| lane_of_cuts(&ground, lane, CUTS / LANES, seed))).await? {
+    let cuts = CUTS * u64::from(effort());
+    for counts in try_join_all((0..LANES).map(|lane| lane_of_cuts(&ground, lane, cuts / LANES, seed))).await? {
         tally.add(counts);
     }
     let Tally { by_store, refused, by_repeating, not_applied } = tally;
     println!(
-        "cuts {}: {CUTS} cuts at 5 places, in {LANES} logs: 0 lost, 0 duplicated, 0 answered wrongly; {by_store} done and {refused} refused by the store itself, {not_applied} said to be not applied, {by_repeating} unknown and resolved by repeating; seed {seed}, {:.1} s",
+        "cuts {}: {cuts} cuts at 5 places, in {LANES} logs: 0 lost, 0 duplicated, 0 answered wrongly; {by_store} done and {refused} refused by the store itself, {not_applied} said to be not applied, {by_repeating} unknown and resolved by repeating; seed {seed}, {:.1} s",
         ground.kind,
         began.elapsed().as_secs_f64()
     );

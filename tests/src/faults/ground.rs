@@ -8,11 +8,12 @@ use std::time::Duration;
 use libtest_mimic::{Completion, Failed, Trial};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use streamkeep::{EventStore, OpenOptions};
+use streamkeep_tests::effort::effort;
 use streamkeep_tests::harness::Backend;
 
 use super::proxy::end_sessions;
 
-/// The time limit of a case, so that a case that hangs fails under its name.
+/// The time limit of a case with the usual effort, so that a case that hangs fails under its name.
 const CASE_LIMIT: Duration = Duration::from_secs(100);
 
 const CLEAR_LIMIT: Duration = Duration::from_secs(10);
@@ -123,7 +124,7 @@ where
         }
         runtime()?.block_on(async move {
             let ground = Ground::new(kind).await?;
-            let limit = CASE_LIMIT * kind.patience();
+            let limit = CASE_LIMIT * kind.patience() * effort();
             let told = tokio::time::timeout(limit, tokio::spawn(work(ground.clone()))).await;
             let failed = !matches!(told, Ok(Ok(Ok(()))));
             // If the server hangs because of what the case left open, the result of the case must still be shown.

@@ -7,6 +7,7 @@ use futures::future::join_all;
 use libtest_mimic::{Failed, Trial};
 use serde::{Deserialize, Serialize};
 use streamkeep::{Event, EventStore, Item, OpenOptions, ReadAllOptions, ReadPageOptions, Start, SubscribeOptions};
+use streamkeep_tests::effort::effort;
 use streamkeep_tests::harness::{BACKENDS, Backend};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +19,7 @@ use super::process;
 use super::transactions;
 use super::writers::{Draft, Squad};
 
-/// How many events a storm writes; `STREAMKEEP_STORM_EVENTS` says another number.
+/// How many events a storm writes with the usual effort; `STREAMKEEP_STORM_EVENTS` says another number.
 const EVENTS: u64 = 20_000;
 /// Where the server is a slow one, so many fewer.
 const SLOW_EVENTS: u64 = 6_000;
@@ -61,7 +62,7 @@ async fn storm(ground: Ground) -> Result<(), Failed> {
     let events = std::env::var("STREAMKEEP_STORM_EVENTS")
         .ok()
         .and_then(|events| events.parse().ok())
-        .unwrap_or(if ground.kind == Backend::Mongodb { SLOW_EVENTS } else { EVENTS });
+        .unwrap_or_else(|| u64::from(effort()) * if ground.kind == Backend::Mongodb { SLOW_EVENTS } else { EVENTS });
     println!("storm {}: seed {seed}", ground.kind);
     // A store in memory is gone with its last handle.
     let keeper = ground.open().await?;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 use proptest::test_runner::{Config, FileFailurePersistence, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
+use crate::effort::effort;
 use crate::harness::{BACKENDS, Backend, Room};
 use crate::suite::trial;
 
@@ -42,7 +43,7 @@ fn check(first: Room) {
         .map_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0, |seed| seed.parse().expect("a seed is a number"));
     println!("{backend}: {SEED}={seed}");
     let config = Config {
-        cases: sequences(backend),
+        cases: sequences(backend) * effort(),
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(REGRESSIONS))),
         max_shrink_iters: 300,
         ..Config::default()
