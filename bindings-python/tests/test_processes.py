@@ -137,6 +137,22 @@ except KeyboardInterrupt:
 """
 
 
+IDS = """
+import os
+import streamkeep as sk
+
+RANDOM_BITS = (1 << 62) - 1
+sk.Event("Parent")
+reader, writer = os.pipe()
+child = os.fork()
+made = str(sk.Event("Made").id.int & RANDOM_BITS)
+if child == 0:
+    os.write(writer, made.encode())
+    os._exit(0)
+os.waitpid(child, 0)
+assert os.read(reader, 100).decode() != made
+"""
+
 SAME_FILE = """
 import os, sys
 import streamkeep as sk
@@ -186,6 +202,10 @@ def test_a_forked_child_finds_the_parents_handle_closed_and_can_open_its_own(bac
 
 def test_a_file_open_at_the_fork_is_refused_in_the_child_and_taken_once_the_parent_has_closed_it(tmp_path):
     run(SAME_FILE, f"sqlite:{tmp_path}/events.db")
+
+
+def test_a_forked_child_never_repeats_the_ids_of_its_parent():
+    run(IDS)
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
