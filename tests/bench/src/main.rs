@@ -1,13 +1,14 @@
 //! Figures as ratios to the raw driver: same process, same database, runs interleaved, medians with their spread.
 //!
-//! `streamkeep-bench URL` prints the table; `streamkeep-bench URL --face` one round of the store alone as JSON, which
-//! `faces.py` compares with the other languages'.
+//! `streamkeep-bench URL` prints the table. With `--face` it prints one round of the store alone as JSON, which
+//! `faces.py` compares with the other languages'. With `--subscriptions` it prints what live subscriptions cost.
 #![allow(clippy::print_stdout, reason = "a program whose purpose is what it prints")]
 
 mod face;
 mod figures;
 mod processes;
 mod raw;
+mod subscriptions;
 mod table;
 mod workload;
 
@@ -31,6 +32,9 @@ struct Arguments {
     /// One round of the store alone, as JSON.
     #[arg(long)]
     face: bool,
+    /// What live subscriptions cost, in place of the table.
+    #[arg(long, conflicts_with = "face")]
+    subscriptions: bool,
     /// A name in the namespaces; processes of one run share the log that is read.
     #[arg(long)]
     run: Option<String>,
@@ -61,6 +65,9 @@ async fn main() -> Result<()> {
         let face = Face::open(&url, &run, workload).await?;
         print_face(&face).await?;
         return face.close().await;
+    }
+    if arguments.subscriptions {
+        return subscriptions::print(&url, &run, workload, arguments.rounds).await;
     }
     let raw = Raw::open(&url, folder.path(), &run, workload).await?;
     let face = Face::open(&url, &run, workload).await?;
