@@ -40,6 +40,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         alone("architecture: a module of core imports only what is below it", each_import_goes_down),
         alone("architecture: an import that goes up is found", an_import_that_goes_up_is_found),
+        alone("architecture: the page draws the layers that are checked", the_page_draws_the_layers),
     ]
 }
 
@@ -93,6 +94,12 @@ fn an_import_that_goes_up_is_found() -> Result<(), String> {
     }
     let read = read?;
     if read == expected { Ok(()) } else { Err(format!("paths read: {read:?}, expected: {expected:?}")) }
+}
+
+fn the_page_draws_the_layers() -> Result<(), String> {
+    let page = TESTS.join("../docs/architecture.md");
+    let text = std::fs::read_to_string(&page).map_err(|error| format!("{}: {error}", page.display()))?;
+    if text.contains(&order()) { Ok(()) } else { Err(format!("docs/architecture.md does not have:\n{}", order())) }
 }
 
 /// Every import between modules of core.

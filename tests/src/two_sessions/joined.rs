@@ -15,6 +15,7 @@ pub(super) fn cases() -> Vec<Case> {
         a_repetition_within_a_transaction_answers_the_first_versions,
         a_transaction_that_is_not_read_committed_is_refused,
         a_transaction_rolled_back_leaves_nothing,
+        a_migration_ends_the_appends_within_transactions_at_once,
         a_diagnosis_names_the_writer_that_holds_readers_back,
     ]
 }
@@ -96,6 +97,23 @@ async fn a_transaction_rolled_back_leaves_nothing(room: Room) {
     transaction.rollback().await.expect("a roll-back");
     let again = store.append("s", [lost], ExpectedVersion::NoStream).await.expect("an append");
     assert_eq!((again.version, again.repeated), (1, false));
+}
+
+async fn a_migration_ends_the_appends_within_transactions_at_once(room: Room) {
+    let store = room.store().await;
+    let mut own = session(&room).await;
+    let namespace = room.namespace();
+    run(
+        &mut own,
+        format!("update streamkeep.namespaces set format = 9001, min_writer = 9001 where name = '{namespace}'"),
+    )
+    .await;
+    let mut transaction = own.begin().await.expect("a transaction");
+    let refused = store
+        .append_in(&mut transaction, "s", [event()], ExpectedVersion::Any)
+        .await
+        .expect_err("this library is too old to write");
+    assert!(refused.code() == "config" && refused.to_string().contains("9001"), "{refused}");
 }
 
 async fn a_diagnosis_names_the_writer_that_holds_readers_back(room: Room) {

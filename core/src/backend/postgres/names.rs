@@ -288,7 +288,8 @@ fn announce_once(names: &Names, identity: &Identity, durability: Durability) -> 
     format!(
         "select current_setting('transaction_isolation'), coalesce({remembered}, (select n.floor from \
          (select l.floor, {announcement}, set_config('{setting}', l.floor::text, true) from (select {last_value} as floor offset 0) as l offset 0) as n)), \
-         (select r.epoch = '{epoch}' from {REGISTRY}.namespaces as r where r.name = '{namespace}'), {durable}",
+         r.epoch = '{epoch}', r.format, r.min_reader, r.min_writer, {durable} \
+         from (select 1) as one left join {REGISTRY}.namespaces as r on r.name = '{namespace}'",
         last_value = names.last_value(),
         epoch = identity.epoch,
         namespace = names.namespace,

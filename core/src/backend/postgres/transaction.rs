@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::Postgres;
 use super::careful::{pauses, read_facts};
 use super::error::{Class, Failure};
+use super::format::Format;
 use super::row::{Rows, bigint, written};
 use crate::decision::{Decision, KnownEvent, decide_appends};
 use crate::error::{Error, Outcome, Result};
@@ -62,30 +63,24 @@ impl Postgres {
         }
     }
 
-    /// Announces, once a transaction; answers the floor announced.
+    /// Announces, once in each transaction, and returns the announced floor. Refuses a transaction in which this store
+    /// may not append.
     async fn announce_within(&self, connection: &mut PgConnection) -> Result<String> {
         let rows = self.fetch(connection, sqlx::query(self.statements.announce.clone())).await?;
-        let (isolation, floor, same): (String, i64, Option<bool>) =
-            rows.first().map_or(Err(Failure::Unreadable("an announcement".to_owned())), |row| {
-                Ok((
-                    row.try_get(0).map_err(Failure::from)?,
-                    row.try_get(1).map_err(Failure::from)?,
-                    row.try_get(2).map_err(Failure::from)?,
-                ))
-            })?;
-        if isolation != "read committed" {
-            return Err(Error::invalid_argument(
-                "transaction",
-                format!("append_in needs a READ COMMITTED transaction, this one is {isolation}"),
+        let row = rows.first().ok_or_else(|| Failure::Unreadable("an announcement".to_owned()))?;
+        let announced = Announced::read(row).map_err(Failure::from)?;
+        let refused = |reason: String| Err(Error::invalid_argument("transaction", reason));
+        if announced.isolation != "read committed" {
+            return refused(format!(
+                "append_in needs a READ COMMITTED transaction, this one is {}",
+                announced.isolation
             ));
         }
-        if same != Some(true) {
-            return Err(Error::invalid_argument(
-                "transaction",
-                "the transaction belongs to another database than the store",
-            ));
-        }
-        Ok(floor.to_string())
+        let Some(format) = announced.format else {
+            return refused("the transaction belongs to another database than the store".to_owned());
+        };
+        format.check_writer()?;
+        Ok(announced.floor.to_string())
     }
 
     /// Inserts behind a savepoint of its own. False when others were first: then nothing of it is left.
@@ -124,6 +119,27 @@ impl Postgres {
         query: sqlx::query::Query<'_, sqlx::Postgres, sqlx::postgres::PgArguments>,
     ) -> std::result::Result<Vec<PgRow>, Failure> {
         Ok(query.persistent(self.statements.persistent).fetch_all(connection).await?)
+    }
+}
+
+/// What the announcement says of the transaction.
+struct Announced {
+    isolation: String,
+    floor: i64,
+    /// `None` if the namespace is not the one that the store opened.
+    format: Option<Format>,
+}
+
+impl Announced {
+    fn read(row: &PgRow) -> std::result::Result<Self, sqlx::Error> {
+        let same: Option<bool> = row.try_get(2)?;
+        let format = match same {
+            Some(true) => {
+                Some(Format { format: row.try_get(3)?, min_reader: row.try_get(4)?, min_writer: row.try_get(5)? })
+            }
+            _ => None,
+        };
+        Ok(Self { isolation: row.try_get(0)?, floor: row.try_get(1)?, format })
     }
 }
 
