@@ -148,7 +148,7 @@ impl Log {
         request: &LogPageRequest,
         candidates: &Candidates,
         (lowest, highest): (u64, u64),
-        mut page: Page,
+        mut page: PageBuilder,
     ) -> LogPage {
         let events = candidates.positions.iter().filter_map(|position| self.at(*position));
         let events = events.filter(|event| request.query.matches(event));
@@ -233,7 +233,7 @@ impl EventBackend for Memory {
         let wanted =
             |event: &&RecordedEvent| event.version >= request.from_version && event.version <= request.to_version;
         let events = positions.iter().filter_map(|position| log.at(*position)).filter(wanted);
-        let mut page = Page::new(request.max_events, request.max_bytes);
+        let mut page = PageBuilder::new(request.max_events, request.max_bytes);
         let end = match request.direction {
             Direction::Forward => page.fill(events),
             Direction::Backward => page.fill(events.rev()),
@@ -246,7 +246,7 @@ impl EventBackend for Memory {
         let head = log.head();
         let lowest = request.after.min(head);
         let highest = request.before.map_or(head, |before| before.saturating_sub(1).min(head)).max(lowest);
-        let mut page = Page::new(request.max_events, request.max_bytes);
+        let mut page = PageBuilder::new(request.max_events, request.max_bytes);
         if let Some(candidates) = log.candidates(request, lowest, highest) {
             return Ok(log.page_of_candidates(request, &candidates, (lowest, highest), page));
         }
@@ -316,13 +316,13 @@ impl Scan {
 }
 
 /// Fills up to its bounds.
-struct Page {
+struct PageBuilder {
     events: Vec<RecordedEvent>,
     max_events: usize,
     bytes_left: usize,
 }
 
-impl Page {
+impl PageBuilder {
     const fn new(max_events: usize, max_bytes: usize) -> Self {
         Self { events: Vec::new(), max_events, bytes_left: max_bytes }
     }

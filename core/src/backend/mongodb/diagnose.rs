@@ -14,8 +14,8 @@ use crate::error::Result;
 use crate::options::Durability;
 
 impl Mongo {
-    pub(super) async fn look_around(&self, deadline: Instant) -> Result<Diagnosis> {
-        let head = self.head_of_log(deadline).await?;
+    pub(super) async fn read_diagnosis(&self, deadline: Instant) -> Result<Diagnosis> {
+        let head = self.log_head(deadline).await?;
         let names = self.writer.names.clone();
         let found = self.work.run(deadline, |mut session| async move {
             let about = names.database.run_command(doc! { "buildInfo": 1 }).session(&mut session).await?;

@@ -19,7 +19,7 @@ use crate::request::{ImportRequest, ImportResult};
 
 impl Mongo {
     /// Decides and writes until it is done or refused.
-    pub(super) async fn import_whole(&self, request: &ImportRequest) -> Result<ImportResult> {
+    pub(super) async fn import_events(&self, request: &ImportRequest) -> Result<ImportResult> {
         let (mut waits, mut in_doubt) = (Waits::new(), false);
         loop {
             let trouble = match self.import_once(request).await {

@@ -147,27 +147,27 @@ impl EventBackend for Mongo {
     }
 
     async fn import(&self, request: &ImportRequest) -> Result<ImportResult> {
-        self.import_whole(request).await
+        self.import_events(request).await
     }
 
     async fn read_stream(&self, request: &StreamPageRequest) -> Result<StreamPage> {
-        self.page_of_stream(request).await
+        self.stream_page(request).await
     }
 
     async fn read_log(&self, request: &LogPageRequest) -> Result<LogPage> {
-        self.page_of_log(request).await
+        self.log_page(request).await
     }
 
     async fn head(&self, deadline: Instant) -> Result<u64> {
-        self.head_of_log(deadline).await
+        self.log_head(deadline).await
     }
 
     async fn change_mark(&self, deadline: Instant) -> Result<u64> {
-        self.head_of_log(deadline).await
+        self.log_head(deadline).await
     }
 
     async fn diagnose(&self, deadline: Instant) -> Result<Diagnosis> {
-        self.look_around(deadline).await
+        self.read_diagnosis(deadline).await
     }
 
     async fn hinted(&self) {

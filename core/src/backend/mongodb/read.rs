@@ -35,13 +35,13 @@ const POSITIONS_AT_ONCE: usize = 500;
 const BATCH: usize = 1_001;
 
 impl Mongo {
-    pub(super) async fn page_of_stream(&self, request: &StreamPageRequest) -> Result<StreamPage> {
+    pub(super) async fn stream_page(&self, request: &StreamPageRequest) -> Result<StreamPage> {
         let (names, request, format) = (self.writer.names.clone(), request.clone(), Arc::clone(&self.format));
         let page = self.work.run(request.deadline, |mut session| async move {
             format.reader(&names, &mut session, request.deadline).await?;
             let (mut request, mut to) = (request.clone(), window_of_versions(&request));
             loop {
-                let (page, last) = stream_page(&names, &mut session, &request, to).await?;
+                let (page, last) = stream_page_in_session(&names, &mut session, &request, to).await?;
                 match last {
                     // There is no such stream, or an import began it further on.
                     None if to < request.to_version => to = request.to_version,
@@ -60,17 +60,17 @@ impl Mongo {
         Ok(page.await?)
     }
 
-    pub(super) async fn page_of_log(&self, request: &LogPageRequest) -> Result<LogPage> {
+    pub(super) async fn log_page(&self, request: &LogPageRequest) -> Result<LogPage> {
         let (names, request) = (self.writer.names.clone(), request.clone());
         let page = self.work.run(request.deadline, |mut session| async move {
             let head = head(&names, &mut session, request.deadline).await?;
             point("mongodb-between-head-and-page").await;
-            log_page(&names, &mut session, &request, head).await
+            log_page_in_session(&names, &mut session, &request, head).await
         });
         Ok(page.await?)
     }
 
-    pub(super) async fn head_of_log(&self, deadline: Instant) -> Result<u64> {
+    pub(super) async fn log_head(&self, deadline: Instant) -> Result<u64> {
         let names = self.writer.names.clone();
         Ok(self.work.run(deadline, |mut session| async move { head(&names, &mut session, deadline).await }).await?)
     }
@@ -88,7 +88,7 @@ fn window_of_versions(request: &StreamPageRequest) -> u64 {
 }
 
 /// A page within a window, and the version of the last document in it, whether or not that event was removed.
-async fn stream_page(
+async fn stream_page_in_session(
     names: &Names,
     session: &mut ClientSession,
     request: &StreamPageRequest,
@@ -97,7 +97,7 @@ async fn stream_page(
     let wanted =
         doc! { "stream": &request.stream, "version": { "$gte": int64(request.from_version), "$lte": int64(to) } };
     let order = doc! { "version": sign(request.direction) };
-    let mut page = Page::new(request.max_events, request.max_bytes);
+    let mut page = PageBuilder::new(request.max_events, request.max_bytes);
     let all = page.fill(names, wanted, order, session, request.deadline).await?;
     // A window that is not full has the stream's end in it, if it has the beginning of what was asked for.
     let begun = page.first.is_some_and(|first| first.version == request.from_version.max(1));
@@ -127,7 +127,7 @@ async fn certain_head(names: &Names, deadline: Instant) -> std::result::Result<u
     log.map_or(Ok(0), |log| number(&log, "position"))
 }
 
-async fn log_page(
+async fn log_page_in_session(
     names: &Names,
     session: &mut ClientSession,
     request: &LogPageRequest,
@@ -155,7 +155,7 @@ async fn log_page(
         let reached = if bounded { events.last().map_or(request.after, |event| event.position) } else { reached };
         return Ok(LogPage { events, reached, caught_up: whole, drawn: Some(head) });
     }
-    let mut page = Page::new(request.max_events, request.max_bytes);
+    let mut page = PageBuilder::new(request.max_events, request.max_bytes);
     let backward = request.direction == Direction::Backward;
     let matching = filter(&request.query);
     let width = if matching.is_some() { PAGE_SCAN_EVENTS } else { request.max_events as u64 + 1 };
@@ -186,7 +186,7 @@ async fn page_of_candidates(
     top: u64,
     candidates: Candidates,
 ) -> std::result::Result<(Vec<RecordedEvent>, u64, bool), Failure> {
-    let mut page = Page::new(request.max_events, request.max_bytes);
+    let mut page = PageBuilder::new(request.max_events, request.max_bytes);
     let mut positions = candidates.positions;
     if request.direction == Direction::Backward {
         positions.reverse();
@@ -226,7 +226,7 @@ struct Seen {
 }
 
 /// Fills up to its bounds.
-struct Page {
+struct PageBuilder {
     events: Vec<RecordedEvent>,
     /// The first and the last document that fitted, whether or not the event was removed.
     first: Option<Seen>,
@@ -236,7 +236,7 @@ struct Page {
     bytes_left: usize,
 }
 
-impl Page {
+impl PageBuilder {
     fn new(max_events: usize, max_bytes: usize) -> Self {
         let events = Vec::with_capacity(max_events.min(BATCH));
         Self { events, first: None, last: None, taken: 0, max_events, bytes_left: max_bytes }

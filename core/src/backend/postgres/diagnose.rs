@@ -17,8 +17,8 @@ use crate::options::Durability;
 const SETTINGS: [&str; 4] = ["fsync", "full_page_writes", "synchronous_commit", "synchronous_standby_names"];
 
 impl Postgres {
-    pub(super) async fn look_around(&self, deadline: Instant) -> Result<Diagnosis> {
-        let head = self.head_of_log(deadline).await?;
+    pub(super) async fn read_diagnosis(&self, deadline: Instant) -> Result<Diagnosis> {
+        let head = self.log_head(deadline).await?;
         let mut lease = self.pool.lease_to_read(deadline).await?;
         let horizon = self.horizon(&mut lease, deadline).await?;
         let blockers = self.blockers(&mut lease, horizon.drawn, deadline).await?;

@@ -19,7 +19,7 @@ const WAIT_MS: u64 = 500;
 
 impl Postgres {
     /// Decides and writes until it is done or refused; a refusal counts when no earlier attempt can turn it any more.
-    pub(super) async fn import_whole(&self, request: &ImportRequest) -> Result<ImportResult> {
+    pub(super) async fn import_events(&self, request: &ImportRequest) -> Result<ImportResult> {
         let (mut pending, mut pauses): (Vec<Backend>, _) = (Vec::new(), pauses());
         loop {
             let failure = match self.import_once(request, &mut pending).await {

@@ -30,12 +30,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// A database's listening connection, opened with the first need of it.
 pub(super) struct Listener {
-    shared: Arc<Shared>,
+    shared: Arc<ListenerState>,
     task: OnceLock<Mutex<Option<JoinHandle<()>>>>,
     _stop: DropGuard,
 }
 
-struct Shared {
+struct ListenerState {
     /// None behind a transaction pooler, which lends no session to listen in.
     options: Option<PgConnectOptions>,
     channels: Mutex<HashMap<String, Arc<Channel>>>,
@@ -92,7 +92,8 @@ impl Drop for Hints {
 impl Listener {
     pub(super) fn new(options: Option<PgConnectOptions>) -> Arc<Self> {
         let stopped = CancellationToken::new();
-        let shared = Shared { options, channels: Mutex::default(), changed: Notify::new(), stopped: stopped.clone() };
+        let shared =
+            ListenerState { options, channels: Mutex::default(), changed: Notify::new(), stopped: stopped.clone() };
         Arc::new(Self { shared: Arc::new(shared), task: OnceLock::new(), _stop: stopped.drop_guard() })
     }
 
@@ -125,7 +126,7 @@ impl Listener {
     }
 }
 
-impl Shared {
+impl ListenerState {
     fn channels(&self) -> MutexGuard<'_, HashMap<String, Arc<Channel>>> {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }

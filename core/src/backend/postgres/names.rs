@@ -147,8 +147,8 @@ impl Statements {
                 "select position from {} where position <= $1 order by position desc limit 1",
                 names.events()
             )),
-            stream_forward: safe(stream_page(names, "")),
-            stream_backward: safe(stream_page(names, "desc")),
+            stream_forward: safe(stream_page_statement(names, "")),
+            stream_backward: safe(stream_page_statement(names, "desc")),
             save_snapshot: safe(format!(
                 "insert into {snapshots} as s (stream, schema, version, event_id, checksum, data, data_bytes) values ($1, $2, $3, $4, $5, $6::json, $7) \
                  on conflict (stream, schema, version) do update \
@@ -323,7 +323,7 @@ pub(super) fn small(bytes: &str, sizes: &str) -> String {
     format!("(select coalesce(sum(s.size) <= {bytes}, true) from ({sizes}) as s) as small")
 }
 
-fn stream_page(names: &Names, direction: &str) -> String {
+fn stream_page_statement(names: &Names, direction: &str) -> String {
     let rows = |columns: &str| {
         format!(
             "select {columns} from {} where stream = $1 and version between $2 and $3 order by version {direction} limit $4",

@@ -15,7 +15,7 @@ const FIRST_PARAMETER: usize = 5;
 ///
 /// The first row is no event: it says how far the page looked (as its position), the farthest event within that (as its
 /// version) and, in a column of its own, the highest event up to `$2`.
-pub(super) fn log_page(names: &Names, backward: bool, look: &Look) -> SqlStr {
+pub(super) fn log_page_statement(names: &Names, backward: bool, look: &Look) -> SqlStr {
     let events = names.events();
     let (direction, back) = if backward { ("desc", "") } else { ("", "desc") };
     let until = look.until(names, backward);

@@ -9,7 +9,7 @@ use super::error::Failure;
 use super::horizon::Horizon;
 use super::lease::Lease;
 use super::names::{horizon, safe};
-use super::query::{log_page, look};
+use super::query::{log_page_statement, look};
 use super::row::{bigint, event, is_shell, number};
 use crate::error::Result;
 use crate::event::RecordedEvent;
@@ -23,7 +23,7 @@ const FITS: usize = 11;
 const HEAD: usize = 12;
 
 impl Postgres {
-    pub(super) async fn page_of_stream(&self, request: &StreamPageRequest) -> Result<StreamPage> {
+    pub(super) async fn stream_page(&self, request: &StreamPageRequest) -> Result<StreamPage> {
         let statement = match request.direction {
             Direction::Forward => &self.statements.stream_forward,
             Direction::Backward => &self.statements.stream_backward,
@@ -41,7 +41,7 @@ impl Postgres {
         Ok(StreamPage { events: fitting.events, end: fitting.all })
     }
 
-    pub(super) async fn page_of_log(&self, request: &LogPageRequest) -> Result<LogPage> {
+    pub(super) async fn log_page(&self, request: &LogPageRequest) -> Result<LogPage> {
         let mut lease = self.pool.lease_to_read(request.deadline).await?;
         let top = request.before.map_or(u64::MAX, |before| before.saturating_sub(1));
         let known = self.known.reached(lease.generation());
@@ -117,7 +117,7 @@ impl Postgres {
             (positions, bigint(candidates.end.unwrap_or(whole)))
         });
         let (look, values) = look(&request.query, candidates);
-        let statement = log_page(&self.names, backward, &look);
+        let statement = log_page_statement(&self.names, backward, &look);
         let bytes = i64::try_from(request.max_bytes).unwrap_or(i64::MAX);
         let mut page = sqlx::query(statement)
             .bind(bigint(request.after))
@@ -131,10 +131,10 @@ impl Postgres {
             page = page.bind(positions).bind(until);
         }
         let rows = lease.fetch(page, request.deadline).await?;
-        self.log_page(request, &rows, high, asked, lease.generation())
+        self.finish_log_page(request, &rows, high, asked, lease.generation())
     }
 
-    fn log_page(
+    fn finish_log_page(
         &self,
         request: &LogPageRequest,
         rows: &[PgRow],
@@ -168,7 +168,7 @@ impl Postgres {
         Ok(LogPage { events, reached, caught_up: all && whole && end, drawn: asked.map(|horizon| horizon.drawn) })
     }
 
-    pub(super) async fn head_of_log(&self, deadline: Instant) -> Result<u64> {
+    pub(super) async fn log_head(&self, deadline: Instant) -> Result<u64> {
         let mut lease = self.pool.lease_to_read(deadline).await?;
         let horizon = self.horizon(&mut lease, deadline).await?;
         let rows = lease.fetch(sqlx::query(self.statements.head.clone()).bind(bigint(horizon.until)), deadline).await?;
@@ -177,7 +177,7 @@ impl Postgres {
         Ok(head)
     }
 
-    pub(super) async fn mark_of_change(&self, deadline: Instant) -> Result<u64> {
+    pub(super) async fn log_change_mark(&self, deadline: Instant) -> Result<u64> {
         let mut lease = self.pool.lease_to_read(deadline).await?;
         let rows = lease.fetch(sqlx::query(self.statements.change_mark.clone()), deadline).await?;
         let drawn = rows.first().map(|row| number(row, 0)).transpose()?.unwrap_or(0);

@@ -19,22 +19,22 @@ pub(super) struct Target {
 
 /// Reads the part of a URL before its `?`, and its parameters, which win.
 pub(super) fn target(address: &str, parameters: &[(String, String)], options: &OpenOptions) -> Result<Target> {
-    let mut place = Place::read(address).ok_or_else(|| {
+    let mut address = Address::read(address).ok_or_else(|| {
         Error::config("the postgres URL is malformed").with_hint(
             "write special characters of the user name and password as %XX, for example %3F for '?'; name one host",
         )
     })?;
     for (name, value) in parameters {
-        if !place.set(name, value)? {
+        if !address.set(name, value)? {
             return Err(unknown_parameter(name, parameters));
         }
     }
-    place.target(options.insecure)
+    address.target(options.insecure)
 }
 
 /// What a URL says.
 #[derive(Default)]
-struct Place {
+struct Address {
     user: Option<String>,
     password: Option<String>,
     host: Option<String>,
@@ -48,7 +48,7 @@ struct Place {
     ssl_mode: Option<PgSslMode>,
 }
 
-impl Place {
+impl Address {
     /// `postgres://[user[:password]@][host][:port][/database]`; none if it is anything else.
     fn read(address: &str) -> Option<Self> {
         let (_, rest) = address.split_once("://")?;
@@ -57,11 +57,11 @@ impl Place {
         if rest.contains('#') || database.contains('@') {
             return None;
         }
-        let (login, place) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let (login, endpoint) = authority.rsplit_once('@').unwrap_or(("", authority));
         let (user, password) = login.split_once(':').unwrap_or((login, ""));
-        let (host, port) = match place.strip_prefix('[') {
+        let (host, port) = match endpoint.strip_prefix('[') {
             Some(ipv6) => ipv6.split_once(']')?,
-            None => place.split_at(place.find(':').unwrap_or(place.len())),
+            None => endpoint.split_at(endpoint.find(':').unwrap_or(endpoint.len())),
         };
         let port = match port.strip_prefix(':') {
             None if port.is_empty() => None,

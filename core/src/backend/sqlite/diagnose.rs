@@ -13,7 +13,7 @@ const ASK: &str = "SELECT sqlite_version(), (SELECT format FROM streamkeep_names
                    (SELECT journal_mode FROM pragma_journal_mode), (SELECT synchronous FROM pragma_synchronous)";
 
 impl Sqlite {
-    pub(super) async fn look_around(&self, deadline: Instant) -> Result<Diagnosis> {
+    pub(super) async fn read_diagnosis(&self, deadline: Instant) -> Result<Diagnosis> {
         let head = self.last_position(deadline).await?;
         let namespace = &self.sql.namespace;
         let read = self.read(deadline, |mut lease| async move {

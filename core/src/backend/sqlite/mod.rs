@@ -186,7 +186,7 @@ impl EventBackend for Sqlite {
     }
 
     async fn diagnose(&self, deadline: Instant) -> Result<Diagnosis> {
-        self.look_around(deadline).await
+        self.read_diagnosis(deadline).await
     }
 
     /// Never: other processes are seen by asking.
