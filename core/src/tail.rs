@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::backend::EventBackend;
+use crate::deadline::deadline_in;
 use crate::diagnosis::Loss;
 use crate::engine::back_off;
 use crate::error::{Error, ErrorKind, Result};
@@ -167,8 +168,7 @@ impl Tail {
     async fn look(&self) -> Result<bool> {
         let (after, deadline) = {
             let state = self.state();
-            let timeout = state.readers.values().map(|reader| reader.timeout).min().unwrap_or(DEFAULT_TIMEOUT);
-            (state.window.reached(), Instant::now() + timeout)
+            (state.window.reached(), deadline_in(state.timeout()))
         };
         // Half a window, so that the readers have the time of one page to take the one before.
         let request = LogPageRequest {
@@ -204,9 +204,11 @@ impl Tail {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Waits until the log may have new events, or a reader goes.
+    /// Waits until the log may have new events, or the last reader goes.
     async fn wait(&self, hinted: &mut watch::Receiver<u64>, mark: &mut Option<u64>) {
         let deaf = planted("subscription-trusts-hints");
+        // Readers that come and go do not put the poll off.
+        let mut polled = Instant::now();
         loop {
             let poll_interval = match self.state().poll_interval() {
                 Some(poll_interval) => poll_interval,
@@ -216,10 +218,11 @@ impl Tail {
                 // The sender is the namespace's, and lives longer.
                 _ = hinted.changed() => return,
                 () = self.events.hinted(), if !deaf => return,
-                () = tokio::time::sleep(poll_interval), if !deaf => {
+                () = tokio::time::sleep(poll_interval.saturating_sub(polled.elapsed())), if !deaf => {
                     if self.has_changed(mark, poll_interval).await {
                         return;
                     }
+                    polled = Instant::now();
                 }
                 () = self.changed.notified() => {}
             }
@@ -293,6 +296,16 @@ impl Tail {
 impl State {
     fn poll_interval(&self) -> Option<Duration> {
         self.readers.values().map(|reader| reader.poll_interval).min()
+    }
+
+    /// How long a page may take. A short timeout of one reader must not keep the page from the others, and a long one
+    /// must not make them wait for a connection that is dead.
+    fn timeout(&self) -> Duration {
+        let timeouts = || self.readers.values().map(|reader| reader.timeout);
+        match (timeouts().min(), timeouts().max()) {
+            (Some(shortest), Some(longest)) => DEFAULT_TIMEOUT.clamp(shortest, longest),
+            _ => DEFAULT_TIMEOUT,
+        }
     }
 
     /// The readers that wait. They are woken without the lock, because a reader that is woken may take it at once.

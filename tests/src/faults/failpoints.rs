@@ -63,8 +63,19 @@ pub fn trials() -> Vec<Trial> {
         file_removed_before_commit,
     )];
     let shared = BACKENDS.map(|kind| alone("failpoints::caught_up_subscriptions_share_one_reader", kind, one_reader));
+    let short = [Backend::Sqlite, Backend::Postgres, Backend::Mongodb]
+        .map(|kind| alone("failpoints::a_short_timeout_ends_no_others_pages", kind, short_timeout));
     let scans = BACKENDS.map(|kind| alone("failpoints::a_dropped_scan_ends_with_its_page", kind, scan_dropped));
-    appends.chain(late).chain(reads).chain(wakes).chain(horizon).chain(file).chain(scans).chain(shared).collect()
+    appends
+        .chain(late)
+        .chain(reads)
+        .chain(wakes)
+        .chain(horizon)
+        .chain(file)
+        .chain(scans)
+        .chain(shared)
+        .chain(short)
+        .collect()
 }
 
 /// Several events that fit any version: no backend has a short cut for them.
@@ -295,4 +306,29 @@ async fn one_reader(ground: Ground) -> Result<(), Failed> {
     }
     drop(readers);
     Ok(store.close().await?)
+}
+
+/// Stores of one namespace share the reader of the tail. One whose timeout is shorter than a page takes keeps the page
+/// from no other.
+async fn short_timeout(ground: Ground) -> Result<(), Failed> {
+    const SHORT: Duration = Duration::from_secs(1);
+    let (hasty, patient) = (ground.options().timeout(SHORT).open().await?, ground.open().await?);
+    let mut readers = [hasty.subscribe(SubscribeOptions::default()), patient.subscribe(SubscribeOptions::default())];
+    for follow in &mut readers {
+        in_time("catching up", follow.next_batch()).await??;
+    }
+    faults::delay("log-page", SHORT + SHORT / 2);
+    let written = patient.append("s-1", [Event::json_text("Happened", "{}")], ExpectedVersion::Any).await?;
+    // The page arrives for both, because one reader reads for both.
+    for follow in readers.iter_mut().rev() {
+        let batch = in_time("a subscription", follow.next_batch()).await??.ok_or("it does not end")?;
+        let positions: Vec<u64> = batch.events.iter().map(|event| event.position).collect();
+        if positions != [written.position] {
+            return Err(format!("{positions:?} was given, {} was written", written.position).into());
+        }
+    }
+    faults::delay("log-page", Duration::ZERO);
+    drop(readers);
+    hasty.close().await?;
+    Ok(patient.close().await?)
 }

@@ -17,7 +17,12 @@ const EVENTS: usize = 2_500;
 pub fn trials() -> Vec<Trial> {
     let hintless =
         BACKENDS.into_iter().map(|kind| case("follow::a_write_of_another_store_needs_no_hint", kind, no_hint));
-    hintless.chain(BACKENDS.into_iter().map(|kind| case("follow::pages_join_without_a_gap", kind, pages))).collect()
+    let churn =
+        BACKENDS.into_iter().map(|kind| case("follow::a_poll_comes_in_time_while_readers_come_and_go", kind, churn));
+    hintless
+        .chain(churn)
+        .chain(BACKENDS.into_iter().map(|kind| case("follow::pages_join_without_a_gap", kind, pages)))
+        .collect()
 }
 
 /// Another store's writes are found by polling: a hint may never come.
@@ -36,6 +41,42 @@ async fn no_hint(ground: Ground) -> Result<(), Failed> {
             return Err(format!("a subscriber was given {positions:?} instead of what was written").into());
         }
     }
+    drop(follow);
+    reader.close().await?;
+    Ok(writer.close().await?)
+}
+
+/// Subscriptions that begin and end all the time do not put the poll off for one that waits.
+async fn churn(ground: Ground) -> Result<(), Failed> {
+    const POLL_INTERVAL: Duration = Duration::from_millis(400);
+    let reader = ground.options().poll_interval(POLL_INTERVAL).open().await?;
+    let other = OtherRuntime::new()?;
+    let writer = other.open(&ground).await?;
+    let mut follow = reader.subscribe(SubscribeOptions::default());
+    in_time("catching up", follow.next_batch()).await??;
+    let coming = tokio::spawn({
+        let reader = reader.clone();
+        async move {
+            loop {
+                let mut short = reader.subscribe(SubscribeOptions::default());
+                while !short.next_batch().await?.is_some_and(|batch| batch.caught_up) {}
+                drop(short);
+                tokio::time::sleep(POLL_INTERVAL / 8).await;
+            }
+            #[allow(unreachable_code, reason = "it says what the task fails with")]
+            streamkeep::Result::Ok(())
+        }
+    });
+    for _ in 0..3 {
+        let written = writer.append("s-1", [Event::json_text("Happened", "{}")], ExpectedVersion::Any).await?;
+        let batch = in_time("the wait for another store's write", follow.next_batch()).await??;
+        let positions: Vec<u64> =
+            batch.into_iter().flat_map(|batch| batch.events).map(|event| event.position).collect();
+        if positions != [written.position] {
+            return Err(format!("a subscriber was given {positions:?} instead of what was written").into());
+        }
+    }
+    coming.abort();
     drop(follow);
     reader.close().await?;
     Ok(writer.close().await?)
