@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use streamkeep::{EventStore, ReadPageOptions};
+use futures::TryStreamExt;
+use streamkeep::{Direction, ErrorKind, EventStore, MAX_POSITION, QueryItem, ReadAllOptions, ReadPageOptions};
 
-use super::{all_at_once, append, event, events, log};
+use super::{all_at_once, append, event, events, log, refused};
 use crate::harness::Room;
 use crate::suite::Case;
 
@@ -16,6 +17,7 @@ pub(super) fn cases() -> Vec<Case> {
         no_event_ever_appears_below_what_a_reader_has_seen,
         reached_is_the_position_of_a_committed_event,
         a_page_behind_the_end_gives_nothing_and_stays,
+        a_bound_above_every_position_is_a_checkpoint_ahead_in_both_directions,
         namespaces_do_not_see_each_other,
     ]
 }
@@ -85,6 +87,37 @@ async fn a_page_behind_the_end_gives_nothing_and_stays(room: Room) {
     let page =
         store.read_page(ReadPageOptions { after: page.reached, ..ReadPageOptions::default() }).await.expect("a page");
     assert_eq!((page.events.len(), page.reached), (1, next.position));
+}
+
+async fn a_bound_above_every_position_is_a_checkpoint_ahead_in_both_directions(room: Room) {
+    let store = room.store().await;
+    append(&store, "s", events(3)).await;
+    let tagged = QueryItem { tags: vec!["t".to_owned()], ..QueryItem::default() };
+    for after in [MAX_POSITION, MAX_POSITION + 1, i64::MAX.unsigned_abs(), u64::MAX] {
+        for direction in [Direction::Forward, Direction::Backward] {
+            for (before, query) in [
+                (None, streamkeep::Query::default()),
+                (Some(u64::MAX), tagged.clone().into()),
+                (Some(2), streamkeep::Query::default()),
+                (Some(0), tagged.clone().into()),
+            ] {
+                let options = ReadAllOptions { after, before, query, direction, ..ReadAllOptions::default() };
+                let error = refused(store.read_all(options).try_next().await);
+                assert!(
+                    matches!(error.kind(), ErrorKind::CheckpointAhead { checkpoint, .. } if *checkpoint == after),
+                    "after {after}, before {before:?}, {direction:?}: {error:?}"
+                );
+            }
+        }
+    }
+    // As an upper bound, such a position restricts nothing.
+    for before in [MAX_POSITION, i64::MAX.unsigned_abs(), u64::MAX] {
+        for direction in [Direction::Forward, Direction::Backward] {
+            let options = ReadAllOptions { before: Some(before), direction, ..ReadAllOptions::default() };
+            let all: Vec<_> = store.read_all(options).try_collect().await.expect("the log");
+            assert_eq!(all.len(), 3, "before {before}, {direction:?}");
+        }
+    }
 }
 
 async fn namespaces_do_not_see_each_other(room: Room) {

@@ -46,7 +46,8 @@ impl Postgres {
         let top = request.before.map_or(u64::MAX, |before| before.saturating_sub(1));
         let known = self.known.reached(lease.generation());
         // What lies at or below a committed event that was once safe to read stays as it is: nobody need be asked.
-        let unasked = top <= known || (request.direction == Direction::Forward && request.after < known);
+        let unasked =
+            request.after < top && (top <= known || (request.direction == Direction::Forward && request.after < known));
         if !unasked {
             return Ok(self.asked_page(&mut lease, request).await?);
         }
@@ -87,10 +88,8 @@ impl Postgres {
         let horizon = self.horizon(lease, request.deadline).await?;
         point("postgres-between-horizon-and-page").await;
         let high = request.before.map_or(horizon.until, |before| before.saturating_sub(1).min(horizon.until));
-        let page = if request.direction == Direction::Forward
-            && high <= request.after
-            && !planted("postgres-horizon-as-cursor")
-        {
+        let skips = request.direction == Direction::Forward && planted("postgres-horizon-as-cursor");
+        let page = if high <= request.after && !skips {
             LogPage { events: Vec::new(), reached: request.after, caught_up: true, drawn: Some(horizon.drawn) }
         } else {
             self.ask_page(lease, request, high, Some(horizon)).await?
