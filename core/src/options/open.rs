@@ -46,11 +46,14 @@ pub struct OpenOptions {
     pub(crate) pooler: Option<Pooler>,
 }
 
+/// What a URL can begin with.
+const SCHEMES: [&str; 6] = ["memory", "sqlite", "postgres", "postgresql", "mongodb", "mongodb+srv"];
+
 /// The URL can have a password, so it is not shown.
 impl std::fmt::Debug for OpenOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("OpenOptions")
-            .field("scheme", &self.url.split(':').next().unwrap_or_default())
+            .field("scheme", &self.scheme())
             .field("namespace", &self.namespace)
             .field("create", &self.create)
             .field("durability", &self.durability)
@@ -137,6 +140,12 @@ impl OpenOptions {
     pub const fn pooler(mut self, pooler: Pooler) -> Self {
         self.pooler = Some(pooler);
         self
+    }
+
+    /// The scheme of the URL, if it is one: what a malformed URL begins with can be the user's name.
+    fn scheme(&self) -> &str {
+        let before = self.url.split_once(':').map(|(scheme, _)| scheme);
+        before.filter(|scheme| SCHEMES.contains(scheme)).unwrap_or_default()
     }
 
     /// Sets an option by its name in a URL. Returns whether there is an option of that name.

@@ -48,6 +48,18 @@ async fn a_value_of_the_url_appears_in_no_error_or_debug_text(room: Room) {
         assert_eq!(error.code(), "config");
         assert_silent(wrong, &error);
     }
+    // A URL whose scheme was forgotten or mistyped begins with what is no scheme.
+    for malformed in [
+        SECRET.to_owned(),
+        format!("{SECRET}@localhost/x"),
+        format!("{SECRET}:1@localhost/x"),
+        format!("postgres//{SECRET}:1@localhost/x"),
+        format!("//{SECRET}:1@localhost/x"),
+    ] {
+        let options = OpenOptions::new(malformed.as_str());
+        assert!(!format!("{options:?}").contains(SECRET), "{options:?}");
+        assert_silent("no scheme", &refused(options.open().await));
+    }
     for other in [format!("nosuch://amy:{SECRET}@host/?a={SECRET}"), format!("nosuch://amy:1?{SECRET}@host/")] {
         assert_silent("another scheme", &refused(EventStore::open(other).await));
     }

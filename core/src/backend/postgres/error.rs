@@ -150,15 +150,21 @@ impl From<sqlx::Error> for Failure {
                 Err(other) => Self::Lost(other.to_string()),
             },
             sqlx::Error::Configuration(_) => Self::Setup("the connection's settings are wrong".to_owned()),
-            sqlx::Error::Tls(cause) => Self::Setup(format!("TLS: {cause}")),
+            sqlx::Error::Tls(cause) => Self::Setup(format!("TLS: {}", without_host(&cause.to_string()))),
             sqlx::Error::ColumnDecode { .. }
             | sqlx::Error::Decode(_)
             | sqlx::Error::ColumnIndexOutOfBounds { .. }
             | sqlx::Error::RowNotFound => Self::Unreadable(error.to_string()),
             sqlx::Error::Encode(cause) => Self::Bug(format!("a parameter could not be written: {cause}")),
-            other => Self::Lost(other.to_string()),
+            other => Self::Lost(without_host(&other.to_string())),
         }
     }
+}
+
+/// What the TLS library says, without the host of the URL, which it names when a certificate is for another one.
+fn without_host(words: &str) -> String {
+    let before = words.split_once("certificate not valid for name").map(|(before, _)| before);
+    before.map_or_else(|| words.to_owned(), |before| format!("{before}the certificate is for another host"))
 }
 
 /// The message names no values; the detail, which may, is left out.
@@ -270,6 +276,18 @@ mod tests {
         }
         assert_eq!(unknown(Failure::Late).outcome(), Outcome::Unknown);
         assert_eq!(Failure::Lost("reset".to_owned()).before_sending().class(), Class::Unreached);
+    }
+
+    #[test]
+    fn a_certificate_for_another_host_is_told_without_the_hosts_name() {
+        let text = "invalid peer certificate: certificate not valid for name \"geheim\"; certificate is only valid for DnsName(\"db.example\")";
+        let told = |error: sqlx::Error| Failure::from(error).to_string();
+        for failure in [
+            told(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::InvalidData, text))),
+            told(sqlx::Error::Tls(text.into())),
+        ] {
+            assert!(!failure.contains("geheim") && failure.contains("certificate is for another host"), "{failure}");
+        }
     }
 
     #[test]

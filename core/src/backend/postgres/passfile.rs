@@ -21,12 +21,13 @@ pub(super) fn password(named: Option<&str>, login: &Login<'_>) -> Option<String>
         .map(PathBuf::from)
         .or_else(|| env::var_os("PGPASSFILE").map(PathBuf::from))
         .or_else(|| env::home_dir().map(|home| home.join(".pgpass")))?;
-    let text = std::fs::read_to_string(&path).ok()?;
+    // A line in another encoding hides no other.
+    let text = std::fs::read(&path).ok()?;
     if others_can_read(&path) {
         tracing::warn!("the password file is ignored: others can read it; its mode must be 0600 or less");
         return None;
     }
-    find(&text, login)
+    find(&String::from_utf8_lossy(&text), login)
 }
 
 #[cfg(unix)]
@@ -91,6 +92,20 @@ mod tests {
     #[test]
     fn colons_and_backslashes_of_a_field_are_escaped() {
         assert_eq!(found(r"\:\:1:5432:orders:amy:a\:b\\c", "::1").as_deref(), Some(r"a:b\c"));
+    }
+
+    #[test]
+    fn a_line_that_is_not_utf_8_hides_no_other() {
+        let folder = std::env::temp_dir().join(format!("streamkeep-passfile-{}", std::process::id()));
+        std::fs::write(&folder, b"# caf\xe9\nhost:*:*:amy:geheim\r\n").unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        let found = password(folder.to_str(), &Login { host: "host", port: 1, database: "orders", user: "amy" });
+        std::fs::remove_file(&folder).unwrap();
+        assert_eq!(found.as_deref(), Some("geheim"));
     }
 
     #[test]
