@@ -110,12 +110,12 @@ impl<S: Source> Pull<S> {
         if let Err(closed) = self.handle.check_open() {
             let ended = matches!(self.next, Next::Nothing) && self.buffer.is_empty();
             self.end();
-            return Poll::Ready(if ended { Ok(()) } else { Err(closed) });
+            return Poll::Ready(if ended { Ok(()) } else { Err(closed.with_operation(self.operation)) });
         }
         while self.buffer.is_empty() {
             match std::mem::replace(&mut self.next, Next::Nothing) {
                 Next::Nothing => break,
-                Next::Refused(error) => return Poll::Ready(Err(error)),
+                Next::Refused(error) => return Poll::Ready(Err(error.with_operation(self.operation))),
                 Next::At(mut source) => match source.poll_live(context) {
                     Poll::Ready(None) => self.next = self.ask(source),
                     Poll::Ready(Some(items)) => {

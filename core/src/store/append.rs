@@ -47,7 +47,8 @@ impl EventStore {
     ) -> Result<AppendResult> {
         let (stream, events, options): (String, Arc<[Event]>, AppendOptions) =
             (stream.into(), events.into_iter().collect(), options.into());
-        self.append_checked(stream, events, options).await
+        let appended = self.append_checked(stream, Arc::clone(&events), options).await;
+        appended.map_err(|error| error.with_ids(ids(&events)).with_operation("append"))
     }
 
     async fn append_checked(
@@ -59,11 +60,8 @@ impl EventStore {
         let in_flight = self.handle.engine.begin()?;
         check_append(&stream, &events)?;
         let deadline = self.deadline(options.timeout);
-        let request = AppendRequest { stream, expected: options.expected, events: Arc::clone(&events), deadline };
-        match self.handle.namespace.queue.append(request, in_flight).await {
-            Ok(done) => Ok(AppendResult { version: done.version, position: done.position, repeated: done.repeated }),
-            Err(error) => Err(error.with_ids(events.iter().map(|event| event.id).collect()).with_operation("append")),
-        }
+        let request = AppendRequest { stream, expected: options.expected, events, deadline };
+        self.handle.namespace.queue.append(request, in_flight).await
     }
 
     /// Stores events that were recorded elsewhere, with their stream, version, id and time. Whichever is absent is
@@ -91,7 +89,7 @@ impl EventStore {
     /// ```
     pub async fn import_events(&self, events: impl IntoIterator<Item = ImportEvent> + Send) -> Result<ImportResult> {
         let events: Vec<ImportEvent> = events.into_iter().collect();
-        self.import_checked(events).await
+        self.import_checked(events).await.map_err(|error| error.with_operation("import_events"))
     }
 
     async fn import_checked(&self, mut events: Vec<ImportEvent>) -> Result<ImportResult> {
@@ -109,8 +107,7 @@ impl EventStore {
                 let request = request.clone();
                 async move { namespace.events.import(&request).await }
             });
-            let done =
-                answer.await.map_err(|error| import_error(error).with_ids(ids).with_operation("import_events"))?;
+            let done = answer.await.map_err(|error| import_error(error).with_ids(ids))?;
             self.handle.namespace.hints.wake();
             result.imported += done.imported;
             result.passed_over += done.passed_over;
@@ -123,6 +120,10 @@ impl EventStore {
 /// A chunk without an answer before the deadline may still be written, whatever the error of its last attempt.
 fn import_error(error: Error) -> Error {
     if error.worth_a_retry() { error.with_outcome(Outcome::Unknown) } else { error }
+}
+
+pub(super) fn ids(events: &[Event]) -> Vec<Uuid> {
+    events.iter().map(|event| event.id).collect()
 }
 
 pub(super) fn check_append(stream: &str, events: &[Event]) -> Result<()> {

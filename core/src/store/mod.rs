@@ -106,7 +106,7 @@ impl OpenOptions {
     /// # Errors
     /// As [`EventStore::open`].
     pub async fn open(self) -> Result<EventStore> {
-        let handle = Handle::open(self).await?;
+        let handle = Handle::open(self).await.map_err(|error| error.with_operation("open"))?;
         let timeout = handle.options.timeout;
         Ok(EventStore { handle: Arc::new(handle), timeout })
     }

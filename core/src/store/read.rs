@@ -82,6 +82,10 @@ impl EventStore {
     /// # store.close().await }
     /// ```
     pub async fn read_page(&self, options: ReadPageOptions) -> Result<Page> {
+        self.read_page_checked(options).await.map_err(|error| error.with_operation("read_page"))
+    }
+
+    async fn read_page_checked(&self, options: ReadPageOptions) -> Result<Page> {
         options.query.check()?;
         let max_events = match options.limit {
             None => PAGE_EVENTS,
@@ -100,7 +104,7 @@ impl EventStore {
             max_bytes: PAGE_BYTES,
             deadline: self.deadline(options.timeout),
         };
-        let page = self.handle.read_log(request).await.map_err(|error| error.with_operation("read_page"))?;
+        let page = self.handle.read_log(request).await?;
         Ok(Page { events: page.events, reached: page.reached, caught_up: page.caught_up })
     }
 

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use super::EventStore;
-use super::append::check_append;
+use super::append::{check_append, ids};
 use crate::backend::postgres::Postgres;
 use crate::error::{Error, Result};
 use crate::event::Event;
@@ -30,16 +30,23 @@ impl EventStore {
     ) -> Result<Vec<u64>> {
         let (stream, events, expected): (String, Arc<[Event]>, ExpectedVersion) =
             (stream.into(), events.into_iter().collect(), expected.into());
+        let appended = self.append_in_checked(transaction, &stream, Arc::clone(&events), expected).await;
+        appended.map_err(|error| error.with_ids(ids(&events)).with_operation("append_in"))
+    }
+
+    async fn append_in_checked(
+        &self,
+        transaction: &mut sqlx::Transaction<'_, sqlx::Postgres>,
+        stream: &str,
+        events: Arc<[Event]>,
+        expected: ExpectedVersion,
+    ) -> Result<Vec<u64>> {
         self.handle.check_open()?;
-        check_append(&stream, &events)?;
+        check_append(stream, &events)?;
         let events_backend: &dyn Any = &*self.handle.namespace.events;
         let Some(postgres) = events_backend.downcast_ref::<Postgres>() else {
             return Err(Error::config("append_in needs a store on Postgres"));
         };
-        let ids = events.iter().map(|event| event.id).collect();
-        postgres
-            .append_in(transaction, &stream, expected, events, self.deadline(None))
-            .await
-            .map_err(|error| error.with_ids(ids).with_operation("append_in"))
+        postgres.append_in(transaction, stream, expected, events, self.deadline(None)).await
     }
 }

@@ -6,6 +6,7 @@ mod close;
 mod deadline;
 mod diagnose;
 mod durability;
+mod errors;
 mod file;
 mod group;
 mod import;
@@ -42,6 +43,7 @@ pub fn cases() -> Vec<Case> {
         deadline::cases(),
         diagnose::cases(),
         durability::cases(),
+        errors::cases(),
         file::cases(),
         group::cases(),
         import::cases(),
