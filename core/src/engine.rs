@@ -33,19 +33,30 @@ impl Engine {
         std::process::id() != self.process_id
     }
 
+    /// Makes the engine look like one that a forked child has inherited.
+    #[cfg(test)]
+    pub(crate) const fn pretend_fork(&mut self) {
+        self.process_id = 0;
+    }
+
     pub(crate) fn check_open(&self) -> Result<()> {
-        if self.closed.is_cancelled() {
-            return Err(Error::closed());
-        }
+        // Asked first: whatever else there is to look at has locks, which a thread of the parent may have held at the
+        // fork.
         if self.forked() {
             return Err(Error::closed()
                 .with_hint("the store was opened before the process was forked: open one in the child process"));
+        }
+        if self.closed.is_cancelled() {
+            return Err(Error::closed());
         }
         Ok(())
     }
 
     /// Begins a call. Close waits until the token is dropped.
     pub(crate) fn begin(&self) -> Result<TaskTrackerToken> {
+        if self.forked() {
+            self.check_open()?;
+        }
         // The token comes before the check, so that a close in between waits for it.
         let token = self.tasks.token();
         self.check_open()?;

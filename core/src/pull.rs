@@ -103,7 +103,7 @@ impl<S: Source> Pull<S> {
 
     /// Waits until the buffer has items. It stays empty at the end.
     pub(crate) fn poll_buffer(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
-        if self.stopped.is_cancelled() {
+        if !self.handle.engine.forked() && self.stopped.is_cancelled() {
             self.end();
             return Poll::Ready(Ok(()));
         }
@@ -176,16 +176,19 @@ impl<S: Source> Pull<S> {
 
     fn end(&mut self) {
         self.buffer.clear();
-        self.next = Next::Nothing;
+        let next = std::mem::replace(&mut self.next, Next::Nothing);
+        if self.handle.engine.forked() {
+            // All of this belongs to the parent process. One of its threads may have held a lock at the fork, which
+            // nobody releases here.
+            std::mem::forget((next, self.ended.take()));
+        }
     }
 }
 
 impl<S: Source> Drop for Pull<S> {
     fn drop(&mut self) {
         if self.handle.engine.forked() {
-            // All of this belongs to the parent process. One of its threads may have held a lock at the fork, which
-            // nobody releases here.
-            std::mem::forget((std::mem::replace(&mut self.next, Next::Nothing), self.ended.take()));
+            self.end();
         } else if !planted("reader-runs-on") {
             self.stopped.cancel();
         }

@@ -228,3 +228,39 @@ impl Source for Follower {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::task::Waker;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::limits::{DEFAULT_POLL_INTERVAL, DEFAULT_TIMEOUT};
+    use crate::options::OpenOptions;
+
+    /// In a forked child a lock that a thread of the parent held at the fork is never released.
+    #[tokio::test]
+    async fn a_subscription_that_a_forked_child_has_inherited_takes_no_lock() -> Result<()> {
+        let mut handle = Handle::open(OpenOptions::new("memory:")).await?;
+        handle.engine.pretend_fork();
+        let handle = Arc::new(handle);
+        let mut follower = Follower::new(SubscribeOptions::default())?;
+        follower.tail = Some(handle.namespace.tail.join(0, DEFAULT_POLL_INTERVAL, DEFAULT_TIMEOUT));
+        let mut subscription = Subscription(Pull::new(Arc::clone(&handle), "subscribe", Ok(follower)));
+        let held = handle.namespace.tail.hold();
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || {
+            let polled = Pin::new(&mut subscription).poll_next(&mut Context::from_waker(Waker::noop()));
+            drop(subscription);
+            // The test may have given up.
+            let _ = tell.send(polled);
+        });
+        let polled = told.recv_timeout(Duration::from_secs(5));
+        drop(held);
+        let closed = matches!(&polled, Ok(Poll::Ready(Some(Err(error)))) if error.kind() == &ErrorKind::Closed);
+        assert!(closed, "{polled:?}");
+        Ok(())
+    }
+}

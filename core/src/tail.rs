@@ -101,6 +101,12 @@ impl Tail {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Holds the lock, as a thread of a parent process may have held it at a fork.
+    #[cfg(test)]
+    pub(crate) fn hold(&self) -> impl Sized + '_ {
+        self.state()
+    }
+
     /// Registers a reader that has read everything up to `after`, and starts the tail reader if it does not run.
     pub(crate) fn join(self: &Arc<Self>, after: u64, poll_interval: Duration, timeout: Duration) -> TailReader {
         let mut state = self.state();
