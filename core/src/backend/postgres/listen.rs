@@ -84,7 +84,12 @@ impl Hints {
 
 impl Drop for Hints {
     fn drop(&mut self) {
-        self.listener.shared.channels().remove(&self.name);
+        let mut channels = self.listener.shared.channels();
+        // The namespace may have been closed and opened again: then the channel of that name is another one.
+        if channels.get(&self.name).is_some_and(|channel| Arc::ptr_eq(channel, &self.channel)) {
+            channels.remove(&self.name);
+        }
+        drop(channels);
         self.listener.shared.changed.notify_one();
     }
 }
@@ -213,4 +218,23 @@ impl ListenerState {
 
 async fn in_time<T>(work: impl Future<Output = sqlx::Result<T>>) -> Result<T, Failure> {
     timeout(PATIENCE, work).await.map_err(|_| Failure::Late)?.map_err(Failure::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_that_is_opened_again_is_listened_for_when_the_old_one_goes() -> crate::error::Result<()> {
+        let (listener, names) = (Listener::new(None), Names::new("a")?);
+        let old = listener.hints(&names);
+        let new = listener.hints(&names);
+        drop(old);
+        assert!(
+            listener.shared.channels().get(&names.schema).is_some_and(|channel| Arc::ptr_eq(channel, &new.channel))
+        );
+        drop(new);
+        assert!(listener.shared.channels().is_empty());
+        Ok(())
+    }
 }
