@@ -111,6 +111,8 @@ fn take_parameters(options: &mut OpenOptions) -> Result<(String, Vec<(String, St
     let url = std::mem::take(&mut options.url);
     let (address, query) = url.split_once('?').unwrap_or((&url, ""));
     let mut rest = Vec::new();
+    // A plus is a plus, as in libpq and MongoDB: only forms of web pages write a space so.
+    let query = query.replace('+', "%2B");
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         if !options.set(&name, &value)? {
             rest.push((name.into_owned(), value.into_owned()));
@@ -122,4 +124,19 @@ fn take_parameters(options: &mut OpenOptions) -> Result<(String, Vec<(String, St
 #[cfg(not(all(feature = "sqlite", feature = "postgres", feature = "mongodb")))]
 fn not_built(feature: &str) -> Error {
     Error::config(format!("this build has no {feature}: enable the crate's feature '{feature}'"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plus_in_a_parameter_is_a_plus() -> Result<()> {
+        let url = "postgres://localhost/x?password=a+b%2Bc%20d&application_name=e+f";
+        let location = Location::read(OpenOptions::new(url))?;
+        let parameters: Vec<_> =
+            location.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(parameters, [("password", "a+b+c d"), ("application_name", "e+f")]);
+        Ok(())
+    }
 }

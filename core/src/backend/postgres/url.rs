@@ -87,8 +87,10 @@ impl Address {
         let wrong = || Error::config(format!("parameter '{name}' of the URL has a value it cannot have"));
         let text = Some(value.to_owned()).filter(|value| !value.is_empty());
         match name {
+            // libpq tries several hosts in turn.
+            "host" if value.contains(',') => return Err(wrong()),
             "host" => self.host = text,
-            "port" => self.port = Some(value.parse().map_err(|_| wrong())?),
+            "port" => self.port = text.map(|port| port.parse().map_err(|_| wrong())).transpose()?,
             "user" => self.user = text,
             "password" => self.password = text,
             "passfile" => self.passfile = text,
@@ -97,7 +99,9 @@ impl Address {
             "sslrootcert" => self.root_certificate = text,
             "sslcert" => self.certificate = text,
             "sslkey" => self.key = text,
-            "sslmode" => self.ssl_mode = Some(PgSslMode::from_str(value).map_err(|_| wrong())?),
+            "sslmode" => {
+                self.ssl_mode = text.map(|mode| PgSslMode::from_str(&mode).map_err(|_| wrong())).transpose()?;
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -249,6 +253,22 @@ mod tests {
         assert_eq!((read.get_username(), read.get_host(), read.get_port()), ("a@b", "::1", 5433));
         assert_eq!(read.get_database(), Some("o?s"));
         Ok(())
+    }
+
+    #[test]
+    fn a_parameter_without_a_value_is_the_default() -> Result<()> {
+        let read = options("postgres://amy@localhost/orders?port=&sslmode=&application_name=&passfile=")?;
+        assert_eq!((read.get_host(), read.get_username()), ("localhost", "amy"));
+        assert_eq!(read.get_application_name(), Some("streamkeep"));
+        Ok(())
+    }
+
+    #[test]
+    fn a_list_of_hosts_is_refused_wherever_it_stands() {
+        for url in ["postgres://geheim,other/x", "postgres:///x?host=geheim,other"] {
+            let refused = refusal(url);
+            assert!(refused.contains("config") && !refused.contains("geheim"), "{url}: {refused}");
+        }
     }
 
     #[test]
