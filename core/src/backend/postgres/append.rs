@@ -85,6 +85,8 @@ impl Postgres {
         let early = planted("postgres-check-after-draw");
         if early {
             lease.begin(&draw_first(&self.names, self.class), deadline).await?;
+            // Long enough for another writer to commit in between.
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let rows = lease.fetch(query, deadline).await?;
         if early {
