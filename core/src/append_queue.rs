@@ -206,7 +206,8 @@ impl Shared {
         if planted("queue-mixes-answers") {
             answers.reverse();
         }
-        if answers.iter().flatten().any(|appended| !appended.repeated) {
+        // Also what is repeated can be new to the readers of this store.
+        if answers.iter().any(Result::is_ok) {
             self.hints.wake();
         }
         let mut held_up = Vec::new();
@@ -242,7 +243,7 @@ impl Shared {
         let _apart = Apart { shared: &self, streams: Some(Streams { shared: &self, names: vec![stream] }) };
         for waiting in appends {
             let answer = self.backend.append(std::slice::from_ref(&waiting.request)).await.pop();
-            if matches!(&answer, Some(Ok(appended)) if !appended.repeated) {
+            if matches!(&answer, Some(Ok(_))) {
                 self.hints.wake();
             }
             let missing = || Err(Error::internal("an append alone was not answered").with_outcome(Outcome::Unknown));

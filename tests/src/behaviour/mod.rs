@@ -22,6 +22,7 @@ mod read;
 mod repeat;
 mod secrets;
 mod snapshot;
+mod standby;
 mod subscribe;
 
 use std::future::Future;
@@ -59,6 +60,7 @@ pub fn cases() -> Vec<Case> {
         repeat::cases(),
         secrets::cases(),
         snapshot::cases(),
+        standby::cases(),
         subscribe::cases(),
     ]
     .concat()

@@ -15,6 +15,7 @@ pub(super) fn cases() -> Vec<Case> {
         an_open_transaction_holds_up_its_own_stream_alone,
         an_append_held_up_past_its_deadline_says_that_nothing_was_written,
         a_connection_alone_serves_others_while_one_stream_is_held_up,
+        an_append_refused_for_ever_says_that_nothing_was_written,
     ]
 }
 
@@ -68,4 +69,19 @@ async fn a_connection_alone_serves_others_while_one_stream_is_held_up(room: Room
     assert!(!held.is_finished());
     run(&mut blocker, "rollback".to_owned()).await;
     held.await.expect("the held append");
+}
+
+async fn an_append_refused_for_ever_says_that_nothing_was_written(room: Room) {
+    let store = room.store().await;
+    let schema = format!("streamkeep_{}", room.namespace());
+    let sql = format!(
+        "create function {schema}.refuse() returns trigger language plpgsql as $$ begin \
+         raise exception 'not this time' using errcode = 'serialization_failure'; end $$; \
+         create trigger refuse before insert on {schema}.events for each statement execute function {schema}.refuse()"
+    );
+    run(&mut session(&room).await, sql).await;
+    let options = AppendOptions { expected: ExpectedVersion::Any, timeout: Some(Duration::from_secs(1)) };
+    let late = store.append("s", [event()], options).await.expect_err("it is always refused");
+    assert_eq!((late.code(), late.outcome()), ("unavailable", Outcome::NotApplied), "{late}");
+    assert!(late.to_string().contains("not this time"), "{late}");
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Postgres;
+use super::doubt::Doubt;
 use super::error::{Class, Failure, unknown};
 use super::lease::Lease;
 use super::names::{EXPECT_ANY, EXPECT_EXISTS, draw_first};
@@ -21,7 +22,7 @@ pub(super) const SHARED_WAIT: Duration = Duration::from_millis(150);
 /// How long one append that is held up waits at a time: its connection is free in between, for whoever else needs one.
 pub(super) const PATIENT_WAIT: Duration = Duration::from_secs(1);
 /// Kept back for the answer, so that a wait in vain ends with a clear one before the deadline.
-const ANSWER_TIME: Duration = Duration::from_millis(100);
+pub(super) const ANSWER_TIME: Duration = Duration::from_millis(100);
 
 /// What became of a group's appends, each in the group's order; nothing for those that were not taken.
 pub(super) type Taken = Vec<Option<AppendResult>>;
@@ -102,18 +103,22 @@ impl Postgres {
         if left.is_empty() {
             return taken.into_iter().flatten().map(Ok).collect();
         }
-        let mut rest = self.careful(&left, Vec::new()).await.into_iter();
+        let mut rest = self.careful(&left, Doubt::default()).await.into_iter();
         let missing = || Err(Error::internal("an append of a group was not answered"));
         taken.into_iter().map(|taken| taken.map_or_else(|| rest.next().unwrap_or_else(missing), Ok)).collect()
     }
 
     async fn after(&self, group: &[AppendRequest], trouble: Trouble) -> Vec<Result<AppendResult>> {
         match trouble.failure.class() {
-            Class::Race | Class::Again | Class::Unreached => self.careful(group, Vec::new()).await,
+            Class::Race | Class::Again | Class::Unreached => self.careful(group, Doubt::default()).await,
             Class::Unknown if matches!(trouble.failure, Failure::Late) => {
                 group.iter().map(|_| Err(unknown(trouble.failure.clone()))).collect()
             }
-            Class::Unknown => self.careful(group, trouble.backend.into_iter().collect()).await,
+            Class::Unknown => {
+                let mut doubt = Doubt::default();
+                doubt.note(&trouble);
+                self.careful(group, doubt).await
+            }
             Class::HeldUp | Class::Final if group.len() > 1 && matches!(trouble.failure, Failure::Refused { .. }) => {
                 self.one_by_one(group).await
             }

@@ -13,13 +13,14 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::Postgres;
-use super::append::{Batch, PATIENT_WAIT, SHARED_WAIT, Taken, Trouble, last_deadline};
-use super::error::{Class, Failure, unknown};
+use super::append::{ANSWER_TIME, Batch, PATIENT_WAIT, SHARED_WAIT, Taken, Trouble, last_deadline};
+use super::doubt::Doubt;
+use super::error::{Class, Failure};
 use super::lease::Lease;
 use super::row::{bigint, event, is_shell, number};
 use super::session::Backend;
 use crate::decision::{Decision, Facts, KnownEvent, decide_appends, may_turn};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::faults::{planted, point};
 use crate::request::{AppendRequest, AppendResult};
 
@@ -54,23 +55,20 @@ enum Step {
 }
 
 impl Postgres {
-    /// Decides and writes appends until each is answered. `pending` are sessions that may still be running an earlier
-    /// attempt at them.
-    pub(super) async fn careful(
-        &self,
-        group: &[AppendRequest],
-        mut pending: Vec<Backend>,
-    ) -> Vec<Result<AppendResult>> {
+    /// Decides and writes appends until each is answered. `doubt` is what is not known of earlier attempts at
+    /// them.
+    pub(super) async fn careful(&self, group: &[AppendRequest], mut doubt: Doubt) -> Vec<Result<AppendResult>> {
         let mut answers: Vec<Option<Result<AppendResult>>> = group.iter().map(|_| None).collect();
         let (mut mode, mut races, mut pauses) = (Mode::Sharing, 0, pauses());
+        let mut last_failure = None;
         loop {
-            answer_late(group, &mut answers, &pending);
+            answer_late(group, &mut answers, &doubt);
             let open: Vec<usize> = (0..group.len()).filter(|n| answers[*n].is_none()).collect();
             let requests: Vec<AppendRequest> = open.iter().map(|n| group[*n].clone()).collect();
             if requests.is_empty() {
                 return answers.into_iter().flatten().collect();
             }
-            let round = self.round(&requests, mode, &mut pending).await;
+            let round = self.round(&requests, mode, &mut doubt).await;
             mode = if matches!(&round, Err(trouble) if trouble.failure.class() == Class::HeldUp) {
                 Mode::Patient
             } else {
@@ -78,10 +76,14 @@ impl Postgres {
             };
             let steps = match round {
                 Ok(steps) => steps,
-                Err(trouble) if apart(&trouble.failure, &requests, &pending) => {
+                Err(trouble) if apart(&trouble.failure, &requests, &doubt) => {
                     Box::pin(self.one_by_one(&requests)).await.into_iter().map(Step::Answer).collect()
                 }
-                Err(trouble) => self.troubled(&requests, trouble, &mut pending),
+                Err(trouble) => {
+                    let steps = troubled(&requests, &trouble, &mut doubt);
+                    last_failure = Some(trouble.failure);
+                    steps
+                }
             };
             let raced = steps.iter().any(|step| matches!(step, Step::Raced));
             let paused = steps.iter().any(|step| matches!(step, Step::Paused));
@@ -95,32 +97,15 @@ impl Postgres {
                 mode = if races >= FREE_REPEATS { Mode::Gated } else { mode };
             }
             if raced || paused {
-                sleep(pauses.next().unwrap_or(GATED_WAIT)).await;
+                let pause = pauses.next().unwrap_or(GATED_WAIT);
+                if let Some(failure) = &last_failure {
+                    answer_before(Instant::now() + pause + ANSWER_TIME, group, &mut answers, failure, &doubt);
+                }
+                if answers.iter().any(Option::is_none) {
+                    sleep(pause).await;
+                }
             }
         }
-    }
-
-    /// What a round that failed as a whole means for its appends.
-    fn troubled(&self, requests: &[AppendRequest], trouble: Trouble, pending: &mut Vec<Backend>) -> Vec<Step> {
-        let class = trouble.failure.class();
-        let sent = class == Class::Unknown && trouble.backend.is_some();
-        if sent {
-            pending.extend(trouble.backend);
-        }
-        let step = |request: &AppendRequest| match class {
-            Class::Unknown if matches!(trouble.failure, Failure::Late) => {
-                Step::Answer(Err(too_late(trouble.failure.clone(), !pending.is_empty())))
-            }
-            Class::Final => Step::Answer(Err(too_late(trouble.failure.clone(), !pending.is_empty()))),
-            Class::HeldUp
-                if request.deadline.saturating_duration_since(Instant::now()) <= GATED_WAIT && pending.is_empty() =>
-            {
-                Step::Answer(Err(trouble.failure.clone().into()))
-            }
-            Class::Race => Step::Raced,
-            Class::HeldUp | Class::Again | Class::Unknown | Class::Unreached => Step::Paused,
-        };
-        requests.iter().map(step).collect()
     }
 
     /// One round: facts, decision, and what was decided written.
@@ -128,7 +113,7 @@ impl Postgres {
         &self,
         requests: &[AppendRequest],
         mode: Mode,
-        pending: &mut Vec<Backend>,
+        doubt: &mut Doubt,
     ) -> std::result::Result<Vec<Step>, Trouble> {
         let deadline = last_deadline(requests);
         let mut lease = self.pool.lease(deadline).await.map_err(Trouble::unreached)?;
@@ -139,7 +124,7 @@ impl Postgres {
             Mode::Patient => (PATIENT_WAIT, Ok(())),
         };
         let steps = match begun {
-            Ok(()) => self.decide(&mut lease, requests, wait, deadline, !pending.is_empty()).await,
+            Ok(()) => self.decide(&mut lease, requests, wait, deadline, doubt).await,
             Err(failure) => Err(Trouble::unreached(failure)),
         };
         let steps = match steps {
@@ -156,7 +141,7 @@ impl Postgres {
         if steps.iter().any(|step| matches!(step, Step::Turning)) && !planted("postgres-refusal-too-early") {
             // A refusal that could turn counts only when nobody can turn it any more; then everything is looked at
             // again.
-            self.end_all(&mut lease, pending, deadline).await.map_err(Trouble::unreached)?;
+            self.end_all(&mut lease, &mut doubt.running, deadline).await.map_err(Trouble::unreached)?;
         }
         Ok(steps)
     }
@@ -167,11 +152,13 @@ impl Postgres {
         requests: &[AppendRequest],
         wait: Duration,
         deadline: Instant,
-        pending: bool,
+        doubt: &mut Doubt,
     ) -> std::result::Result<Vec<Step>, Trouble> {
         let streams: Vec<&str> = requests.iter().map(|request| request.stream.as_str()).collect();
         let ids: Vec<Uuid> = requests.iter().flat_map(|request| request.events.iter().map(|event| event.id)).collect();
+        let pending = doubt.may_run();
         let facts = self.facts(lease, &streams, &ids, deadline).await.map_err(Trouble::unreached)?;
+        doubt.looked(!pending);
         point("postgres-between-facts-and-insert").await;
         let decisions = decide_appends(requests, &facts);
         let writes = requests.iter().zip(&decisions).filter(|(_, decision)| matches!(decision, Decision::Write { .. }));
@@ -183,6 +170,12 @@ impl Postgres {
         } else {
             self.insert(lease, &batch, wait, deadline).await.map_err(|failure| Trouble::of(lease, failure))?
         };
+        let repeated = decisions.iter().any(|decision| matches!(decision, Decision::Repeated(_)));
+        if repeated && taken.iter().all(Option::is_none) {
+            doubt.found();
+            self.confirm(lease, deadline).await?;
+            doubt.looked(!pending);
+        }
         let mut taken = taken.into_iter();
         let step = |(request, decision): (&AppendRequest, Decision)| match decision {
             Decision::Write { .. } => taken.next().flatten().map_or(Step::Raced, |appended| Step::Answer(Ok(appended))),
@@ -196,6 +189,13 @@ impl Postgres {
             Decision::Again => Step::Again,
         };
         Ok(requests.iter().zip(decisions).map(step).collect())
+    }
+
+    /// Commits once more, so that what facts have shown is as durable as what an append writes: after a crash of the
+    /// server a standby may not have it yet.
+    pub(super) async fn confirm(&self, lease: &mut Lease, deadline: Instant) -> std::result::Result<(), Trouble> {
+        let confirmed = lease.fetch(sqlx::query(self.statements.confirm.clone()), deadline).await;
+        confirmed.map(drop).map_err(|failure| Trouble::of(lease, failure))
     }
 
     /// Which of the ids are known, with what they hold, and where the streams stand: one statement, one snapshot.
@@ -230,6 +230,7 @@ impl Postgres {
             }
             pending.pop();
         }
+        point("postgres-attempts-ended").await;
         Ok(())
     }
 
@@ -245,24 +246,44 @@ impl Postgres {
     }
 }
 
+/// What a round that failed as a whole means for its appends.
+fn troubled(requests: &[AppendRequest], trouble: &Trouble, doubt: &mut Doubt) -> Vec<Step> {
+    doubt.note(trouble);
+    let answer = || Step::Answer(Err(doubt.error(trouble.failure.clone())));
+    let step = |request: &AppendRequest| match trouble.failure.class() {
+        Class::Unknown if matches!(trouble.failure, Failure::Late) => answer(),
+        Class::Final => answer(),
+        Class::HeldUp if request.deadline.saturating_duration_since(Instant::now()) <= ANSWER_TIME => answer(),
+        Class::Race => Step::Raced,
+        Class::HeldUp | Class::Again | Class::Unknown | Class::Unreached => Step::Paused,
+    };
+    requests.iter().map(step).collect()
+}
+
 /// Whether appends are better off each by itself: one of them is refused for its values, or only some meet a lock. Not
 /// while an earlier attempt at them may run.
-fn apart(failure: &Failure, requests: &[AppendRequest], pending: &[Backend]) -> bool {
-    let alone = requests.len() == 1 || !pending.is_empty();
+fn apart(failure: &Failure, requests: &[AppendRequest], doubt: &Doubt) -> bool {
+    let alone = requests.len() == 1 || !doubt.is_none();
     !alone && matches!(failure, Failure::Refused { .. }) && matches!(failure.class(), Class::HeldUp | Class::Final)
 }
 
-fn answer_late(group: &[AppendRequest], answers: &mut [Option<Result<AppendResult>>], pending: &[Backend]) {
-    let now = Instant::now();
-    for (request, answer) in group.iter().zip(answers) {
-        if answer.is_none() && request.deadline <= now {
-            *answer = Some(Err(too_late(Failure::Late, !pending.is_empty())));
-        }
-    }
+fn answer_late(group: &[AppendRequest], answers: &mut [Option<Result<AppendResult>>], doubt: &Doubt) {
+    answer_before(Instant::now(), group, answers, &Failure::Late, doubt);
 }
 
-fn too_late(failure: Failure, pending: bool) -> Error {
-    if pending { unknown(failure) } else { failure.into() }
+/// Answers those whose deadline comes before a time: the next attempt would begin too late for them.
+fn answer_before(
+    time: Instant,
+    group: &[AppendRequest],
+    answers: &mut [Option<Result<AppendResult>>],
+    failure: &Failure,
+    doubt: &Doubt,
+) {
+    for (request, answer) in group.iter().zip(answers) {
+        if answer.is_none() && request.deadline <= time {
+            *answer = Some(Err(doubt.error(failure.clone())));
+        }
+    }
 }
 
 /// Reads the facts' rows: a row without a position is a head.

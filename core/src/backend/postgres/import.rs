@@ -3,11 +3,11 @@
 use super::Postgres;
 use super::append::Trouble;
 use super::careful::pauses;
-use super::error::{Class, Failure, unknown};
+use super::doubt::Doubt;
+use super::error::{Class, Failure};
 use super::lease::Lease;
 use super::names::safe;
 use super::row::{Rows, bigint, written};
-use super::session::Backend;
 use crate::decision::{Facts, ImportDecision, decide_import};
 use crate::error::{Error, Result};
 use crate::request::{ImportRequest, ImportResult};
@@ -20,24 +20,19 @@ const WAIT_MS: u64 = 500;
 impl Postgres {
     /// Decides and writes until it is done or refused; a refusal counts when no earlier attempt can turn it any more.
     pub(super) async fn import_events(&self, request: &ImportRequest) -> Result<ImportResult> {
-        let (mut pending, mut pauses): (Vec<Backend>, _) = (Vec::new(), pauses());
+        let (mut doubt, mut pauses) = (Doubt::default(), pauses());
         loop {
-            let failure = match self.import_once(request, &mut pending).await {
+            let failure = match self.import_once(request, &mut doubt).await {
                 Ok(Some(answer)) => return answer,
                 Ok(None) => continue,
                 Err(trouble) => {
-                    if trouble.failure.class() == Class::Unknown {
-                        pending.extend(trouble.backend);
-                    }
+                    doubt.note(&trouble);
                     trouble.failure
                 }
             };
             let last = Instant::now() >= request.deadline || failure.class() == Class::Final;
-            if last && pending.is_empty() {
-                return Err(failure.into());
-            }
             if last {
-                return Err(unknown(failure));
+                return Err(doubt.error(failure));
             }
             sleep(pauses.next().unwrap_or_default()).await;
         }
@@ -47,24 +42,31 @@ impl Postgres {
     async fn import_once(
         &self,
         request: &ImportRequest,
-        pending: &mut Vec<Backend>,
+        doubt: &mut Doubt,
     ) -> std::result::Result<Option<Result<ImportResult>>, Trouble> {
         let deadline = request.deadline;
         let mut lease = self.pool.lease(deadline).await.map_err(Trouble::unreached)?;
         let streams: Vec<&str> = request.events.iter().map(|import| import.stream.as_str()).collect();
         let ids: Vec<_> = request.events.iter().map(|import| import.event.id).collect();
         let facts = self.facts(&mut lease, &streams, &ids, deadline).await.map_err(Trouble::unreached)?;
+        let pending = doubt.may_run();
+        doubt.looked(!pending);
         let decisions = match decide_import(&request.events, &facts) {
             Ok(decisions) => decisions,
-            Err(_) if !pending.is_empty() => {
-                self.end_all(&mut lease, pending, deadline).await.map_err(Trouble::unreached)?;
+            Err(_) if pending => {
+                self.end_all(&mut lease, &mut doubt.running, deadline).await.map_err(Trouble::unreached)?;
                 return Ok(None);
             }
             Err(refusal) => return Ok(Some(Err(refusal))),
         };
         let rows = rows(request, &decisions, &facts);
-        let last_written =
-            if rows.len() == 0 { None } else { Some(self.import_rows(&mut lease, &rows, deadline).await?) };
+        let last_written = if rows.len() > 0 {
+            Some(self.import_rows(&mut lease, &rows, deadline).await?)
+        } else {
+            doubt.found();
+            self.confirm(&mut lease, deadline).await?;
+            None
+        };
         let total = u64::try_from(decisions.len()).unwrap_or(u64::MAX);
         let imported = u64::try_from(rows.len()).unwrap_or(u64::MAX);
         let position = match decisions.last() {

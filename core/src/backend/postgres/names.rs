@@ -105,6 +105,7 @@ pub(super) struct Statements {
     pub(super) append_within: SqlStr,
     pub(super) append_within_tagged: SqlStr,
     pub(super) facts: SqlStr,
+    pub(super) confirm: SqlStr,
     pub(super) lock_gate: SqlStr,
     pub(super) change_mark: SqlStr,
     pub(super) head: SqlStr,
@@ -137,6 +138,8 @@ impl Statements {
             append_within: safe(append(names, class, &within, false)),
             append_within_tagged: safe(append(names, class, &within, true)),
             facts: safe(facts(names)),
+            // Only the commit of a transaction that has written to the WAL waits for the disk and the standbys.
+            confirm: SqlStr::from_static("select pg_logical_emit_message(true, 'streamkeep', '')::text"),
             // Each its own statement: a lock and what it guards never share a snapshot.
             lock_gate: safe(format!(
                 "{BEGIN}set local lock_timeout = 100; select pg_advisory_xact_lock({}, 0)",
