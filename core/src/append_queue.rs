@@ -227,7 +227,8 @@ impl Shared {
         self.send_apart(held_up);
     }
 
-    /// Sends what somebody's lock holds up, each stream by itself and outside the lanes: nobody else waits for it.
+    /// Sends what a lock or another writer holds up, each stream by itself and outside the lanes: no other append waits
+    /// for it.
     fn send_apart(self: &Arc<Self>, held_up: Vec<Waiting>) {
         let mut streams: HashMap<String, Vec<Waiting>> = HashMap::new();
         for waiting in held_up {
@@ -235,20 +236,21 @@ impl Shared {
         }
         for (name, appends) in streams {
             let shared = Arc::clone(self);
-            self.tasks.spawn_on(shared.send_one_by_one(name, appends), &self.runtime);
+            self.tasks.spawn_on(shared.send_stream(name, appends), &self.runtime);
         }
     }
 
-    async fn send_one_by_one(self: Arc<Self>, stream: String, appends: Vec<Waiting>) {
+    async fn send_stream(self: Arc<Self>, stream: String, appends: Vec<Waiting>) {
         let _apart = Apart { shared: &self, streams: Some(Streams { shared: &self, names: vec![stream] }) };
+        let requests: Vec<AppendRequest> = appends.iter().map(|waiting| waiting.request.clone()).collect();
+        let mut answers = self.backend.append_apart(&requests).await.into_iter();
+        if answers.as_slice().iter().any(Result::is_ok) {
+            self.hints.wake();
+        }
         for waiting in appends {
-            let answer = self.backend.append(std::slice::from_ref(&waiting.request)).await.pop();
-            if matches!(&answer, Some(Ok(_))) {
-                self.hints.wake();
-            }
-            let missing = || Err(Error::internal("an append alone was not answered").with_outcome(Outcome::Unknown));
+            let missing = || Err(Error::internal("an append apart was not answered").with_outcome(Outcome::Unknown));
             // As above.
-            let _ = waiting.answer.send(answer.unwrap_or_else(missing));
+            let _ = waiting.answer.send(answers.next().unwrap_or_else(missing));
         }
     }
 }

@@ -49,6 +49,12 @@ pub(crate) trait EventBackend: Any + Send + Sync + Debug {
     /// it may have been sent.
     async fn append(&self, group: &[AppendRequest]) -> Vec<Result<AppendResult>>;
 
+    /// Writes what [`Self::append`] answered as held up: appends to one stream, on a task of their own that no lane
+    /// waits for.
+    async fn append_apart(&self, group: &[AppendRequest]) -> Vec<Result<AppendResult>> {
+        self.append(group).await
+    }
+
     /// Writes events recorded elsewhere, whole or not at all, as [`crate::decision::decide_import`] decides.
     async fn import(&self, request: &ImportRequest) -> Result<ImportResult>;
 

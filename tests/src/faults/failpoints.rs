@@ -8,7 +8,7 @@ use std::time::Duration;
 use libtest_mimic::{Failed, Trial};
 use sqlx::{Connection, PgConnection};
 use streamkeep::{
-    AppendOptions, Event, ExpectedVersion, OpenOptions, Outcome, Query, QueryItem, ReadAllOptions, ReadPageOptions,
+    AppendOptions, Event, ExpectedVersion, Outcome, Query, QueryItem, ReadAllOptions, ReadPageOptions,
     SubscribeOptions, faults,
 };
 use streamkeep_tests::harness::{BACKENDS, Backend};
@@ -17,7 +17,6 @@ use super::cancel::{conclude, in_time, narrow, still_served};
 use super::ground::{Ground, command};
 use super::history::{Demand, History};
 use super::process::alone;
-use super::proxy::{Cut, Proxy};
 use super::writers::{Draft, refusal};
 
 /// Where an append's task can be held, and what stands then.
@@ -58,7 +57,6 @@ pub fn trials() -> Vec<Trial> {
     let wakes = [Backend::Sqlite, Backend::Postgres, Backend::Mongodb]
         .map(|kind| alone("failpoints::a_write_between_page_and_wait_wakes_at_once", kind, write_between));
     let horizon = [alone("failpoints::a_page_is_read_after_the_horizon", Backend::Postgres, page_after_horizon)];
-    let doubt = [alone("failpoints::an_ended_attempt_stays_in_doubt_until_a_look", Backend::Postgres, ended_attempt)];
     let file = [alone(
         "failpoints::a_file_removed_before_the_commit_is_not_acknowledged",
         Backend::Sqlite,
@@ -73,7 +71,6 @@ pub fn trials() -> Vec<Trial> {
         .chain(reads)
         .chain(wakes)
         .chain(horizon)
-        .chain(doubt)
         .chain(file)
         .chain(scans)
         .chain(shared)
@@ -205,29 +202,6 @@ async fn page_after_horizon(ground: Ground) -> Result<(), Failed> {
         after = page.reached;
     }
     own.close().await?;
-    Ok(store.close().await?)
-}
-
-/// An attempt was ended, and no look has shown yet what it did: until then no refusal says that nothing was written.
-async fn ended_attempt(ground: Ground) -> Result<(), Failed> {
-    let (proxy, url) = Proxy::before(ground.kind, &ground.url).await?;
-    let store = OpenOptions::new(url).max_connections(1).open().await?;
-    let happened = || [Event::json_text("Happened", "{}")];
-    store.append("s-0", happened(), ExpectedVersion::Any).await?;
-    proxy.arm(Cut::Delayed);
-    let paused = faults::pause("postgres-attempts-ended");
-    let call = tokio::spawn({
-        let store = store.clone();
-        async move { store.append("s-1", happened(), ExpectedVersion::StreamExists).await }
-    });
-    in_time("the way to the failpoint", paused.reached()).await?;
-    command(&ground.url, "alter table streamkeep_default.events rename to away".to_owned()).await?;
-    drop(paused);
-    let told = in_time("an append in doubt", call).await??;
-    command(&ground.url, "alter table streamkeep_default.away rename to events".to_owned()).await?;
-    if !told.as_ref().is_err_and(|error| error.outcome() == Outcome::Unknown) {
-        return Err(format!("an attempt was ended, the look failed, and the append says {told:?}").into());
-    }
     Ok(store.close().await?)
 }
 

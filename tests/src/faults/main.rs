@@ -3,6 +3,8 @@
 //! `STREAMKEEP_FAULTS=1 cargo test --release -p streamkeep-tests --test faults`: with the variable at build time,
 //! planted bugs and failpoints are compiled in.
 
+#[cfg(streamkeep_faults)]
+mod attempts;
 mod cancel;
 mod checker;
 mod checker_proof;
@@ -59,6 +61,8 @@ fn main() -> ExitCode {
     trials.extend(setback::trials());
     #[cfg(streamkeep_faults)]
     trials.extend(failpoints::trials());
+    #[cfg(streamkeep_faults)]
+    trials.extend(attempts::trials());
     #[cfg(streamkeep_faults)]
     trials.push(every_case_has_a_rule(&trials));
     trials.extend(checker_proof::trials());

@@ -1,9 +1,9 @@
 //! An open transaction holds up its own stream and no other.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use streamkeep::{AppendOptions, ExpectedVersion, Outcome};
+use streamkeep::{AppendOptions, EventStore, ExpectedVersion, Outcome};
 
 use super::{append, block, event, run, session, until_one_waits};
 use crate::cases;
@@ -15,6 +15,7 @@ pub(super) fn cases() -> Vec<Case> {
         an_open_transaction_holds_up_its_own_stream_alone,
         an_append_held_up_past_its_deadline_says_that_nothing_was_written,
         a_connection_alone_serves_others_while_one_stream_is_held_up,
+        an_open_transaction_over_many_streams_slows_no_other,
         an_append_refused_for_ever_says_that_nothing_was_written,
     ]
 }
@@ -42,6 +43,53 @@ async fn an_open_transaction_holds_up_its_own_stream_alone(room: Room) {
     run(&mut blocker, "rollback".to_owned()).await;
     held.await.expect("the held append");
     also_held.await.expect("the other held append");
+}
+
+/// How long an append to a free stream takes, one after the other.
+async fn median_of_appends(store: &EventStore) -> Duration {
+    let mut took = Vec::new();
+    for _ in 0..41 {
+        let began = Instant::now();
+        append(store, "free").await;
+        took.push(began.elapsed());
+    }
+    took.sort();
+    took[took.len() / 2]
+}
+
+async fn an_open_transaction_over_many_streams_slows_no_other(room: Room) {
+    /// A busy machine takes this long for no reason; a lane that waits for a lock takes far longer.
+    const SLOW: Duration = Duration::from_millis(60);
+    let store = room.store().await;
+    let schema = format!("streamkeep_{}", room.namespace());
+    let (mut blocker, mut watcher) = (session(&room).await, session(&room).await);
+    let undisturbed = median_of_appends(&store).await;
+    for streams in [5, 50] {
+        run(
+            &mut blocker,
+            format!(
+                "begin; insert into {schema}.events (position, stream, version, id, type, data, recorded_at, size) \
+                 select nextval('{schema}.positions'), 'held-{streams}-' || n, 1, gen_random_uuid(), 'Foreign', '{{}}', now(), 1 \
+                 from generate_series(1, {streams}) as n"
+            ),
+        )
+        .await;
+        let held: Vec<_> = (1..=streams)
+            .map(|n| {
+                let store = store.clone();
+                tokio::spawn(async move { append(&store, &format!("held-{streams}-{n}")).await })
+            })
+            .collect();
+        until_one_waits(&mut watcher, &room).await;
+        let disturbed = median_of_appends(&store).await;
+        println!("{streams} streams held: {undisturbed:?} undisturbed, {disturbed:?} disturbed");
+        assert!(disturbed <= (2 * undisturbed).max(SLOW), "{undisturbed:?} became {disturbed:?}");
+        assert!(held.iter().all(|append| !append.is_finished()), "the blocker holds them");
+        run(&mut blocker, "rollback".to_owned()).await;
+        for append in held {
+            append.await.expect("a held append");
+        }
+    }
 }
 
 async fn an_append_held_up_past_its_deadline_says_that_nothing_was_written(room: Room) {

@@ -1,288 +1,356 @@
-//! Appending: the plain form, and who takes what it did not.
+//! Appending: one state machine for the appends of a group.
+//!
+//! Appends that go on in the same way are a party. Each step makes one attempt at a party, answers what it can, and
+//! makes new parties of the rest. In a lane, what another transaction holds up or what loses a race leaves at once: it
+//! is answered [`Error::held_up`], and the queue sends it again apart, where it waits on a share of the pool.
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use backon::ExponentialBackoff;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::Postgres;
+use super::attempt::{ANSWER_TIME, Attempt, Form, GATED_WAIT, Step, Trouble, Turn};
 use super::doubt::Doubt;
-use super::error::{Class, Failure, unknown};
-use super::lease::Lease;
-use super::names::{EXPECT_ANY, EXPECT_EXISTS, draw_first};
-use super::row::{Rows, Written, bigint, written};
-use super::session::Backend;
+use super::error::{Class, Contended, Failure};
+use super::facts::pauses;
 use crate::error::{Error, Result};
-use crate::faults::{planted, point};
 use crate::request::{AppendRequest, AppendResult};
-use crate::version::ExpectedVersion;
 
-/// How long a statement waits for a lock at first: several appends before each goes by itself, one before it lets go of
-/// the gate.
-pub(super) const SHARED_WAIT: Duration = Duration::from_millis(150);
-/// How long one append that is held up waits at a time: its connection is free in between, for whoever else needs one.
-pub(super) const PATIENT_WAIT: Duration = Duration::from_secs(1);
-/// Kept back for the answer, so that a wait in vain ends with a clear one before the deadline.
-pub(super) const ANSWER_TIME: Duration = Duration::from_millis(100);
+/// How long a group waits for a lock in its lane. The commit of another store takes less.
+const LANE_WAIT: Duration = Duration::from_millis(50);
+/// The same for a part of a group that was held up, and for the first attempt apart.
+const PART_WAIT: Duration = Duration::from_millis(10);
+/// How long an append apart waits for a lock at a time: its share of the pool is free for others in between.
+const HELD_WAIT: Duration = Duration::from_millis(250);
+/// How many parts of a group may be held up before all that are left leave their lane: enough to find one append among
+/// 32.
+const MOST_HELD_UP: u32 = 6;
+/// How many races are run again before the gate is taken: repeating alone starves.
+const FREE_REPEATS: u32 = 2;
 
-/// What became of a group's appends, each in the group's order; nothing for those that were not taken.
-pub(super) type Taken = Vec<Option<AppendResult>>;
-
-/// A failed try, and who may still be running it.
+/// The shares of a pool that appends outside the lanes may have: together less than the whole.
 #[derive(Debug)]
-pub(super) struct Trouble {
-    pub(super) failure: Failure,
-    pub(super) backend: Option<Backend>,
+pub(super) struct Shares {
+    held_up: Semaphore,
+    contended: Semaphore,
 }
 
-impl Trouble {
-    pub(super) fn of(lease: &Lease, failure: Failure) -> Self {
-        Self { backend: lease.backend(), failure }
+impl Shares {
+    pub(super) fn of(max_connections: u32) -> Self {
+        let share = |parts: u32| Semaphore::new(usize::try_from(max_connections / parts).unwrap_or(1).max(1));
+        Self { held_up: share(4), contended: share(2) }
+    }
+}
+
+/// Where a group is sent from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Lane,
+    /// Outside the lanes, and all of it to one stream.
+    Apart,
+}
+
+/// Appends of a group that go on in the same way.
+#[derive(Debug)]
+struct Party {
+    members: Vec<usize>,
+    form: Form,
+    wait: Duration,
+    doubt: Doubt,
+    end_first: bool,
+    held_up: bool,
+    races: u32,
+    not_before: Instant,
+    pauses: ExponentialBackoff,
+    /// Why the last attempt failed, for the answer at the deadline.
+    failure: Option<Failure>,
+}
+
+impl Party {
+    fn new(members: Vec<usize>, form: Form, wait: Duration) -> Self {
+        Self {
+            members,
+            form,
+            wait,
+            doubt: Doubt::default(),
+            end_first: false,
+            held_up: false,
+            races: 0,
+            not_before: Instant::now(),
+            pauses: pauses(),
+            failure: None,
+        }
     }
 
-    pub(super) const fn unreached(failure: Failure) -> Self {
-        Self { failure, backend: None }
+    /// Some of the same appends, which go on at once and in the same way.
+    fn part(&self, members: Vec<usize>) -> Self {
+        Self {
+            doubt: self.doubt.clone(),
+            races: self.races,
+            failure: self.failure.clone(),
+            ..Self::new(members, self.form, self.wait)
+        }
+    }
+
+    /// The same appends with care, after a pause.
+    fn later(mut self) -> Self {
+        self.form = Form::Careful;
+        self.not_before = Instant::now() + self.pauses.next().unwrap_or(GATED_WAIT);
+        self
     }
 }
 
 impl Postgres {
+    /// Appends in a lane.
     pub(super) async fn append_group(&self, group: &[AppendRequest]) -> Vec<Result<AppendResult>> {
-        match self.plain(group, SHARED_WAIT).await {
-            Ok(taken) => self.finish(group, taken).await,
-            Err(trouble) => self.after(group, trouble).await,
+        let mut course = Course::new(self, group, Way::Lane);
+        for place in self.hot.among(group) {
+            course.answers[place] = Some(Err(Error::held_up()));
         }
+        let members = (0..group.len()).filter(|place| course.answers[*place].is_none()).collect();
+        course.parties.push(Party::new(members, Form::Plain, LANE_WAIT));
+        course.run().await
     }
 
-    /// The plain form: one statement, one trip, one commit.
-    async fn plain(&self, group: &[AppendRequest], wait: Duration) -> std::result::Result<Taken, Trouble> {
-        let deadline = last_deadline(group);
-        let expected: Vec<i64> = group.iter().map(|request| demand(request.expected)).collect();
-        let batch = Batch::new(group.iter().zip(expected));
-        let mut lease = self.pool.lease(deadline).await.map_err(Trouble::unreached)?;
-        point("postgres-append-before").await;
-        let sent = self.insert(&mut lease, &batch, wait, deadline).await;
-        point("postgres-append-after").await;
-        sent.map_err(|failure| Trouble::of(&lease, failure))
-    }
-
-    /// Sends a batch; answers what was taken of it, in the order of the appends it was made of.
-    ///
-    /// Who waits for longer stands outside the gate: others must be able to have it for themselves meanwhile.
-    pub(super) async fn insert(
-        &self,
-        lease: &mut Lease,
-        batch: &Batch<'_>,
-        wait: Duration,
-        deadline: Instant,
-    ) -> std::result::Result<Taken, Failure> {
-        let statements = &self.statements;
-        let statement = match (wait > SHARED_WAIT, batch.rows.has_tags()) {
-            (false, false) => &statements.append,
-            (false, true) => &statements.append_tagged,
-            (true, false) => &statements.append_patient,
-            (true, true) => &statements.append_patient_tagged,
-        };
-        let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(ANSWER_TIME);
-        let query = batch.rows.bind(statement, wait.min(left).as_millis().max(1).to_string());
-        let early = planted("postgres-check-after-draw");
-        if early {
-            lease.begin(&draw_first(&self.names, self.class), deadline).await?;
-            // Long enough for another writer to commit in between.
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        let rows = lease.fetch(query, deadline).await?;
-        if early {
-            lease.commit(deadline).await?;
-        }
-        batch.taken(&written(&rows)?)
-    }
-
-    /// What the plain form left is decided with care: ids come before any refusal.
-    async fn finish(&self, group: &[AppendRequest], taken: Taken) -> Vec<Result<AppendResult>> {
-        let left: Vec<AppendRequest> =
-            group.iter().zip(&taken).filter(|(_, taken)| taken.is_none()).map(|(request, _)| request.clone()).collect();
-        if left.is_empty() {
-            return taken.into_iter().flatten().map(Ok).collect();
-        }
-        let mut rest = self.careful(&left, Doubt::default()).await.into_iter();
-        let missing = || Err(Error::internal("an append of a group was not answered"));
-        taken.into_iter().map(|taken| taken.map_or_else(|| rest.next().unwrap_or_else(missing), Ok)).collect()
-    }
-
-    async fn after(&self, group: &[AppendRequest], trouble: Trouble) -> Vec<Result<AppendResult>> {
-        match trouble.failure.class() {
-            Class::Race | Class::Again | Class::Unreached => self.careful(group, Doubt::default()).await,
-            Class::Unknown if matches!(trouble.failure, Failure::Late) => {
-                group.iter().map(|_| Err(unknown(trouble.failure.clone()))).collect()
-            }
-            Class::Unknown => {
-                let mut doubt = Doubt::default();
-                doubt.note(&trouble);
-                self.careful(group, doubt).await
-            }
-            Class::HeldUp | Class::Final if group.len() > 1 && matches!(trouble.failure, Failure::Refused { .. }) => {
-                self.one_by_one(group).await
-            }
-            Class::HeldUp => self.alone(&group[0]).await.into_iter().collect(),
-            Class::Final => group.iter().map(|_| Err(trouble.failure.clone().into())).collect(),
-        }
-    }
-
-    /// After a refusal that one of them caused, or behind a lock that only some meet. Who is held up even then is told
-    /// so, and comes back in a group of its own.
-    pub(super) async fn one_by_one(&self, group: &[AppendRequest]) -> Vec<Result<AppendResult>> {
-        let mut answers = Vec::with_capacity(group.len());
-        for request in group {
-            let lone = std::slice::from_ref(request);
-            let answer = match self.plain(lone, SHARED_WAIT).await {
-                Ok(taken) => self.finish(lone, taken).await,
-                Err(trouble) if trouble.failure.class() == Class::HeldUp => vec![Err(Error::held_up())],
-                Err(trouble) => Box::pin(self.after(lone, trouble)).await,
-            };
-            answers.extend(answer);
-        }
-        answers
-    }
-
-    /// An append that somebody's open transaction holds up, alone: tried for as long as its deadline allows.
-    async fn alone(&self, request: &AppendRequest) -> Vec<Result<AppendResult>> {
-        let lone = std::slice::from_ref(request);
-        loop {
-            match self.plain(lone, PATIENT_WAIT).await {
-                Ok(taken) => return self.finish(lone, taken).await,
-                Err(trouble) if trouble.failure.class() != Class::HeldUp => {
-                    return Box::pin(self.after(lone, trouble)).await;
-                }
-                Err(trouble) if request.deadline.saturating_duration_since(Instant::now()) <= 2 * ANSWER_TIME => {
-                    return vec![Err(trouble.failure.into())];
-                }
-                Err(_) => {}
-            }
-        }
+    /// Appends to one stream outside the lanes.
+    pub(super) async fn append_outside_lanes(&self, group: &[AppendRequest]) -> Vec<Result<AppendResult>> {
+        let mut course = Course::new(self, group, Way::Apart);
+        let contended = !self.hot.among(group).is_empty();
+        let mut party =
+            Party::new((0..group.len()).collect(), Form::Plain, if contended { GATED_WAIT } else { PART_WAIT });
+        party.held_up = !contended;
+        course.parties.push(party);
+        course.run().await
     }
 }
 
-/// The last of a group's deadlines: its connection is closed only then.
-pub(super) fn last_deadline(group: &[AppendRequest]) -> Instant {
-    group.iter().map(|request| request.deadline).max().unwrap_or_else(Instant::now)
+/// A group on its way to its answers.
+struct Course<'a> {
+    postgres: &'a Postgres,
+    group: &'a [AppendRequest],
+    way: Way,
+    answers: Vec<Option<Result<AppendResult>>>,
+    parties: Vec<Party>,
+    held_up: u32,
 }
 
-fn demand(expected: ExpectedVersion) -> i64 {
-    match expected {
-        ExpectedVersion::Any => EXPECT_ANY,
-        ExpectedVersion::StreamExists => EXPECT_EXISTS,
-        ExpectedVersion::NoStream => 0,
-        ExpectedVersion::Exact(version) => bigint(version),
-    }
-}
-
-/// Appends as rows, in the order in which every writer inserts: by stream, so that no two wait for each other.
-#[derive(Debug)]
-pub(super) struct Batch<'a> {
-    rows: Rows<'a>,
-    /// In the order of their rows: which append it is, its stream, how many events it has.
-    parts: Vec<(usize, &'a str, usize)>,
-}
-
-impl<'a> Batch<'a> {
-    /// Makes a batch of appends, each with the version its stream must be at. Appends to the same stream keep their
-    /// order.
-    pub(super) fn new(appends: impl Iterator<Item = (&'a AppendRequest, i64)>) -> Self {
-        let mut appends: Vec<(usize, (&AppendRequest, i64))> = appends.enumerate().collect();
-        appends.sort_by(|(_, (a, _)), (_, (b, _))| a.stream.cmp(&b.stream));
-        let mut batch = Self { rows: Rows::default(), parts: Vec::with_capacity(appends.len()) };
-        let (mut stream, mut place) = ("", 0);
-        for (append, (request, expected)) in appends {
-            if request.stream != stream {
-                (stream, place) = (&request.stream, 0);
-            }
-            for event in request.events.iter() {
-                place += 1;
-                batch.rows.push(&request.stream, place, expected, event, None);
-            }
-            batch.parts.push((append, &request.stream, request.events.len()));
-        }
-        batch
+impl<'a> Course<'a> {
+    fn new(postgres: &'a Postgres, group: &'a [AppendRequest], way: Way) -> Self {
+        Self { postgres, group, way, answers: group.iter().map(|_| None).collect(), parties: Vec::new(), held_up: 0 }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.parts.is_empty()
-    }
-
-    /// Finds each append's rows among those written.
-    fn taken(&self, written: &[Written]) -> std::result::Result<Taken, Failure> {
-        let mut taken = vec![None; self.parts.len()];
-        let mut rest = written;
-        for (append, stream, events) in &self.parts {
-            if rest.first().is_none_or(|row| row.stream != *stream) {
+    async fn run(mut self) -> Vec<Result<AppendResult>> {
+        while let Some(mut party) = self.next() {
+            self.answer_late(&mut party);
+            if party.members.is_empty() {
                 continue;
             }
-            let own = rest.get(..*events).filter(|own| own.iter().all(|row| row.stream == *stream));
-            let Some(last) = own.and_then(<[Written]>::last) else {
-                return Err(Failure::Bug("an append was written in part".to_owned()));
+            sleep_until(party.not_before).await;
+            let Some(_share) = self.share(&party).await else {
+                // Its appends are late now.
+                party.not_before = self.deadline(&party);
+                self.parties.push(party);
+                continue;
             };
-            if let Some(place) = taken.get_mut(*append) {
-                *place = Some(AppendResult { version: last.version, position: last.position, repeated: false });
+            let attempt = Attempt {
+                requests: party.members.iter().map(|member| &self.group[*member]).collect(),
+                form: party.form,
+                turn: self.turn(&party),
+                wait: party.wait,
+                end_first: std::mem::take(&mut party.end_first),
+            };
+            match self.postgres.attempt(&attempt, &mut party.doubt).await {
+                Ok(steps) => self.after_steps(party, steps),
+                Err(trouble) => self.after_trouble(party, trouble),
             }
-            rest = rest.get(*events..).unwrap_or_default();
         }
-        if rest.is_empty() { Ok(taken) } else { Err(Failure::Bug("rows were written that nobody sent".to_owned())) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn request(stream: &str, events: usize) -> AppendRequest {
-        let events = (0..events).map(|_| crate::event::Event::json_text("T", "{}")).collect();
-        AppendRequest { stream: stream.to_owned(), expected: ExpectedVersion::Any, events, deadline: Instant::now() }
+        let missing = || Err(Error::internal("an append of a group was not answered"));
+        self.answers.into_iter().map(|answer| answer.unwrap_or_else(missing)).collect()
     }
 
-    fn rows(rows: &[(&str, u64, u64)]) -> Vec<Written> {
-        rows.iter()
-            .map(|(stream, version, position)| Written {
-                stream: (*stream).to_owned(),
-                version: *version,
-                position: *position,
-                floor: 0,
-            })
-            .collect()
+    /// The party that goes on soonest; of several, the one that was there first.
+    fn next(&mut self) -> Option<Party> {
+        let soonest = self.parties.iter().enumerate().min_by_key(|(_, party)| party.not_before)?.0;
+        Some(self.parties.remove(soonest))
     }
 
-    fn batch(group: &[AppendRequest]) -> Batch<'_> {
-        Batch::new(group.iter().map(|request| (request, EXPECT_ANY)))
-    }
-
-    const fn done(version: u64, position: u64) -> Option<AppendResult> {
-        Some(AppendResult { version, position, repeated: false })
-    }
-
-    #[test]
-    fn rows_find_their_appends_though_they_are_sent_by_stream() {
-        let group = [request("b", 2), request("a", 1), request("b", 1)];
-        let taken = batch(&group).taken(&rows(&[("a", 1, 10), ("b", 4, 11), ("b", 5, 13), ("b", 6, 14)]));
-        assert_eq!(taken.ok(), Some(vec![done(5, 13), done(1, 10), done(6, 14)]));
-    }
-
-    #[test]
-    fn an_append_without_rows_was_not_taken() {
-        let group = [request("a", 1), request("b", 2), request("c", 1)];
-        assert_eq!(
-            batch(&group).taken(&rows(&[("a", 1, 10), ("c", 1, 11)])).ok(),
-            Some(vec![done(1, 10), None, done(1, 11)])
-        );
-        assert_eq!(batch(&group).taken(&[]).ok(), Some(vec![None, None, None]));
-    }
-
-    #[test]
-    fn an_append_written_in_part_is_a_bug_that_is_told() {
-        let group = [request("a", 2), request("b", 1)];
-        for wrong in [
-            rows(&[("a", 1, 10)]),
-            rows(&[("a", 1, 10), ("b", 1, 11)]),
-            rows(&[("a", 1, 10), ("a", 2, 11), ("x", 1, 12)]),
-        ] {
-            assert!(matches!(batch(&group).taken(&wrong), Err(Failure::Bug(_))), "{wrong:?}");
+    /// Answers those of a party whose deadline comes before its next attempt. After a failure, time for a clear answer
+    /// is kept back.
+    fn answer_late(&mut self, party: &mut Party) {
+        let mut begin = party.not_before.max(Instant::now());
+        if party.failure.is_some() {
+            begin += ANSWER_TIME;
         }
+        let (late, in_time): (Vec<_>, Vec<_>) =
+            party.members.iter().copied().partition(|member| self.group[*member].deadline <= begin);
+        party.members = in_time;
+        for member in late {
+            let failure = party.failure.clone().unwrap_or(Failure::Late);
+            self.answers[member] = Some(Err(party.doubt.error(failure)));
+        }
+    }
+
+    fn deadline(&self, party: &Party) -> Instant {
+        party.members.iter().map(|member| self.group[*member].deadline).max().unwrap_or_else(Instant::now)
+    }
+
+    /// Waits outside the lanes for a connection of the share that appends have there. Nothing when the deadline passed.
+    async fn share(&self, party: &Party) -> Option<Option<SemaphorePermit<'a>>> {
+        let shares = &self.postgres.shares;
+        let share = match self.way {
+            Way::Lane => return Some(None),
+            Way::Apart if party.held_up => &shares.held_up,
+            Way::Apart => &shares.contended,
+        };
+        let deadline = self.deadline(party);
+        let limit = deadline.checked_sub(ANSWER_TIME).unwrap_or(deadline);
+        timeout_at(limit, share.acquire()).await.ok().and_then(std::result::Result::ok).map(Some)
+    }
+
+    fn turn(&self, party: &Party) -> Turn {
+        if party.races >= FREE_REPEATS {
+            Turn::Gate
+        } else if self.way == Way::Apart && !party.held_up {
+            Turn::Stream
+        } else {
+            Turn::None
+        }
+    }
+
+    fn after_steps(&mut self, party: Party, steps: Vec<Step>) {
+        let (mut unwritten, mut again, mut raced) = (Vec::new(), Vec::new(), Vec::new());
+        for (member, step) in party.members.iter().copied().zip(steps) {
+            match step {
+                Step::Answer(answer) => self.answers[member] = Some(answer),
+                Step::Unwritten => unwritten.push(member),
+                Step::Ended | Step::Again => again.push(member),
+                Step::Raced => raced.push(member),
+            }
+        }
+        if !unwritten.is_empty() {
+            self.parties.push(Party { form: Form::Careful, ..party.part(unwritten) });
+        }
+        if !again.is_empty() {
+            self.parties.push(party.part(again));
+        }
+        if !raced.is_empty() {
+            let part = party.part(raced);
+            self.lost(Party { pauses: party.pauses, ..part });
+        }
+    }
+
+    fn after_trouble(&mut self, mut party: Party, trouble: Trouble) {
+        party.doubt.note(&trouble);
+        let failure = trouble.failure;
+        party.failure = Some(failure.clone());
+        match failure.class() {
+            Class::Unknown if matches!(failure, Failure::Late) => self.refuse(&party, &failure),
+            Class::Final => match self.halves(&party) {
+                Some(halves) if matches!(failure, Failure::Refused { .. }) && party.doubt.is_none() => {
+                    self.parties.extend(halves);
+                }
+                _ => self.refuse(&party, &failure),
+            },
+            Class::HeldUp => self.held_up(party),
+            Class::Race => self.raced(party, &failure),
+            Class::Again | Class::Unknown | Class::Unreached => self.parties.push(party.later()),
+        }
+    }
+
+    fn refuse(&mut self, party: &Party, failure: &Failure) {
+        for member in &party.members {
+            self.answers[*member] = Some(Err(party.doubt.error(failure.clone())));
+        }
+    }
+
+    /// Sends appends of a lane out of it. Not while an earlier attempt at them is in doubt: that is known only here.
+    fn leave(&mut self, party: Party) -> Option<Party> {
+        if self.way == Way::Apart || !party.doubt.is_none() {
+            return Some(party);
+        }
+        for member in &party.members {
+            self.answers[*member] = Some(Err(Error::held_up()));
+        }
+        None
+    }
+
+    /// A lock is in the way of some of a party. In a lane halves of it find out which; the others go on at once.
+    fn held_up(&mut self, mut party: Party) {
+        self.held_up += 1;
+        if self.way == Way::Lane
+            && self.held_up < MOST_HELD_UP
+            && let Some(mut halves) = self.halves(&party).filter(|[first, second]| self.apart(first, second))
+        {
+            halves.iter_mut().for_each(|half| half.wait = PART_WAIT);
+            self.parties.extend(halves);
+            return;
+        }
+        party.end_first = party.doubt.may_run();
+        if let Some(mut party) = self.leave(party) {
+            (party.held_up, party.wait) = (true, HELD_WAIT);
+            let form = party.form;
+            self.parties.push(Party { form, ..party.later() });
+        }
+    }
+
+    /// Another writer was first. Only the append that met it is looked at with care; the others go again at once.
+    fn raced(&mut self, mut party: Party, failure: &Failure) {
+        let contended = failure.contended();
+        let is_loser = |member: &usize| {
+            let request = &self.group[*member];
+            match &contended {
+                Some(Contended::Stream(stream)) => request.stream == *stream,
+                Some(Contended::Id(id)) => request.events.iter().any(|event| event.id.to_string() == *id),
+                None => false,
+            }
+        };
+        let (losers, others): (Vec<_>, Vec<_>) = party.members.iter().copied().partition(is_loser);
+        if losers.is_empty() {
+            party.races += 1;
+            self.parties.push(party.later());
+            return;
+        }
+        let loser = party.part(losers);
+        if !others.is_empty() {
+            self.parties.push(party.part(others));
+        }
+        if matches!(contended, Some(Contended::Id(_))) {
+            self.parties.push(Party { form: Form::Careful, ..loser });
+        } else {
+            self.lost(Party { pauses: party.pauses, ..loser });
+        }
+    }
+
+    /// Appends that lost a race for their streams. They go on apart, where the stores take turns.
+    fn lost(&mut self, mut party: Party) {
+        for member in &party.members {
+            self.postgres.hot.mark(&self.group[*member].stream);
+        }
+        party.races += 1;
+        party.held_up = false;
+        party.wait = GATED_WAIT;
+        if let Some(party) = self.leave(party) {
+            self.parties.push(party.later());
+        }
+    }
+
+    /// The halves of a party, if it has more than one member. A stream's appends stay together where there are several
+    /// streams.
+    fn halves(&self, party: &Party) -> Option<[Party; 2]> {
+        let mut members = party.members.clone();
+        members.sort_by(|a, b| (&self.group[*a].stream, a).cmp(&(&self.group[*b].stream, b)));
+        let middle = members.len() / 2;
+        let boundary = |place: &usize| self.group[members[*place - 1]].stream != self.group[members[*place]].stream;
+        let place = (middle.max(1)..members.len()).find(boundary).or_else(|| (1..middle).rev().find(boundary));
+        let second = members.split_off(place.unwrap_or(middle));
+        (!members.is_empty()).then(|| [party.part(members), party.part(second)])
+    }
+
+    /// Whether two parties have no stream in common; their members are in the order of streams.
+    fn apart(&self, first: &Party, second: &Party) -> bool {
+        let stream = |member: Option<&usize>| member.map(|member| &self.group[*member].stream);
+        stream(first.members.last()) != stream(second.members.first())
     }
 }

@@ -1,6 +1,6 @@
 //! What is not known of earlier attempts at a write.
 
-use super::append::Trouble;
+use super::attempt::Trouble;
 use super::error::{Class, Failure, unknown};
 use super::session::Backend;
 use crate::error::Error;

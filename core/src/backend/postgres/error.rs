@@ -24,7 +24,7 @@ pub(super) enum Failure {
     Unreached(String),
     /// The server answered with an error, and what was sent is undone.
     #[error("the server refused: {message} ({code})")]
-    Refused { code: String, constraint: Option<String>, message: String },
+    Refused { code: String, constraint: Option<String>, contended: Option<Contended>, message: String },
     /// The server refuses for a reason that lasts: it is set read-only, its disk is full, a file is missing.
     #[error("the server refused: {message} ({code})")]
     Stopped { code: String, message: String },
@@ -40,6 +40,15 @@ pub(super) enum Failure {
     /// A bug here.
     #[error("{0}")]
     Bug(String),
+}
+
+/// What two writers wanted at the same time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Contended {
+    /// The next version of this stream.
+    Stream(String),
+    /// This event id.
+    Id(String),
 }
 
 /// What a failure asks for.
@@ -73,6 +82,14 @@ impl Failure {
                 ("40001" | "40P01" | "0A000" | "57014" | "25006", _) => Class::Again,
                 _ => Class::Final,
             },
+        }
+    }
+
+    /// What a lost race was about, if the server tells.
+    pub(super) fn contended(&self) -> Option<Contended> {
+        match self {
+            Self::Refused { contended, .. } => contended.clone(),
+            _ => None,
         }
     }
 
@@ -135,7 +152,9 @@ impl Failure {
             Self::Unreached(words) => Self::Unreached(change(words)),
             Self::Setup(words) => Self::Setup(change(words)),
             Self::Unreadable(words) => Self::Unreadable(change(words)),
-            Self::Refused { code, constraint, message } => Self::Refused { code, constraint, message: change(message) },
+            Self::Refused { code, constraint, contended, message } => {
+                Self::Refused { code, constraint, contended, message: change(message) }
+            }
             Self::Stopped { code, message } => Self::Stopped { code, message: change(message) },
             other => other,
         }
@@ -180,7 +199,19 @@ fn refused(refusal: &PgDatabaseError, connected: bool) -> Failure {
     if code == "53100" || code.starts_with("58") {
         return Failure::Stopped { code, message };
     }
-    Failure::Refused { code, constraint: refusal.constraint().map(str::to_owned), message }
+    let contended = refusal.detail().and_then(|detail| contended(refusal.constraint()?, detail));
+    Failure::Refused { code, constraint: refusal.constraint().map(str::to_owned), contended, message }
+}
+
+/// Reads what a race was about from the detail of a unique violation, `Key (stream, version)=(order-1, 7) already
+/// exists.`, in whatever language the server speaks. It can be left out, and a stream's name can hold every character.
+fn contended(constraint: &str, detail: &str) -> Option<Contended> {
+    let key = detail.split_once(")=(")?.1.rsplit_once(')')?.0;
+    match constraint {
+        VERSION_KEY => Some(Contended::Stream(key.rsplit_once(", ")?.0.to_owned())),
+        ID_KEY => Some(Contended::Id(key.to_owned())),
+        _ => None,
+    }
 }
 
 /// For whoever only reads, or wrote nothing: what is known of a write is said by whoever sent it.
@@ -251,12 +282,24 @@ mod tests {
             let failure = Failure::Refused {
                 code: code.to_owned(),
                 constraint: constraint.map(str::to_owned),
+                contended: None,
                 message: "no".to_owned(),
             };
             assert_eq!(failure.class(), class, "{code} {constraint:?}");
             let error = Error::from(failure);
             assert_eq!((error.code(), error.outcome()), (answered, Outcome::NotApplied), "{code} {constraint:?}");
         }
+    }
+
+    #[test]
+    fn a_violation_tells_what_was_contended_whatever_the_stream_is_called() {
+        let detail = |key: &str| format!("Key (stream, version)=({key}) already exists.");
+        let stream = |name: &str| Some(Contended::Stream(name.to_owned()));
+        assert_eq!(contended(VERSION_KEY, &detail("order-1, 7")), stream("order-1"));
+        assert_eq!(contended(VERSION_KEY, &detail("a, b)=(c), 12")), stream("a, b)=(c)"));
+        assert_eq!(contended(ID_KEY, "Schlüssel »(id)=(7f)« existiert bereits."), Some(Contended::Id("7f".to_owned())));
+        assert_eq!(contended(VERSION_KEY, "nothing"), None);
+        assert_eq!(contended(POSITION_KEY, "Key (position)=(7) already exists."), None);
     }
 
     #[test]
@@ -292,7 +335,8 @@ mod tests {
 
     #[test]
     fn what_waiting_cannot_help_is_answered_at_once() {
-        let refused = Failure::Refused { code: "25006".to_owned(), constraint: None, message: "no".to_owned() };
+        let refused =
+            Failure::Refused { code: "25006".to_owned(), constraint: None, contended: None, message: "no".to_owned() };
         assert!(refused.is_read_only() && refused.spoils() && refused.class() == Class::Again);
         let stopped = refused.stays();
         assert!(!stopped.is_read_only() && !stopped.spoils() && stopped.class() == Class::Final);
@@ -304,7 +348,7 @@ mod tests {
     #[test]
     fn a_server_that_is_full_or_starting_is_tried_again_and_one_that_refuses_is_not() {
         let refused = |code: &str| {
-            Failure::Refused { code: code.to_owned(), constraint: None, message: "no".to_owned() }
+            Failure::Refused { code: code.to_owned(), constraint: None, contended: None, message: "no".to_owned() }
                 .before_sending()
                 .class()
         };

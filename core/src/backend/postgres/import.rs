@@ -1,10 +1,10 @@
 //! Importing: whole or not at all, as decided.
 
 use super::Postgres;
-use super::append::Trouble;
-use super::careful::pauses;
+use super::attempt::Trouble;
 use super::doubt::Doubt;
 use super::error::{Class, Failure};
+use super::facts::pauses;
 use super::lease::Lease;
 use super::names::safe;
 use super::row::{Rows, bigint, written};

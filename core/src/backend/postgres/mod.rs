@@ -2,17 +2,20 @@
 //!
 //! A writer announces, before it draws positions from the sequence, above which floor it is about to draw, by a shared
 //! lock that it holds to its end; a reader of the log goes no farther than the lowest floor announced. [`names`] holds
-//! the statements, [`append`] and [`careful`] the writing, [`horizon`] the reading's side of it.
+//! the statements, [`append`] and [`attempt`] the writing, [`horizon`] the reading's side of it.
 
 mod append;
+mod attempt;
+mod batch;
 mod candidates;
-mod careful;
 mod connect;
 mod diagnose;
 mod doubt;
 mod error;
+mod facts;
 mod format;
 mod horizon;
+mod hot;
 mod idle;
 mod import;
 mod lease;
@@ -41,8 +44,10 @@ use async_trait::async_trait;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
+use self::append::Shares;
 use self::connect::Connector;
 use self::horizon::Known;
+use self::hot::HotStreams;
 use self::listen::{Hints, Listener};
 use self::names::{LockClass, Names, Statements};
 use self::namespace::NamespacePool;
@@ -107,6 +112,8 @@ impl DatabaseBackend for PostgresDatabase {
             pool: NamespacePool::new(Arc::clone(&self.pool), names.clone(), identity, Arc::clone(&self.server)),
             names,
             known: Known::default(),
+            hot: HotStreams::default(),
+            shares: Shares::of(self.options.max_connections),
         });
         Ok(NamespaceBackends { events: Arc::<Postgres>::clone(&postgres), snapshots: postgres })
     }
@@ -124,12 +131,24 @@ pub(crate) struct Postgres {
     statements: Statements,
     pool: NamespacePool,
     known: Known,
+    hot: HotStreams,
+    shares: Shares,
     hints: Hints,
 }
 
 impl fmt::Debug for Postgres {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Postgres").field("namespace", &self.names.namespace).finish_non_exhaustive()
+    }
+}
+
+impl Postgres {
+    /// Tells other stores of appends. The client that first sent what is repeated may have died before it did.
+    fn hint_at(&self, answers: Vec<Result<AppendResult>>) -> Vec<Result<AppendResult>> {
+        if answers.iter().any(Result::is_ok) {
+            self.hints.notify();
+        }
+        answers
     }
 }
 
@@ -144,12 +163,11 @@ impl EventBackend for Postgres {
     }
 
     async fn append(&self, group: &[AppendRequest]) -> Vec<Result<AppendResult>> {
-        let answers = self.append_group(group).await;
-        // The client that first sent what is repeated may have died before it sent its hint.
-        if answers.iter().any(Result::is_ok) {
-            self.hints.notify();
-        }
-        answers
+        self.hint_at(self.append_group(group).await)
+    }
+
+    async fn append_apart(&self, group: &[AppendRequest]) -> Vec<Result<AppendResult>> {
+        self.hint_at(self.append_outside_lanes(group).await)
     }
 
     async fn import(&self, request: &ImportRequest) -> Result<ImportResult> {

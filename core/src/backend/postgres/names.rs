@@ -44,6 +44,11 @@ impl LockClass {
     pub(super) const fn gate(self) -> i32 {
         self.0 + 2
     }
+
+    /// Under which the stores that append to a contended stream take turns.
+    const fn turns(self) -> i32 {
+        self.0 + 3
+    }
 }
 
 /// A namespace as the registry knows it: another class or epoch is another log.
@@ -178,6 +183,12 @@ impl Statements {
 /// A position's low 32 bits as the signed number that a lock's key is.
 fn key(position: &str) -> String {
     format!("((({position} + 2147483648) & 4294967295) - 2147483648)::int")
+}
+
+/// Takes a stream's turn. Streams whose keys are the same take turns too, which only costs time.
+pub(super) fn lock_stream(class: LockClass, stream: &str) -> SqlStr {
+    let key = i32::from_be_bytes(crc32fast::hash(stream.as_bytes()).to_be_bytes());
+    safe(format!("{BEGIN}set local lock_timeout = 100; select pg_advisory_xact_lock({}, {key})", class.turns()))
 }
 
 fn announcement(class: LockClass, floor: &str) -> String {

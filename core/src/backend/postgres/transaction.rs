@@ -8,8 +8,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 use uuid::Uuid;
 
 use super::Postgres;
-use super::careful::{pauses, read_facts};
 use super::error::{Class, Failure};
+use super::facts::{pauses, read_facts};
 use super::format::Format;
 use super::row::{Rows, bigint, written};
 use crate::decision::{Decision, KnownEvent, decide_appends};

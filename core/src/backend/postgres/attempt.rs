@@ -1,0 +1,218 @@
+//! One attempt at appends that go on in the same way.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::Postgres;
+use super::batch::{Batch, Taken, demand};
+use super::doubt::Doubt;
+use super::error::Failure;
+use super::lease::Lease;
+use super::names::{draw_first, lock_stream};
+use super::row::{bigint, written};
+use super::session::Backend;
+use crate::decision::{Decision, decide_appends, may_turn};
+use crate::error::Result as Answer;
+use crate::faults::{planted, point};
+use crate::request::{AppendRequest, AppendResult};
+
+/// The longest wait for a lock inside the gate: one append that needs the gate for itself waits for all inside it.
+pub(super) const GATED_WAIT: Duration = Duration::from_millis(100);
+/// Kept back for the answer, so that a wait in vain ends with a clear one before the deadline.
+pub(super) const ANSWER_TIME: Duration = Duration::from_millis(100);
+
+/// How appends are attempted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// One statement, one trip, one commit: it writes what holds its expectation.
+    Plain,
+    /// Facts come first, from one snapshot, and core decides. Then the same statement writes with the exact heads that
+    /// the decision saw. Nothing is held between the two trips.
+    Careful,
+}
+
+/// What an attempt takes before it begins, in a transaction of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    None,
+    /// The stream's turn: the stores that append to a contended stream take turns.
+    Stream,
+    /// The gate for itself: no other append runs meanwhile.
+    Gate,
+}
+
+/// How an attempt left one append.
+pub(super) enum Step {
+    Answer(Answer<AppendResult>),
+    /// The plain form did not write it: its facts tell why.
+    Unwritten,
+    /// Refused, but an earlier attempt could still make that wrong. It has ended now.
+    Ended,
+    /// Another writer came in between.
+    Raced,
+    /// It follows another of its group.
+    Again,
+}
+
+/// A failed attempt, and what may still be running it.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    pub(super) failure: Failure,
+    pub(super) backend: Option<Backend>,
+}
+
+impl Trouble {
+    pub(super) fn of(lease: &Lease, failure: Failure) -> Self {
+        Self { backend: lease.backend(), failure }
+    }
+
+    pub(super) const fn unreached(failure: Failure) -> Self {
+        Self { failure, backend: None }
+    }
+}
+
+/// An attempt to be made.
+#[derive(Debug)]
+pub(super) struct Attempt<'a> {
+    pub(super) requests: Vec<&'a AppendRequest>,
+    pub(super) form: Form,
+    pub(super) turn: Turn,
+    /// How long it waits for a lock.
+    pub(super) wait: Duration,
+    /// Whether earlier attempts have to end before it.
+    pub(super) end_first: bool,
+}
+
+impl Attempt<'_> {
+    /// The last of the deadlines: the connection is closed only then.
+    fn deadline(&self) -> Instant {
+        self.requests.iter().map(|request| request.deadline).max().unwrap_or_else(Instant::now)
+    }
+}
+
+impl Postgres {
+    pub(super) async fn attempt(&self, attempt: &Attempt<'_>, doubt: &mut Doubt) -> Result<Vec<Step>, Trouble> {
+        let deadline = attempt.deadline();
+        let mut lease = self.pool.lease(deadline).await.map_err(Trouble::unreached)?;
+        if attempt.end_first {
+            self.end_all(&mut lease, &mut doubt.running, deadline).await.map_err(Trouble::unreached)?;
+        }
+        let in_turn = attempt.turn != Turn::None;
+        let begun = match (attempt.turn, attempt.requests.first()) {
+            (Turn::Gate, _) => lease.begin(&self.statements.lock_gate, deadline).await,
+            (Turn::Stream, Some(request)) => lease.begin(&lock_stream(self.class, &request.stream), deadline).await,
+            _ => Ok(()),
+        };
+        let steps = match (begun, attempt.form) {
+            (Err(failure), _) => Err(Trouble::unreached(failure)),
+            (Ok(()), Form::Plain) => self.plain(&mut lease, attempt, deadline).await,
+            (Ok(()), Form::Careful) => self.careful(&mut lease, attempt, deadline, doubt).await,
+        };
+        let steps = match steps {
+            Ok(steps) if in_turn => {
+                lease.commit(deadline).await.map_err(|failure| Trouble::of(&lease, failure))?;
+                steps
+            }
+            Ok(steps) => steps,
+            Err(trouble) => {
+                if in_turn {
+                    lease.roll_back(deadline).await;
+                }
+                return Err(trouble);
+            }
+        };
+        if steps.iter().any(|step| matches!(step, Step::Ended)) {
+            self.end_all(&mut lease, &mut doubt.running, deadline).await.map_err(Trouble::unreached)?;
+        }
+        Ok(steps)
+    }
+
+    async fn plain(&self, lease: &mut Lease, attempt: &Attempt<'_>, deadline: Instant) -> Result<Vec<Step>, Trouble> {
+        let batch = Batch::new(attempt.requests.iter().map(|request| (*request, demand(request.expected))));
+        point("postgres-append-before").await;
+        let sent = self.insert(lease, &batch, attempt.wait, deadline).await;
+        point("postgres-append-after").await;
+        let taken = sent.map_err(|failure| Trouble::of(lease, failure))?;
+        let step = |taken: Option<AppendResult>| taken.map_or(Step::Unwritten, |appended| Step::Answer(Ok(appended)));
+        Ok(taken.into_iter().map(step).collect())
+    }
+
+    async fn careful(
+        &self,
+        lease: &mut Lease,
+        attempt: &Attempt<'_>,
+        deadline: Instant,
+        doubt: &mut Doubt,
+    ) -> Result<Vec<Step>, Trouble> {
+        let requests: Vec<AppendRequest> = attempt.requests.iter().map(|request| (*request).clone()).collect();
+        let streams: Vec<&str> = requests.iter().map(|request| request.stream.as_str()).collect();
+        let ids: Vec<Uuid> = requests.iter().flat_map(|request| request.events.iter().map(|event| event.id)).collect();
+        let may_run = doubt.may_run();
+        let facts = self.facts(lease, &streams, &ids, deadline).await.map_err(Trouble::unreached)?;
+        doubt.looked(!may_run);
+        point("postgres-between-facts-and-insert").await;
+        let decisions = decide_appends(&requests, &facts);
+        let writes = requests.iter().zip(&decisions).filter(|(_, decision)| matches!(decision, Decision::Write { .. }));
+        let heads =
+            writes.map(|(request, _)| (request, bigint(facts.heads.get(&request.stream).copied().unwrap_or(0))));
+        let batch = Batch::new(heads);
+        let taken = if batch.is_empty() {
+            Taken::new()
+        } else {
+            self.insert(lease, &batch, attempt.wait, deadline).await.map_err(|failure| Trouble::of(lease, failure))?
+        };
+        let repeated = decisions.iter().any(|decision| matches!(decision, Decision::Repeated(_)));
+        // The commit of what was written just now confirms what was found before.
+        if repeated && taken.iter().all(Option::is_none) {
+            doubt.found();
+            self.confirm(lease, deadline).await?;
+            doubt.looked(!may_run);
+        }
+        let mut taken = taken.into_iter();
+        let too_early = planted("postgres-refusal-too-early");
+        let step = |(request, decision): (&AppendRequest, Decision)| match decision {
+            Decision::Write { .. } => taken.next().flatten().map_or(Step::Raced, |appended| Step::Answer(Ok(appended))),
+            Decision::Repeated(appended) => Step::Answer(Ok(appended)),
+            // A refusal that could turn counts only when no earlier attempt can turn it any more; then the facts are
+            // read again.
+            Decision::Refuse(error) if may_run && may_turn(request, &error) && !too_early => Step::Ended,
+            Decision::Refuse(error) => Step::Answer(Err(error)),
+            Decision::Again => Step::Again,
+        };
+        Ok(requests.iter().zip(decisions).map(step).collect())
+    }
+
+    /// Sends a batch; answers what was taken of it, in the order of the appends it was made of.
+    ///
+    /// A longer wait is outside the gate: other appends must be able to have the gate for themselves meanwhile.
+    async fn insert(
+        &self,
+        lease: &mut Lease,
+        batch: &Batch<'_>,
+        wait: Duration,
+        deadline: Instant,
+    ) -> Result<Taken, Failure> {
+        let statements = &self.statements;
+        let statement = match (wait > GATED_WAIT, batch.rows.has_tags()) {
+            (false, false) => &statements.append,
+            (false, true) => &statements.append_tagged,
+            (true, false) => &statements.append_patient,
+            (true, true) => &statements.append_patient_tagged,
+        };
+        let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(ANSWER_TIME);
+        let query = batch.rows.bind(statement, wait.min(left).as_millis().max(1).to_string());
+        let early = planted("postgres-check-after-draw");
+        if early {
+            lease.begin(&draw_first(&self.names, self.class), deadline).await?;
+            // Long enough for another writer to commit in between.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let rows = lease.fetch(query, deadline).await?;
+        if early {
+            lease.commit(deadline).await?;
+        }
+        batch.taken(&written(&rows)?)
+    }
+}

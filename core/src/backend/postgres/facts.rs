@@ -1,0 +1,98 @@
+//! Facts about appends and imports, and what makes facts count: earlier attempts have ended, and what was found is
+//! durable.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use sqlx::Row;
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use super::Postgres;
+use super::attempt::Trouble;
+use super::error::Failure;
+use super::lease::Lease;
+use super::row::{event, is_shell, number};
+use super::session::Backend;
+use crate::decision::{Facts, KnownEvent};
+use crate::faults::point;
+
+/// Between two looks whether an earlier attempt is over.
+const LOOK: Duration = Duration::from_millis(20);
+
+impl Postgres {
+    /// Commits once more, so that what facts have shown is as durable as what an append writes: after a crash of the
+    /// server a standby may not have it yet.
+    pub(super) async fn confirm(&self, lease: &mut Lease, deadline: Instant) -> Result<(), Trouble> {
+        let confirmed = lease.fetch(sqlx::query(self.statements.confirm.clone()), deadline).await;
+        confirmed.map(drop).map_err(|failure| Trouble::of(lease, failure))
+    }
+
+    /// Which of the ids are known, with what they hold, and where the streams stand: one statement, one snapshot.
+    pub(super) async fn facts(
+        &self,
+        lease: &mut Lease,
+        streams: &[&str],
+        ids: &[Uuid],
+        deadline: Instant,
+    ) -> Result<Facts, Failure> {
+        let streams: Vec<&str> = streams.iter().copied().collect::<HashSet<_>>().into_iter().collect();
+        let query = sqlx::query(self.statements.facts.clone()).bind(streams).bind(ids);
+        read_facts(&lease.fetch(query, deadline).await?)
+    }
+
+    /// Ends earlier attempts, or waits until they have ended, so that what is seen from now on stays.
+    pub(super) async fn end_all(
+        &self,
+        lease: &mut Lease,
+        running: &mut Vec<Backend>,
+        deadline: Instant,
+    ) -> Result<(), Failure> {
+        while let Some(backend) = running.last() {
+            let end = sqlx::query(self.statements.end.clone()).bind(backend.pid).bind(&backend.started);
+            match lease.fetch(end, deadline).await {
+                // Without the right to end it, the store waits until it is over.
+                Ok(_) | Err(Failure::Refused { .. }) => {}
+                Err(failure) => return Err(failure),
+            }
+            while self.lives(lease, backend, deadline).await? {
+                sleep(LOOK).await;
+            }
+            running.pop();
+        }
+        point("postgres-attempts-ended").await;
+        Ok(())
+    }
+
+    async fn lives(&self, lease: &mut Lease, backend: &Backend, deadline: Instant) -> Result<bool, Failure> {
+        let look = sqlx::query(self.statements.ended.clone()).bind(backend.pid).bind(&backend.started);
+        let rows = lease.fetch(look, deadline).await?;
+        Ok(rows.first().map(|row| row.try_get::<i64, _>(0)).transpose()?.is_none_or(|count| count > 0))
+    }
+}
+
+/// Reads the facts' rows: a row without a position is a head.
+pub(super) fn read_facts(rows: &[sqlx::postgres::PgRow]) -> Result<Facts, Failure> {
+    let mut facts = Facts::default();
+    for row in rows {
+        let (stream, version): (String, u64) = (row.try_get(1)?, number(row, 2)?);
+        if row.try_get::<Option<i64>, _>(0)?.is_none() {
+            facts.heads.insert(stream, version);
+            continue;
+        }
+        let content = if is_shell(row)? { None } else { Some(Box::new(event(row)?)) };
+        facts.known.insert(row.try_get(3)?, KnownEvent { stream, version, position: number(row, 0)?, content });
+    }
+    Ok(facts)
+}
+
+/// How repeats are spaced: soon at first, with jitter, so that rivals do not meet again.
+pub(super) fn pauses() -> ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(2))
+        .with_max_delay(Duration::from_millis(500))
+        .without_max_times()
+        .with_jitter()
+        .build()
+}

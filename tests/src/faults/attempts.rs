@@ -1,0 +1,80 @@
+//! Attempts of appends on Postgres: what an ended one leaves in doubt, and what a lost race means for a group.
+
+use futures::future::try_join_all;
+use libtest_mimic::{Failed, Trial};
+use sqlx::{Connection, PgConnection};
+use streamkeep::{Event, ExpectedVersion, OpenOptions, Outcome, faults};
+use streamkeep_tests::harness::Backend;
+
+use super::cancel::in_time;
+use super::ground::{Ground, command};
+use super::process::alone;
+use super::proxy::{Cut, Proxy};
+
+/// How many groups of appends the store sends at a time.
+const LANES: u64 = 2;
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        alone("failpoints::an_ended_attempt_stays_in_doubt_until_a_look", Backend::Postgres, ended_attempt),
+        alone("failpoints::a_lost_race_leaves_the_others_of_its_group", Backend::Postgres, lost_race),
+    ]
+}
+
+/// One append of a group waits for a transaction that then takes its version. It alone is looked at with care: the
+/// others are answered though no look goes on.
+async fn lost_race(ground: Ground) -> Result<(), Failed> {
+    let (store, mut own) = (ground.open().await?, PgConnection::connect(&ground.url).await?);
+    let happened = || [Event::json_text("Happened", "{}")];
+    let append = |stream: String| store.append(stream, happened(), ExpectedVersion::Any);
+    append("hot".into()).await?;
+    let lanes = faults::pause("queue-before-send");
+    let mut first = Box::pin(try_join_all((0..LANES).map(|lane| append(format!("lane-{lane}")))));
+    assert!(futures::poll!(&mut first).is_pending());
+    while faults::hits("queue-before-send") < LANES {
+        tokio::task::yield_now().await;
+    }
+    let mut transaction = own.begin_with("begin isolation level read committed").await?;
+    store.append_in(&mut transaction, "hot", happened(), ExpectedVersion::Any).await?;
+    // Asked once, each has entered the queue.
+    let mut hot = Box::pin(append("hot".into()));
+    let mut others = Box::pin(try_join_all((0..10).map(|number| append(format!("other-{number}")))));
+    assert!(futures::poll!(&mut hot).is_pending() && futures::poll!(&mut others).is_pending());
+    let look = faults::pause("postgres-between-facts-and-insert");
+    drop(lanes);
+    let waits = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    while sqlx::query_scalar::<_, i64>(waits).fetch_one(&mut *transaction).await? == 0 {
+        tokio::task::yield_now().await;
+    }
+    transaction.commit().await?;
+    in_time("appends of other groups", first).await??;
+    in_time("appends beside one that lost a race", others).await??;
+    drop(look);
+    let version = in_time("the append that lost a race", hot).await??.version;
+    own.close().await?;
+    store.close().await?;
+    if version == 3 { Ok(()) } else { Err(format!("the append that lost a race got version {version}").into()) }
+}
+
+/// An attempt was ended, and no look has shown yet what it did: until then no refusal says that nothing was written.
+async fn ended_attempt(ground: Ground) -> Result<(), Failed> {
+    let (proxy, url) = Proxy::before(ground.kind, &ground.url).await?;
+    let store = OpenOptions::new(url).max_connections(1).open().await?;
+    let happened = || [Event::json_text("Happened", "{}")];
+    store.append("s-0", happened(), ExpectedVersion::Any).await?;
+    proxy.arm(Cut::Delayed);
+    let paused = faults::pause("postgres-attempts-ended");
+    let call = tokio::spawn({
+        let store = store.clone();
+        async move { store.append("s-1", happened(), ExpectedVersion::StreamExists).await }
+    });
+    in_time("the way to the failpoint", paused.reached()).await?;
+    command(&ground.url, "alter table streamkeep_default.events rename to away".to_owned()).await?;
+    drop(paused);
+    let told = in_time("an append in doubt", call).await??;
+    command(&ground.url, "alter table streamkeep_default.away rename to events".to_owned()).await?;
+    if !told.as_ref().is_err_and(|error| error.outcome() == Outcome::Unknown) {
+        return Err(format!("an attempt was ended, the look failed, and the append says {told:?}").into());
+    }
+    Ok(store.close().await?)
+}
