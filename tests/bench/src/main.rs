@@ -1,11 +1,13 @@
 //! Figures as ratios to the raw driver: same process, same database, runs interleaved, medians with their spread.
 //!
 //! `streamkeep-bench URL` prints the table. With `--face` it prints one round of the store alone as JSON, which
-//! `faces.py` compares with the other languages'. With `--subscriptions` it prints what live subscriptions cost.
+//! `faces.py` compares with the other languages'. With `--subscriptions` it prints what live subscriptions cost, and
+//! with `--hot` what contended streams and open transactions cost the other appends.
 #![allow(clippy::print_stdout, reason = "a program whose purpose is what it prints")]
 
 mod face;
 mod figures;
+mod hot;
 mod processes;
 mod raw;
 mod subscriptions;
@@ -35,6 +37,9 @@ struct Arguments {
     /// What live subscriptions cost, in place of the table.
     #[arg(long, conflicts_with = "face")]
     subscriptions: bool,
+    /// What contended streams and open transactions cost the appends to other streams, on Postgres.
+    #[arg(long)]
+    hot: bool,
     /// A name in the namespaces; processes of one run share the log that is read.
     #[arg(long)]
     run: Option<String>,
@@ -61,6 +66,9 @@ async fn main() -> Result<()> {
     }
     // By chance, so that a server can be used again.
     let run = arguments.run.unwrap_or_else(|| format!("{:08x}", Uuid::new_v4().as_fields().0));
+    if arguments.hot {
+        return hot::print(&url, &run).await;
+    }
     if arguments.face {
         let face = Face::open(&url, &run, workload).await?;
         print_face(&face).await?;
