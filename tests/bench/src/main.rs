@@ -1,13 +1,13 @@
 //! Figures as ratios to the raw driver: same process, same database, runs interleaved, medians with their spread.
 //!
 //! `streamkeep-bench URL` prints the table. With `--face` it prints one round of the store alone as JSON, which
-//! `faces.py` compares with the other languages'. With `--subscriptions` it prints what live subscriptions cost, and
-//! with `--hot` what contended streams and open transactions cost the other appends.
+//! `faces.py` compares with the other languages'. With `--measure` it prints what one thing costs, in place of the table.
 #![allow(clippy::print_stdout, reason = "a program whose purpose is what it prints")]
 
+mod contention;
 mod face;
 mod figures;
-mod hot;
+mod handles;
 mod processes;
 mod raw;
 mod subscriptions;
@@ -15,7 +15,7 @@ mod table;
 mod workload;
 
 use anyhow::Result;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use uuid::Uuid;
 
 use crate::face::Face;
@@ -34,12 +34,9 @@ struct Arguments {
     /// One round of the store alone, as JSON.
     #[arg(long)]
     face: bool,
-    /// What live subscriptions cost, in place of the table.
+    /// What one thing costs, in place of the table.
     #[arg(long, conflicts_with = "face")]
-    subscriptions: bool,
-    /// What contended streams and open transactions cost the appends to other streams, on Postgres.
-    #[arg(long)]
-    hot: bool,
+    measure: Option<Measure>,
     /// A name in the namespaces; processes of one run share the log that is read.
     #[arg(long)]
     run: Option<String>,
@@ -49,6 +46,16 @@ struct Arguments {
     /// As one process of several that append to this namespace: see `processes`.
     #[arg(long, hide = true)]
     append_to: Option<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Measure {
+    /// Subscriptions that read along, and many that have nothing to read
+    Subscriptions,
+    /// Streams that two stores write, and open transactions: the appends to other streams, on Postgres
+    Contention,
+    /// The same callers over one and over several handles and namespaces
+    Handles,
 }
 
 #[tokio::main]
@@ -64,18 +71,18 @@ async fn main() -> Result<()> {
     if let Some(namespace) = arguments.append_to {
         return processes::append_to(&url, &namespace, workload).await;
     }
-    // By chance, so that a server can be used again.
+    // A random name, so that a server can be used again.
     let run = arguments.run.unwrap_or_else(|| format!("{:08x}", Uuid::new_v4().as_fields().0));
-    if arguments.hot {
-        return hot::print(&url, &run).await;
+    match arguments.measure {
+        Some(Measure::Subscriptions) => return subscriptions::print(&url, &run, workload, arguments.rounds).await,
+        Some(Measure::Contention) => return contention::print(&url, &run, arguments.rounds).await,
+        Some(Measure::Handles) => return handles::print(&url, &run, workload, arguments.rounds).await,
+        None => {}
     }
     if arguments.face {
         let face = Face::open(&url, &run, workload).await?;
         print_face(&face).await?;
         return face.close().await;
-    }
-    if arguments.subscriptions {
-        return subscriptions::print(&url, &run, workload, arguments.rounds).await;
     }
     let raw = Raw::open(&url, folder.path(), &run, workload).await?;
     let face = Face::open(&url, &run, workload).await?;

@@ -1,6 +1,6 @@
 //! What contended streams and open transactions cost the appends to other streams.
 //!
-//! `streamkeep-bench URL --hot`, on Postgres. The namespaces stay behind.
+//! On Postgres. The namespaces are left in the database.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,24 +11,52 @@ use futures::future::try_join_all;
 use sqlx::{Connection, PgConnection};
 use streamkeep::{Event, EventStore, ExpectedVersion, OpenOptions};
 
+use crate::figures::{Figure, median, median_micros, rate};
+
 const CALLERS: u64 = 32;
 const TIME: Duration = Duration::from_secs(3);
 const LONE_APPENDS: usize = 101;
 
-pub(crate) async fn print(url: &str, run: &str) -> Result<()> {
-    for streams in [0, 1, 2, 4] {
-        let rate = beside_hot_streams(url, &format!("hot_{run}_{streams}"), streams).await?;
-        println!("{streams} hot streams shared by two stores: {rate:.0} other appends/s");
+/// The numbers of streams that both stores write; the first is what the others are compared with.
+const HOT_STREAMS: [u64; 4] = [0, 1, 2, 4];
+/// The numbers of streams that an open transaction holds.
+const HELD_STREAMS: [u64; 3] = [0, 5, 50];
+
+/// Measures and prints both.
+pub(crate) async fn print(url: &str, run: &str, rounds: u32) -> Result<()> {
+    let mut rates = HOT_STREAMS.map(|_| Vec::new());
+    let mut latencies = HELD_STREAMS.map(|_| Vec::new());
+    for round in 0..rounds {
+        for (streams, rates) in HOT_STREAMS.into_iter().zip(&mut rates) {
+            rates.push(beside_hot_streams(url, &format!("bench_{run}_{round}_hot_{streams}"), streams).await?);
+        }
+        for (streams, latencies) in HELD_STREAMS.into_iter().zip(&mut latencies) {
+            latencies.push(beside_a_transaction(url, &format!("bench_{run}_{round}_held_{streams}"), streams).await?);
+        }
     }
-    for streams in [0, 5, 50] {
-        let median = beside_a_transaction(url, &format!("held_{run}_{streams}"), streams).await?;
-        println!("an open transaction over {streams} streams: {median:.1?} for an append to another");
-    }
+    println!("| streams that two stores write | other appends/s | of the first |\n|---|---|---|");
+    print_rows(&HOT_STREAMS, &rates);
+    println!("\n| streams of an open transaction | an append to another (us) | of the first |\n|---|---|---|");
+    print_rows(&HELD_STREAMS, &latencies);
     Ok(())
+}
+
+fn print_rows(counts: &[u64], figures: &[Vec<Figure>]) {
+    let (first, _) = median(&figures[0]);
+    for (count, figures) in counts.iter().zip(figures) {
+        let (figure, spread) = median(figures);
+        println!("| {count} | {figure:.0} ±{spread:.0} % | {:.2} |", figure / first);
+    }
 }
 
 async fn open(url: &str, namespace: &str) -> Result<EventStore> {
     Ok(OpenOptions::new(url).namespace(namespace).open().await?)
+}
+
+/// Opens a store that shares nothing with the one of [`open`], as a store of another process.
+async fn open_apart(url: &str, namespace: &str) -> Result<EventStore> {
+    let separator = if url.contains('?') { '&' } else { '?' };
+    open(&format!("{url}{separator}application_name=second"), namespace).await
 }
 
 async fn append(store: &EventStore, stream: String) -> Result<()> {
@@ -37,8 +65,8 @@ async fn append(store: &EventStore, stream: String) -> Result<()> {
 }
 
 /// Appends a second to streams that are not contended.
-async fn beside_hot_streams(url: &str, namespace: &str, streams: u64) -> Result<f64> {
-    let stores = [open(url, namespace).await?, open(url, namespace).await?];
+async fn beside_hot_streams(url: &str, namespace: &str, streams: u64) -> Result<Figure> {
+    let stores = [open(url, namespace).await?, open_apart(url, namespace).await?];
     let (over, appended) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let caller = |store: &EventStore, stream: String, counts: bool| {
         let (store, over, appended) = (store.clone(), Arc::clone(&over), Arc::clone(&appended));
@@ -57,7 +85,7 @@ async fn beside_hot_streams(url: &str, namespace: &str, streams: u64) -> Result<
     tokio::time::sleep(TIME / 3).await;
     let (before, began) = (appended.load(Ordering::Relaxed), Instant::now());
     tokio::time::sleep(TIME).await;
-    let rate = (appended.load(Ordering::Relaxed) - before) as f64 / began.elapsed().as_secs_f64();
+    let rate = rate(u32::try_from(appended.load(Ordering::Relaxed) - before)?, began);
     over.store(true, Ordering::Relaxed);
     for caller in try_join_all(callers).await? {
         caller?;
@@ -69,7 +97,7 @@ async fn beside_hot_streams(url: &str, namespace: &str, streams: u64) -> Result<
 }
 
 /// The median of appends to a free stream while others wait for an open transaction.
-async fn beside_a_transaction(url: &str, namespace: &str, streams: u64) -> Result<Duration> {
+async fn beside_a_transaction(url: &str, namespace: &str, streams: u64) -> Result<Figure> {
     let (store, mut connection) = (open(url, namespace).await?, PgConnection::connect(url).await?);
     let mut transaction = connection.begin_with("begin isolation level read committed").await?;
     for n in 0..streams {
@@ -93,6 +121,5 @@ async fn beside_a_transaction(url: &str, namespace: &str, streams: u64) -> Resul
         append?;
     }
     store.close().await?;
-    took.sort();
-    Ok(took[LONE_APPENDS / 2])
+    Ok(median_micros(&mut took))
 }
