@@ -9,6 +9,7 @@ mod secantusdb;
 
 use std::fmt;
 use std::net::TcpListener;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 pub use self::mongodb::MongoServer;
@@ -18,8 +19,10 @@ use crate::harness::Backend;
 
 /// How long a server may take to start.
 const START_LIMIT: Duration = Duration::from_secs(60);
-/// Another program may take the free port before the server does.
-const PORTS_TRIED: usize = 3;
+/// Where servers listen: below the ports that systems give to clients.
+const SERVER_PORTS: RangeInclusive<u16> = 10_000..=29_999;
+/// Another program may have the port, or take it before the server does.
+const PORTS_TRIED: usize = 5;
 
 /// Why there is no server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,11 +101,24 @@ impl Server {
 fn on_a_free_port(mut launch: impl FnMut(u16) -> Result<(), String>) -> Result<(), String> {
     let mut said = String::new();
     for _ in 0..PORTS_TRIED {
-        let free = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
-        match launch(free.map_err(|error| format!("no free port: {error}"))?.port()) {
+        match launch(free_port()?) {
             Ok(()) => return Ok(()),
             Err(error) => said = error,
         }
     }
     Err(said)
+}
+
+/// A port that nothing listens on. It is none that the system gives to clients and proxies: one of them could take the
+/// port while the server starts, and a proxy would answer in the server's place.
+fn free_port() -> Result<u16, String> {
+    let mut said = String::new();
+    for _ in 0..PORTS_TRIED {
+        let port = fastrand::u16(SERVER_PORTS);
+        match TcpListener::bind(("127.0.0.1", port)) {
+            Ok(_) => return Ok(port),
+            Err(error) => said = error.to_string(),
+        }
+    }
+    Err(format!("no free port: {said}"))
 }

@@ -197,10 +197,11 @@ impl MongoServer {
             (format!("mongodb://127.0.0.1:{}/?directConnection=true", self.port), Instant::now() + START_LIMIT);
         let initiate = matches!(self.kind, Kind::Mongod(_)) && self.mode == Mode::Durable;
         loop {
-            if ready(url.clone(), initiate, self.port) {
+            let ready = ready(url.clone(), initiate, self.port);
+            let ended = self.process.as_mut().and_then(|process| process.try_wait().ok().flatten());
+            if ready && ended.is_none() {
                 return Ok(());
             }
-            let ended = self.process.as_mut().and_then(|process| process.try_wait().ok().flatten());
             if ended.is_some() || Instant::now() > deadline {
                 let said = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
                 let _ = self.stop_hard();

@@ -187,6 +187,10 @@ impl Sqlite {
         let (drawn, mut facts) = begin(connection, &self.sql, streams).await?;
         self.identity.check(deadline).await?;
         point("sqlite-in-transaction").await;
+        if planted("sqlite-deferred-begin") {
+            // Time for another process to commit.
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
         if careful {
             facts.known = known(connection, &self.sql, &ids_of(requests)).await?;
         }
