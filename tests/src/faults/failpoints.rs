@@ -8,7 +8,7 @@ use std::time::Duration;
 use libtest_mimic::{Failed, Trial};
 use sqlx::{Connection, PgConnection};
 use streamkeep::{
-    AppendOptions, Event, ExpectedVersion, Outcome, Query, QueryItem, ReadAllOptions, ReadPageOptions,
+    AppendOptions, ErrorKind, Event, ExpectedVersion, Outcome, Query, QueryItem, ReadAllOptions, ReadPageOptions,
     SubscribeOptions, faults,
 };
 use streamkeep_tests::harness::{BACKENDS, Backend};
@@ -257,9 +257,11 @@ async fn scan_dropped(ground: Ground) -> Result<(), Failed> {
         let _ = reading.await;
         let begun = faults::hits("log-page");
         drop(paused);
-        // Three times the pages that the dropped reader would have read meanwhile.
+        // As many pages as the dropped reader would have read meanwhile. From memory they are read before its task
+        // gets to run, so they are read several times.
+        let rounds = if ground.kind == Backend::Memory { 5 } else { 1 };
         let mut pages = 0;
-        for _ in 0..3 {
+        for _ in 0..rounds {
             let mut after = 0;
             loop {
                 let options = ReadPageOptions { after, query: query.clone(), ..ReadPageOptions::default() };
@@ -271,7 +273,7 @@ async fn scan_dropped(ground: Ground) -> Result<(), Failed> {
             }
         }
         let others = faults::hits("log-page") - begun - pages;
-        if pages < 9 || others > 0 {
+        if pages < 3 * rounds || others > 0 {
             return Err(format!("a dropped {what} asked for {others} pages more, of {pages}").into());
         }
         store.close().await?;
@@ -315,7 +317,14 @@ async fn one_reader(ground: Ground) -> Result<(), Failed> {
 /// from no other.
 async fn short_timeout(ground: Ground) -> Result<(), Failed> {
     const SHORT: Duration = Duration::from_secs(1);
-    let (hasty, patient) = (ground.options().timeout(SHORT).open().await?, ground.open().await?);
+    let patient = ground.open().await?;
+    // A busy server can take longer to open it.
+    let hasty = loop {
+        match ground.options().timeout(SHORT).open().await {
+            Err(error) if matches!(error.kind(), ErrorKind::Unavailable) => {}
+            opened => break opened?,
+        }
+    };
     let mut readers = [hasty.subscribe(SubscribeOptions::default()), patient.subscribe(SubscribeOptions::default())];
     for follow in &mut readers {
         in_time("catching up", follow.next_batch()).await??;
