@@ -119,7 +119,8 @@ impl OpenOptions {
         self
     }
 
-    /// Sets the most connections of the pool. The default is 10; 1 is enough for everything.
+    /// Sets the most connections of the pool. The default is 10; 1 is enough for everything. On SQLite the first open
+    /// of a file decides, for all of its namespaces.
     #[must_use]
     pub const fn max_connections(mut self, connections: u32) -> Self {
         self.max_connections = connections;

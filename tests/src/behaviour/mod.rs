@@ -20,6 +20,7 @@ mod query;
 mod race;
 mod read;
 mod repeat;
+mod same_file;
 mod secrets;
 mod snapshot;
 mod standby;
@@ -58,6 +59,7 @@ pub fn cases() -> Vec<Case> {
         race::cases(),
         read::cases(),
         repeat::cases(),
+        same_file::cases(),
         secrets::cases(),
         snapshot::cases(),
         standby::cases(),

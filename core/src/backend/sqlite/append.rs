@@ -124,7 +124,7 @@ impl Sqlite {
         deadline: Instant,
         progress: &mut Progress,
     ) -> std::result::Result<Option<Answers>, Failure> {
-        let mut lease = self.writer.lease(deadline).await?;
+        let mut lease = self.file.writer.lease(deadline).await?;
         let answer = match (form, requests) {
             (Form::One, [request]) => within(deadline, self.append_one(&mut lease.connection, request, progress)).await,
             _ => {
@@ -136,7 +136,7 @@ impl Sqlite {
         let answer = lease.settle(answer)?;
         // Nothing is acknowledged that went into a file without a name.
         if !planted("sqlite-file-unchecked") {
-            self.identity.check(deadline).await?;
+            self.file.identity.check(deadline).await?;
         }
         Ok(answer)
     }
@@ -185,7 +185,7 @@ impl Sqlite {
     ) -> std::result::Result<Option<Answers>, Failure> {
         let streams = requests.iter().map(|request| request.stream.as_str()).collect();
         let (drawn, mut facts) = begin(connection, &self.sql, streams).await?;
-        self.identity.check(deadline).await?;
+        self.file.identity.check(deadline).await?;
         point("sqlite-in-transaction").await;
         if planted("sqlite-deferred-begin") {
             // Time for another process to commit.

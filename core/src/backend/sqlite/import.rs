@@ -35,10 +35,10 @@ impl Sqlite {
         request: &ImportRequest,
         sent: &mut bool,
     ) -> std::result::Result<Result<ImportResult>, Failure> {
-        let mut lease = self.writer.lease(request.deadline).await?;
+        let mut lease = self.file.writer.lease(request.deadline).await?;
         let answer = within(request.deadline, self.import_together(&mut lease.connection, request, sent)).await;
         let answer = lease.settle(answer)?;
-        self.identity.check(request.deadline).await?;
+        self.file.identity.check(request.deadline).await?;
         Ok(answer)
     }
 
@@ -51,7 +51,7 @@ impl Sqlite {
         let streams = request.events.iter().map(|import| import.stream.as_str()).collect();
         let ids: Vec<Uuid> = request.events.iter().map(|import| import.event.id).collect();
         let (drawn, mut facts) = begin(connection, &self.sql, streams).await?;
-        self.identity.check(request.deadline).await?;
+        self.file.identity.check(request.deadline).await?;
         facts.known = known(connection, &self.sql, &ids).await?;
         let decisions = match decide_import(&request.events, &facts) {
             Ok(decisions) => decisions,

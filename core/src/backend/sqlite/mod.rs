@@ -1,15 +1,18 @@
 //! SQLite: the embedded default. One file, in WAL mode with `synchronous=FULL`, that several processes may share.
 //!
 //! A namespace is three tables, `streamkeep_<namespace>_events`, `_tags` and `_snapshots`, so that other tools find one
-//! log in one place (from another process: two copies of SQLite in one process damage the file). One connection writes,
-//! one transaction at a time, begun with the lock; positions are drawn and committed in one transaction, and no row is
-//! ever deleted. So they become visible in their order, whichever process writes.
+//! log in one place (from another process: two copies of SQLite in one process damage the file).
+//!
+//! All namespaces of a file share its connections. One connection writes, one transaction at a time, and each begins
+//! with the lock. Positions are drawn and committed in one transaction, and no row is ever deleted, so they become
+//! visible in their order, in whichever process they are written.
 
 mod append;
 mod candidates;
 mod connect;
 mod diagnose;
 mod error;
+mod file;
 mod filter;
 #[cfg(unix)]
 mod fork;
@@ -27,19 +30,16 @@ mod sql;
 mod tests;
 mod write;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::Connection;
-use sqlx::sqlite::SqliteConnection;
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
-use self::connect::{connect, connect_options};
-use self::error::Failure;
-use self::identity::{Identity, file_id};
-use self::inherited::OpenFile;
-use self::pool::Pool;
+use self::file::SqliteFile;
+use self::identity::file_id;
 use self::sql::Sql;
 use super::{DatabaseBackend, EventBackend, NamespaceBackends, SnapshotBackend};
 use crate::diagnosis::Diagnosis;
@@ -84,71 +84,48 @@ pub(crate) async fn open(
     options: &OpenOptions,
     _deadline: Instant,
 ) -> Result<Arc<dyn DatabaseBackend>> {
-    Ok(Arc::new(SqliteDatabase { location: location.to_owned(), options: options.clone() }))
+    let path = path::file(location)?;
+    Ok(Arc::new(SqliteDatabase { path, max_connections: options.max_connections, file: Mutex::default() }))
 }
 
-/// Where a file is, and how to open it.
+/// A file, which is opened with its first namespace.
 #[derive(Debug)]
 struct SqliteDatabase {
-    location: String,
-    options: OpenOptions,
+    path: PathBuf,
+    max_connections: u32,
+    file: Mutex<Option<Arc<SqliteFile>>>,
 }
 
 #[async_trait]
 impl DatabaseBackend for SqliteDatabase {
     async fn open_namespace(&self, name: &str, create: bool, deadline: Instant) -> Result<NamespaceBackends> {
-        let options = self.options.clone().namespace(name).create(create);
-        open_namespace(&self.location, &options, deadline).await
+        let mut open = self.file.lock().await;
+        let file = match &*open {
+            Some(file) => {
+                file.prepare(name, create, deadline).await?;
+                Arc::clone(file)
+            }
+            None => {
+                let file = SqliteFile::open(&self.path, name, create, self.max_connections, deadline).await?;
+                Arc::clone(open.insert(Arc::new(file)))
+            }
+        };
+        let sqlite = Arc::new(Sqlite { sql: Sql::new(name), file });
+        Ok(NamespaceBackends { events: Arc::<Sqlite>::clone(&sqlite), snapshots: sqlite })
     }
 
-    async fn close(&self) {}
-}
-
-async fn open_namespace(location: &str, options: &OpenOptions, deadline: Instant) -> Result<NamespaceBackends> {
-    let file = path::file(location)?;
-    if options.durability == Durability::Full {
-        path::refuse_unsuitable(&file)?;
+    async fn close(&self) {
+        if let Some(file) = self.file.lock().await.take() {
+            file.close().await;
+        }
     }
-    if !options.create && !file.exists() {
-        return Err(Error::config("there is no such SQLite file, and create is false"));
-    }
-    // Before SQLite looks at the file: in a forked child even that is too much. A file that does not exist yet nobody
-    // has open.
-    let held = file.exists().then(|| OpenFile::new(&file)).transpose()?;
-    let options_of_connections = connect_options(&file);
-    let mut connection = connect(&options_of_connections.clone().create_if_missing(options.create), deadline)
-        .await
-        .map_err(Failure::at_open)?;
-    #[cfg(unix)]
-    fork::prepare();
-    let prepared = timeout_at(deadline, schema::prepare(&mut connection, &options.namespace, options.create)).await;
-    prepared.map_err(|_| Error::from(Failure::late()))??;
-    let held = held.map_or_else(|| OpenFile::new(&file), Ok)?;
-    let identity = Arc::new(Identity::note(&file, &options_of_connections)?);
-    let readers =
-        usize::try_from(options.max_connections).map_or(1, |connections| connections.saturating_sub(1).max(1));
-    let sqlite = Arc::new(Sqlite {
-        sql: Sql::new(&options.namespace),
-        writer: Pool::new(options_of_connections.clone(), Arc::clone(&identity), 1),
-        readers: Pool::new(options_of_connections, Arc::clone(&identity), readers),
-        identity,
-        anchor: Mutex::new(Some(connection)),
-        held: Mutex::new(Some(held)),
-    });
-    Ok(NamespaceBackends { events: Arc::<Sqlite>::clone(&sqlite), snapshots: sqlite })
 }
 
 /// One namespace of one file.
 #[derive(Debug)]
 pub(crate) struct Sqlite {
     sql: Sql,
-    writer: Pool,
-    readers: Pool,
-    identity: Arc<Identity>,
-    /// A connection that only stays open, so that SQLite keeps the files beside the database until the store is closed.
-    anchor: Mutex<Option<SqliteConnection>>,
-    /// Given back when no connection is left.
-    held: Mutex<Option<OpenFile>>,
+    file: Arc<SqliteFile>,
 }
 
 #[async_trait]
@@ -194,17 +171,8 @@ impl EventBackend for Sqlite {
         std::future::pending().await
     }
 
-    async fn close(&self) {
-        self.readers.close().await;
-        self.writer.close().await;
-        let anchor = self.anchor.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(mut anchor) = anchor {
-            // Best effort: what stays in the WAL is as safe there.
-            let _ = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut anchor).await;
-            let _ = anchor.close().await;
-        }
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).take();
-    }
+    /// Nothing: the connections are the file's.
+    async fn close(&self) {}
 }
 
 #[async_trait]

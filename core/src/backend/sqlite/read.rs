@@ -28,7 +28,7 @@ impl Sqlite {
         read: impl Fn(Lease<'a>) -> F,
     ) -> Read<T> {
         loop {
-            let lease = self.readers.lease(deadline).await?;
+            let lease = self.file.readers.lease(deadline).await?;
             match within(deadline, read(lease)).await {
                 Err(failure) if failure.kind == FailureKind::Busy && Instant::now() < deadline => {}
                 answer => return answer,

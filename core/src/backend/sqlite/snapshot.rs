@@ -16,7 +16,7 @@ use crate::request::SnapshotRecord;
 impl Sqlite {
     /// Keeps a snapshot; see the trait.
     pub(super) async fn save_snapshot(&self, record: &SnapshotRecord, deadline: Instant) -> Result<()> {
-        let mut lease = self.writer.lease(deadline).await?;
+        let mut lease = self.file.writer.lease(deadline).await?;
         let answer = within(deadline, self.put(&mut lease.connection, record)).await;
         Ok(lease.settle(answer)?)
     }

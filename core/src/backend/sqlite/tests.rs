@@ -16,6 +16,7 @@ use super::Sqlite;
 use super::append::Form;
 use super::connect::{BUSY_SLICE, connect_options, within};
 use super::error::FailureKind;
+use super::file::SqliteFile;
 use super::identity::Identity;
 use super::pool::Pool;
 use super::sql::Sql;
@@ -57,14 +58,14 @@ impl Folder {
         let mut anchor = options.connect().await.unwrap();
         run(&mut anchor, "SELECT count(*) FROM streamkeep_namespaces").await;
         let identity = Arc::new(Identity::note(&self.file(), &options).unwrap());
-        Sqlite {
-            sql: Sql::new("default"),
+        let file = SqliteFile {
             writer: Pool::new(options.clone(), Arc::clone(&identity), 1),
             readers: Pool::new(options, Arc::clone(&identity), 1),
             identity,
             anchor: std::sync::Mutex::new(Some(anchor)),
             held: std::sync::Mutex::new(None),
-        }
+        };
+        Sqlite { sql: Sql::new("default"), file: Arc::new(file) }
     }
 }
 
@@ -382,7 +383,7 @@ async fn a_file_replaced_while_an_append_waits_for_the_lock_is_not_written() {
     run(&mut other, "BEGIN IMMEDIATE").await;
     let group = [request("s-1", ExpectedVersion::Any, vec![event().with_tags(["t"])])];
     let replace = async {
-        while backend.writer.has_idle() {
+        while backend.file.writer.has_idle() {
             tokio::task::yield_now().await;
         }
         std::fs::rename(folder.file(), folder.0.join("away.db")).unwrap();
@@ -422,7 +423,7 @@ async fn another_programs_vacuum_is_no_reason_to_stop() {
 async fn a_statement_past_its_deadline_takes_its_connection_with_it() {
     let folder = Folder::new();
     let backend = folder.backend().await;
-    let mut lease = backend.writer.lease(soon()).await.unwrap();
+    let mut lease = backend.file.writer.lease(soon()).await.unwrap();
     run(&mut lease.connection, "BEGIN IMMEDIATE; UPDATE streamkeep_namespaces SET epoch = 'lost'").await;
     let long =
         "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 3000000) SELECT max(n) FROM n";
@@ -443,7 +444,7 @@ async fn a_statement_past_its_deadline_takes_its_connection_with_it() {
 async fn every_connection_syncs_what_it_commits() {
     let folder = Folder::new();
     let backend = folder.backend().await;
-    for pool in [&backend.writer, &backend.readers] {
+    for pool in [&backend.file.writer, &backend.file.readers] {
         let mut lease = pool.lease(soon()).await.unwrap();
         let settings =
             "SELECT (SELECT synchronous FROM pragma_synchronous), (SELECT journal_mode FROM pragma_journal_mode)";
@@ -471,7 +472,7 @@ async fn a_full_disk_is_unavailable_and_nothing_is_written() {
     let folder = Folder::new();
     let backend = folder.backend().await;
     let limit = |pages: &'static str| async {
-        let mut lease = backend.writer.lease(soon()).await.unwrap();
+        let mut lease = backend.file.writer.lease(soon()).await.unwrap();
         run(&mut lease.connection, pages).await;
         lease.give_back();
     };
@@ -506,7 +507,7 @@ async fn a_file_that_turned_read_only_is_unavailable_at_once() {
     let folder = Folder::new();
     let backend = folder.backend().await;
     let turn = |setting: &'static str| async {
-        let mut lease = backend.writer.lease(soon()).await.unwrap();
+        let mut lease = backend.file.writer.lease(soon()).await.unwrap();
         run(&mut lease.connection, setting).await;
         lease.give_back();
     };
@@ -588,7 +589,7 @@ async fn a_split_group_keeps_the_doubt_of_each_append() {
 async fn statements_find_what_they_look_for_by_an_index() {
     let folder = Folder::new();
     let backend = folder.backend().await;
-    let mut lease = backend.readers.lease(soon()).await.unwrap();
+    let mut lease = backend.file.readers.lease(soon()).await.unwrap();
     let sql = &backend.sql;
     for text in [
         &sql.append_one,

@@ -1,0 +1,55 @@
+//! Stores on one SQLite file in one process share its connections.
+
+use std::fs;
+use std::path::Path;
+
+use streamkeep::{EventStore, OpenOptions};
+
+use super::{append, event};
+use crate::harness::{Backend, Room};
+use crate::suite::Case;
+
+const NO_FILE: &[(Backend, &str)] = &[
+    (Backend::Memory, "it has no file"),
+    (Backend::Postgres, "its files are the server's"),
+    (Backend::Mongodb, "its files are the server's"),
+];
+
+pub(super) fn cases() -> Vec<Case> {
+    crate::cases![namespaces_of_a_file_share_its_connections: lacking NO_FILE]
+}
+
+/// How many times this process has a file open. Only Linux says so.
+fn times_open(file: &Path) -> usize {
+    let file = file.canonicalize().expect("the file");
+    let open = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    open.filter(|entry| fs::read_link(entry.path()).is_ok_and(|target| target == file)).count()
+}
+
+/// Opens a namespace and uses both the connection that writes and one that reads.
+async fn open_and_use(file: &Path, namespace: &str) -> EventStore {
+    let options = OpenOptions::new(format!("sqlite:{}", file.display())).namespace(namespace);
+    let store = options.open().await.expect("the store");
+    append(&store, "s", [event(0)]).await;
+    assert_eq!(store.head().await.expect("the head"), 1, "of {namespace}");
+    store
+}
+
+async fn namespaces_of_a_file_share_its_connections(room: Room) {
+    let file = room.folder().join("shared.db");
+    let first = open_and_use(&file, "first").await;
+    let alone = times_open(&file);
+    let mut others = Vec::new();
+    for namespace in ["second", "third", "fourth"] {
+        others.push(open_and_use(&file, namespace).await);
+    }
+    assert_eq!(times_open(&file), alone, "three more namespaces opened connections of their own");
+    first.close().await.expect("it closes");
+    for store in &others {
+        append(store, "s", [event(1)]).await;
+    }
+    for store in others {
+        store.close().await.expect("it closes");
+    }
+    assert_eq!(times_open(&file), 0, "a connection is left");
+}
