@@ -48,6 +48,7 @@ mod faults;
 #[cfg(streamkeep_faults)]
 #[allow(missing_docs, dead_code, reason = "never part of a published build")]
 pub mod faults;
+mod format;
 mod handle;
 mod hints;
 mod id;

@@ -22,7 +22,6 @@ const ONLY_MONGODB: &[(Backend, &str)] = &[
 
 pub(super) fn cases() -> Vec<Case> {
     crate::cases![
-        a_library_too_old_to_write_a_mongodb_can_read_it: lacking ONLY_MONGODB,
         a_migration_of_a_mongodb_ends_the_calls_of_an_open_store: lacking ONLY_MONGODB,
         what_is_left_of_a_removed_event_matches_nothing_and_keeps_its_id: lacking ONLY_MONGODB,
     ]
@@ -53,17 +52,6 @@ async fn assert_refuses_to_write(store: &EventStore) {
         assert_eq!((error.code(), error.outcome()), ("config", Outcome::NotApplied), "{error}");
         assert!(error.to_string().contains("9001") && error.to_string().contains("format 1"), "{error}");
     }
-}
-
-async fn a_library_too_old_to_write_a_mongodb_can_read_it(room: Room) {
-    let store = room.store().await;
-    append(&store, "s", events(2)).await;
-    store.close().await.expect("it closes");
-    migrate(&room, doc! { "format": 9001, "min_writer": 9001 }).await;
-    let store = room.open().await.expect("it can be read");
-    assert_refuses_to_write(&store).await;
-    assert_eq!((log(&store).await.len(), stream(&store, "s").await.len()), (2, 2));
-    assert!(store.load_snapshot("s", "v1", None).await.expect("an answer").is_none());
 }
 
 async fn a_migration_of_a_mongodb_ends_the_calls_of_an_open_store(room: Room) {

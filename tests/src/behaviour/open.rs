@@ -1,8 +1,10 @@
 //! Rule 27: opening creates what is missing, safely when many do so at once.
 
-use streamkeep::{ErrorKind, OpenOptions};
+use std::time::{Duration, Instant};
 
-use super::{all_at_once, append, event, log, refused};
+use streamkeep::{ErrorKind, ExpectedVersion, ImportEvent, OpenOptions, Outcome, Payload, Snapshot};
+
+use super::{all_at_once, append, event, events, log, refused, stream};
 use crate::harness::{Backend, Room};
 use crate::suite::Case;
 
@@ -16,6 +18,8 @@ pub(super) fn cases() -> Vec<Case> {
         a_wrong_value_of_an_option_is_config,
         a_namespace_has_a_narrow_name,
         a_newer_format_is_refused_with_both_numbers: lacking UNREACHABLE,
+        a_library_too_old_to_write_can_read: lacking UNREACHABLE,
+        a_migration_ends_the_writes_of_an_open_store: lacking UNREACHABLE,
     ]
 }
 
@@ -112,15 +116,53 @@ async fn a_namespace_has_a_narrow_name(room: Room) {
     append(&store, "s", [event(1)]).await;
 }
 
+/// What a newer library does first when it migrates the namespace of a case.
+async fn migrate(room: &Room, limits: &str) {
+    let registry = if room.backend() == Backend::Sqlite { "streamkeep_namespaces" } else { "streamkeep.namespaces" };
+    room.change(&format!("UPDATE {registry} SET format = 9001, {limits} WHERE name = '{}'", room.namespace())).await;
+}
+
 async fn a_newer_format_is_refused_with_both_numbers(room: Room) {
     room.store().await.close().await.expect("it closes");
-    let registry = if room.backend() == Backend::Sqlite { "streamkeep_namespaces" } else { "streamkeep.namespaces" };
-    room.change(&format!(
-        "UPDATE {registry} SET format = 9001, min_reader = 9001, min_writer = 9001 WHERE name = '{}'",
-        room.namespace()
-    ))
-    .await;
+    migrate(&room, "min_reader = 9001, min_writer = 9001").await;
     let error = refused(room.open().await);
     assert_eq!(error.code(), "config");
-    assert!(error.to_string().contains("9001"), "{error}");
+    assert!(error.to_string().contains("9001") && error.to_string().contains("format 1"), "{error}");
+}
+
+async fn a_library_too_old_to_write_can_read(room: Room) {
+    let store = room.store().await;
+    append(&store, "s", events(2)).await;
+    store.close().await.expect("it closes");
+    migrate(&room, "min_writer = 9001").await;
+    let store = room.open().await.expect("it can be read");
+    assert_eq!(log(&store).await.len(), 2);
+    let import = ImportEvent { stream: "t".to_owned(), version: None, recorded_at: None, event: event(1) };
+    let data = Payload::Json("1".to_owned());
+    let snapshot = Snapshot { stream: "s".to_owned(), version: 1, schema: "v1".to_owned(), data };
+    for error in [
+        refused(store.append("s", [event(3)], ExpectedVersion::Any).await),
+        refused(store.import_events([import]).await),
+        refused(store.save_snapshot(snapshot).await),
+    ] {
+        assert_eq!((error.code(), error.outcome()), ("config", Outcome::NotApplied), "{error}");
+        assert!(error.to_string().contains("9001") && error.to_string().contains("format 1"), "{error}");
+    }
+    assert_eq!((log(&store).await.len(), stream(&store, "s").await.len()), (2, 2));
+    assert!(store.load_snapshot("s", "v1", None).await.expect("an answer").is_none());
+}
+
+async fn a_migration_ends_the_writes_of_an_open_store(room: Room) {
+    let store = room.store().await;
+    append(&store, "s", [event(1)]).await;
+    migrate(&room, "min_writer = 9001").await;
+    let began = Instant::now();
+    let error = loop {
+        match store.append("s", [event(2)], ExpectedVersion::Any).await {
+            Ok(_) => assert!(began.elapsed() < Duration::from_secs(15), "an old library goes on writing"),
+            Err(error) => break error,
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert!(error.code() == "config" && error.to_string().contains("9001"), "{error}");
 }

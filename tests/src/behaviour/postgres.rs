@@ -29,8 +29,6 @@ pub(super) fn cases() -> Vec<Case> {
         a_full_disk_is_answered_at_once: lacking ALONE,
         of_many_dead_connections_at_most_one_is_waited_for: lacking ALONE,
         namespaces_of_a_database_share_their_connections: lacking ALONE,
-        a_library_too_old_to_write_can_read: lacking ALONE,
-        a_migration_ends_the_writes_of_an_open_store: lacking ALONE,
         only_an_erasure_changes_an_event_and_it_keeps_its_place: lacking ALONE,
         a_server_whose_locks_are_not_listed_is_refused: lacking ALONE,
         a_server_whose_sequences_do_not_tell_is_refused: lacking ALONE,
@@ -247,42 +245,6 @@ async fn namespaces_of_a_database_share_their_connections(room: Room) {
     while sql.value(&ask).await != "0" {
         tokio::task::yield_now().await;
     }
-}
-
-async fn a_library_too_old_to_write_can_read(room: Room) {
-    let store = room.store().await;
-    append(&store, "s", events(2)).await;
-    store.close().await.expect("it closes");
-    room.change(&format!(
-        "UPDATE streamkeep.namespaces SET format = 9001, min_writer = 9001 WHERE name = '{}'",
-        room.namespace()
-    ))
-    .await;
-    let store = room.open().await.expect("it can be read");
-    assert_eq!(log(&store).await.len(), 2);
-    let error = refused(store.append("s", [event(3)], streamkeep::ExpectedVersion::Any).await);
-    assert_eq!((error.code(), error.outcome()), ("config", Outcome::NotApplied));
-    assert!(error.to_string().contains("9001") && error.to_string().contains("format 1"), "{error}");
-    assert_eq!(log(&store).await.len(), 2);
-}
-
-async fn a_migration_ends_the_writes_of_an_open_store(room: Room) {
-    let store = room.store().await;
-    append(&store, "s", [event(1)]).await;
-    room.change(&format!(
-        "UPDATE streamkeep.namespaces SET format = 9001, min_writer = 9001 WHERE name = '{}'",
-        room.namespace()
-    ))
-    .await;
-    let began = Instant::now();
-    let error = loop {
-        match store.append("s", [event(2)], streamkeep::ExpectedVersion::Any).await {
-            Ok(_) => assert!(began.elapsed() < Duration::from_secs(15), "an old library goes on writing"),
-            Err(error) => break error,
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    };
-    assert!(error.code() == "config" && error.to_string().contains("9001"), "{error}");
 }
 
 async fn only_an_erasure_changes_an_event_and_it_keeps_its_place(room: Room) {

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::document::{self, int64, number, uuid};
 use super::error::{Failure, Labels, told_of_write};
-use super::format::Format;
+use super::format::{check_writer, of_log};
 use super::names::LOG;
 use super::work::left;
 use super::writer::{Row, Writer};
@@ -111,7 +111,7 @@ impl Writer {
             let head = found.current();
             let stream = document::string(head, "_id")?;
             if stream == LOG {
-                Format::of(head)?.check_writer()?;
+                check_writer(of_log(head)?)?;
                 log = Some((number(head, "position")?, document::id(head, "epoch")?, document::time(head, "at")));
                 continue;
             }

@@ -17,7 +17,7 @@ use super::Mongo;
 use super::candidates::candidates;
 use super::document::{event, int64, is_shell, number};
 use super::error::Failure;
-use super::format::{Format, log_head};
+use super::format::{check_reader, log_head, of_log};
 use super::names::{LOG, Names};
 use super::query::filter;
 use super::work::left;
@@ -112,7 +112,7 @@ async fn head(names: &Names, session: &mut ClientSession, deadline: Instant) -> 
     } else {
         log_head(names, session, deadline).await?
     };
-    Format::of(&log)?.check_reader()?;
+    check_reader(of_log(&log)?)?;
     number(&log, "position")
 }
 

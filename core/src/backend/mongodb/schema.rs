@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::abandoned::FORGOTTEN_AFTER;
 use super::document::{id, number, uuid};
 use super::error::{Class, Failure};
-use super::format::Format;
+use super::format::{check_reader, check_writer, of_log, of_new};
 use super::names::{LOG, Names, POSITION_INDEX, REGISTRY, Raw, SEEN_INDEX, SNAPSHOT_INDEX, TAG_INDEX, VERSION_INDEX};
 use super::work::{Work, left, pauses};
 use crate::error::{Error, Result};
@@ -137,10 +137,10 @@ async fn check(
     mend: bool,
 ) -> std::result::Result<Uuid, Failure> {
     let log = names.heads.find_one(doc! { "_id": LOG }).session(&mut *session).await?;
-    let format = Format::of(&log.ok_or_else(|| missing(names, names.heads.name()))?)?;
-    format.check_reader()?;
+    let format = of_log(&log.ok_or_else(|| missing(names, names.heads.name()))?)?;
+    check_reader(format)?;
     // A library that is too old to write changes no index either.
-    check_indexes(names, session, mend && format.check_writer().is_ok()).await?;
+    check_indexes(names, session, mend && check_writer(format).is_ok()).await?;
     // The last event first: the log's head read after it can only be farther.
     let last = names
         .events
@@ -216,7 +216,7 @@ async fn make(names: &Names, session: &mut ClientSession) -> std::result::Result
     }
     // Whoever comes first gives the epoch; everybody registers that one.
     let mut first = doc! { "position": 0_i64, "epoch": uuid(Uuid::new_v4()) };
-    first.extend(Format::of_new());
+    first.extend(of_new());
     let log = upsert(&names.heads, doc! { "_id": LOG }, doc! { "$setOnInsert": first }, session).await?;
     let row =
         doc! { "$setOnInsert": { "epoch": uuid(id(&log, "epoch")?), "created_at": mongodb::bson::DateTime::now() } };

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::Mongo;
 use super::document::{append_payload, id, int64, number, payload, uuid};
 use super::error::Failure;
-use super::format::{Format, log_head};
+use super::format::{check_writer, log_head, of_log};
 use super::work::left;
 use crate::error::Result;
 use crate::event::Payload;
@@ -20,7 +20,7 @@ impl Mongo {
         let (names, document) = (self.writer.names.clone(), of_snapshot(record));
         let place = doc! { "stream": &record.stream, "schema": &record.schema, "version": int64(record.version) };
         let saved = self.work.run(deadline, |mut session| async move {
-            Format::of(&log_head(&names, &mut session, deadline).await?)?.check_writer()?;
+            check_writer(of_log(&log_head(&names, &mut session, deadline).await?)?)?;
             loop {
                 match names
                     .snapshots

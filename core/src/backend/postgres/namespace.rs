@@ -7,7 +7,7 @@ use sqlx::{Row, SqlStr};
 use tokio::time::Instant;
 
 use super::error::Failure;
-use super::format::Format;
+use super::format::{self, check_reader, check_writer};
 use super::lease::Lease;
 use super::names::{Identity, LockClass, Names, REGISTRY, safe};
 use super::pool::Pool;
@@ -87,8 +87,8 @@ impl NamespacePool {
                 self.identity.namespace
             )));
         };
-        let format = Format { format: row.try_get(2)?, min_reader: row.try_get(3)?, min_writer: row.try_get(4)? };
-        format.check_reader()?;
-        Ok(Checked { at: Instant::now(), read_only: format.check_writer().err().map(|failure| failure.to_string()) })
+        let format = format::read(row, 2)?;
+        check_reader(format)?;
+        Ok(Checked { at: Instant::now(), read_only: check_writer(format).err().map(|failure| failure.to_string()) })
     }
 }

@@ -6,13 +6,14 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::error::Failure;
-use super::format::{FORMAT, Format, MIN_READER, MIN_WRITER};
+use super::format::{self, FORMAT, MIN_READER, MIN_WRITER, check_reader};
 use super::lease::Lease;
 use super::names::{BEGIN, ID_KEY, Identity, LockClass, Names, POSITION_KEY, REGISTRY, VERSION_KEY, safe};
 use super::pool::Pool;
 use super::server_check::{SEQUENCE, ServerCheck};
 use crate::error::{Error, Result};
 use crate::faults::planted;
+use crate::format::Format;
 use crate::position::MAX_POSITION;
 
 /// Under which openers make what is missing, one after the other: the letters of the name.
@@ -34,7 +35,7 @@ pub(super) async fn open(
             return Err(Error::config(format!("namespace '{}' does not exist, and create is false", names.namespace)));
         }
     };
-    found.format.check_reader()?;
+    check_reader(found.format)?;
     if create_missing {
         server.at_open(&mut lease, deadline).await?;
     }
@@ -79,7 +80,7 @@ async fn look(lease: &mut Lease, names: &Names, deadline: Instant) -> Result<Opt
 fn found(row: &PgRow, names: &Names) -> std::result::Result<Found, Failure> {
     let identity =
         Identity { namespace: names.namespace.clone(), class: LockClass(row.try_get(0)?), epoch: row.try_get(1)? };
-    let format = Format { format: row.try_get(2)?, min_reader: row.try_get(3)?, min_writer: row.try_get(4)? };
+    let format = format::read(row, 2)?;
     Ok(Found { identity, format })
 }
 

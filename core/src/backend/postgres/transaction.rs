@@ -10,11 +10,12 @@ use uuid::Uuid;
 use super::Postgres;
 use super::error::{Class, Failure};
 use super::facts::{pauses, read_facts};
-use super::format::Format;
+use super::format::{self, check_writer};
 use super::row::{Rows, bigint, written};
 use crate::decision::{Decision, KnownEvent, decide_appends};
 use crate::error::{Error, Outcome, Result};
 use crate::event::Event;
+use crate::format::Format;
 use crate::request::AppendRequest;
 use crate::version::ExpectedVersion;
 
@@ -79,7 +80,7 @@ impl Postgres {
         let Some(format) = announced.format else {
             return refused("the transaction belongs to another database than the store".to_owned());
         };
-        format.check_writer()?;
+        check_writer(format)?;
         Ok(announced.floor.to_string())
     }
 
@@ -134,9 +135,7 @@ impl Announced {
     fn read(row: &PgRow) -> std::result::Result<Self, sqlx::Error> {
         let same: Option<bool> = row.try_get(2)?;
         let format = match same {
-            Some(true) => {
-                Some(Format { format: row.try_get(3)?, min_reader: row.try_get(4)?, min_writer: row.try_get(5)? })
-            }
+            Some(true) => Some(format::read(row, 3)?),
             _ => None,
         };
         Ok(Self { isolation: row.try_get(0)?, floor: row.try_get(1)?, format })

@@ -16,6 +16,7 @@ mod file;
 mod filter;
 #[cfg(unix)]
 mod fork;
+mod format;
 mod identity;
 mod import;
 mod inherited;
@@ -39,6 +40,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use self::file::SqliteFile;
+use self::format::Seen;
 use self::identity::file_id;
 use self::sql::Sql;
 use super::{DatabaseBackend, EventBackend, NamespaceBackends, SnapshotBackend};
@@ -110,7 +112,7 @@ impl DatabaseBackend for SqliteDatabase {
                 Arc::clone(open.insert(Arc::new(file)))
             }
         };
-        let sqlite = Arc::new(Sqlite { sql: Sql::new(name), file });
+        let sqlite = Arc::new(Sqlite { sql: Sql::new(name), file, seen: Seen::nothing() });
         Ok(NamespaceBackends { events: Arc::<Sqlite>::clone(&sqlite), snapshots: sqlite })
     }
 
@@ -126,6 +128,7 @@ impl DatabaseBackend for SqliteDatabase {
 pub(crate) struct Sqlite {
     sql: Sql,
     file: Arc<SqliteFile>,
+    seen: Seen,
 }
 
 #[async_trait]
@@ -139,22 +142,30 @@ impl EventBackend for Sqlite {
     }
 
     async fn append(&self, group: &[AppendRequest]) -> Vec<Result<AppendResult>> {
-        self.append_group(group).await
+        let deadline = group.iter().map(|request| request.deadline).max().unwrap_or_else(Instant::now);
+        match self.check_writer(deadline).await {
+            Ok(()) => self.append_group(group).await,
+            Err(error) => group.iter().map(|_| Err(error.clone())).collect(),
+        }
     }
 
     async fn import(&self, request: &ImportRequest) -> Result<ImportResult> {
+        self.check_writer(request.deadline).await?;
         self.import_events(request).await
     }
 
     async fn read_stream(&self, request: &StreamPageRequest) -> Result<StreamPage> {
+        self.check_reader(request.deadline).await?;
         self.stream_page(request).await
     }
 
     async fn read_log(&self, request: &LogPageRequest) -> Result<LogPage> {
+        self.check_reader(request.deadline).await?;
         self.log_page(request).await
     }
 
     async fn head(&self, deadline: Instant) -> Result<u64> {
+        self.check_reader(deadline).await?;
         self.last_position(deadline).await
     }
 
@@ -178,6 +189,7 @@ impl EventBackend for Sqlite {
 #[async_trait]
 impl SnapshotBackend for Sqlite {
     async fn save(&self, record: &SnapshotRecord, deadline: Instant) -> Result<()> {
+        self.check_writer(deadline).await?;
         self.save_snapshot(record, deadline).await
     }
 
@@ -188,6 +200,7 @@ impl SnapshotBackend for Sqlite {
         at_or_before: u64,
         deadline: Instant,
     ) -> Result<Option<SnapshotRecord>> {
+        self.check_reader(deadline).await?;
         self.load_snapshot(stream, schema, at_or_before, deadline).await
     }
 }

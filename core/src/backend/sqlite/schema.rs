@@ -10,12 +10,11 @@ use sqlx::{AssertSqlSafe, Row};
 use tokio::time::sleep;
 
 use super::error::{Failure, FailureKind, at_open};
+use super::format::{self, FORMAT, MIN_READER, MIN_WRITER};
 use super::sql::APPLICATION_ID;
 use crate::error::{Error, Result};
 use crate::id::new_id;
 
-/// The format this library writes, and the highest it knows.
-const FORMAT: i64 = 1;
 /// Older ones can corrupt a WAL that several connections reset at once.
 const OLDEST_SQLITE: [u32; 3] = [3, 51, 3];
 /// SQLite does not wait by itself for the lock that a change of the journal's mode needs.
@@ -92,19 +91,11 @@ fn refuse_foreign(state: &State) -> Result<()> {
     Err(Error::config("the SQLite file belongs to another program: give the store a file of its own"))
 }
 
-/// Whether the namespace is there. One that needs a newer library is refused.
+/// Whether the namespace is there. One that this library is too old to read is refused.
 async fn registered(connection: &mut SqliteConnection, namespace: &str) -> Result<bool> {
-    let statement = sqlx::query("SELECT max(min_reader, min_writer) FROM streamkeep_namespaces WHERE name = ?")
-        .bind(namespace.to_owned());
-    let rows = statement.fetch_all(connection).await.map_err(at_open)?;
-    let Some(row) = rows.first() else { return Ok(false) };
-    let needed: i64 = row.try_get(0).map_err(at_open)?;
-    if needed > FORMAT {
-        return Err(Error::config(format!(
-            "namespace '{namespace}' needs a library that knows format {needed}, and this one knows {FORMAT}: upgrade streamkeep"
-        )));
-    }
-    Ok(true)
+    let format = format::registered(connection, namespace).await.map_err(Failure::at_open)?;
+    format.map(|format| format.check_reader(FORMAT)).transpose().map_err(Error::config)?;
+    Ok(format.is_some())
 }
 
 async fn use_wal(connection: &mut SqliteConnection) -> Result<()> {
@@ -142,7 +133,7 @@ async fn make(connection: &mut SqliteConnection, namespace: &str) -> Result<()> 
         "INSERT INTO streamkeep_namespaces (name, epoch, format, min_reader, min_writer) VALUES (?, ?, ?, ?, ?)",
     );
     let register =
-        register.bind(namespace.to_owned()).bind(new_id().to_string()).bind(FORMAT).bind(FORMAT).bind(FORMAT);
+        register.bind(namespace.to_owned()).bind(new_id().to_string()).bind(FORMAT).bind(MIN_READER).bind(MIN_WRITER);
     register.execute(connection).await.map_err(at_open)?;
     Ok(())
 }

@@ -65,7 +65,7 @@ impl Folder {
             anchor: std::sync::Mutex::new(Some(anchor)),
             held: std::sync::Mutex::new(None),
         };
-        Sqlite { sql: Sql::new("default"), file: Arc::new(file) }
+        Sqlite { sql: Sql::new("default"), file: Arc::new(file), seen: super::format::Seen::nothing() }
     }
 }
 
