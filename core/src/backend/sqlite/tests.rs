@@ -349,10 +349,10 @@ async fn a_file_of_somebody_else_or_of_a_newer_library_is_refused() {
     assert_eq!(EventStore::open(folder.url()).await.unwrap_err().code(), "config");
     run(&mut other, "DROP TABLE theirs; VACUUM").await;
     EventStore::open(folder.url()).await.unwrap().close().await.unwrap();
-    run(&mut other, "UPDATE streamkeep_namespaces SET format = 9, min_writer = 8").await;
+    run(&mut other, "UPDATE streamkeep_namespaces SET format = 9, min_reader = 8").await;
     let refusal = EventStore::open(folder.url()).await.unwrap_err();
     assert_eq!(refusal.code(), "config");
-    assert!(refusal.message().contains("format 8") && refusal.message().contains("knows 1"), "{refusal}");
+    assert!(refusal.message().contains("format 8") && refusal.message().contains("has format 1"), "{refusal}");
     other.close().await.unwrap();
 }
 
