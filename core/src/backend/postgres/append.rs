@@ -147,7 +147,10 @@ impl<'a> Course<'a> {
             if party.members.is_empty() {
                 continue;
             }
-            sleep_until(party.not_before).await;
+            // The timer rounds up to whole milliseconds, even for an instant that has passed.
+            if party.not_before > Instant::now() {
+                sleep_until(party.not_before).await;
+            }
             let Some(_share) = self.share(&party).await else {
                 // Its appends are late now.
                 party.not_before = self.deadline(&party);
