@@ -1,4 +1,4 @@
-//! One attempt at appends that go on in the same way.
+//! One attempt to write some appends of a group; [`super::append`] decides what follows from it.
 
 use std::time::Duration;
 
@@ -18,45 +18,47 @@ use crate::error::Result as Answer;
 use crate::faults::{planted, point};
 use crate::request::{AppendRequest, AppendResult};
 
-/// The longest wait for a lock inside the gate: one append that needs the gate for itself waits for all inside it.
+/// The longest wait for a lock while the gate is held. The gate is a lock that appends share; an append that needs it
+/// exclusively waits for all who hold it.
 pub(super) const GATED_WAIT: Duration = Duration::from_millis(100);
-/// Kept back for the answer, so that a wait in vain ends with a clear one before the deadline.
+/// Time reserved for the answer, so that a lock that is not granted becomes a clear error before the deadline.
 pub(super) const ANSWER_TIME: Duration = Duration::from_millis(100);
 
-/// How appends are attempted.
+/// How an attempt decides what to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    /// One statement, one trip, one commit: it writes what holds its expectation.
+    /// One statement in one round trip and one commit. It writes the appends whose expected version holds.
     Plain,
-    /// Facts come first, from one snapshot, and core decides. Then the same statement writes with the exact heads that
-    /// the decision saw. Nothing is held between the two trips.
+    /// First reads the facts in one snapshot and lets core decide. Then the same statement writes, and expects the
+    /// exact heads that the decision saw. No lock is held between the two round trips.
     Careful,
 }
 
-/// What an attempt takes before it begins, in a transaction of its own.
+/// The lock that an attempt takes first, in a transaction around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
     None,
-    /// The stream's turn: the stores that append to a contended stream take turns.
+    /// The stream's lock: stores that append to a contended stream take turns.
     Stream,
-    /// The gate for itself: no other append runs meanwhile.
+    /// The gate, exclusively: no other append of the namespace runs meanwhile.
     Gate,
 }
 
-/// How an attempt left one append.
+/// The result of an attempt for one append.
 pub(super) enum Step {
     Answer(Answer<AppendResult>),
-    /// The plain form did not write it: its facts tell why.
+    /// The plain form did not write it. The facts tell why.
     Unwritten,
-    /// Refused, but an earlier attempt could still make that wrong. It has ended now.
+    /// Core refused it while an earlier attempt could still change that. The earlier attempt has ended by now, so core
+    /// decides again.
     Ended,
-    /// Another writer came in between.
+    /// Another writer changed its stream after the facts were read.
     Raced,
-    /// It follows another of its group.
+    /// It depends on another append of its group, and is decided in the next attempt.
     Again,
 }
 
-/// A failed attempt, and what may still be running it.
+/// A failed attempt, and the server process that may still run it.
 #[derive(Debug)]
 pub(super) struct Trouble {
     pub(super) failure: Failure,
@@ -73,20 +75,20 @@ impl Trouble {
     }
 }
 
-/// An attempt to be made.
+/// The appends of one attempt, and how to make it.
 #[derive(Debug)]
 pub(super) struct Attempt<'a> {
     pub(super) requests: Vec<&'a AppendRequest>,
     pub(super) form: Form,
     pub(super) turn: Turn,
-    /// How long it waits for a lock.
+    /// How long the statement waits for a lock.
     pub(super) wait: Duration,
-    /// Whether earlier attempts have to end before it.
+    /// Whether earlier attempts must end before this one starts.
     pub(super) end_first: bool,
 }
 
 impl Attempt<'_> {
-    /// The last of the deadlines: the connection is closed only then.
+    /// The latest deadline of the appends: until then the connection stays open.
     fn deadline(&self) -> Instant {
         self.requests.iter().map(|request| request.deadline).max().unwrap_or_else(Instant::now)
     }
@@ -164,7 +166,7 @@ impl Postgres {
             self.insert(lease, &batch, attempt.wait, deadline).await.map_err(|failure| Trouble::of(lease, failure))?
         };
         let repeated = decisions.iter().any(|decision| matches!(decision, Decision::Repeated(_)));
-        // The commit of what was written just now confirms what was found before.
+        // A write just now has confirmed the repeated appends too: its commit is durable after theirs.
         if repeated && taken.iter().all(Option::is_none) {
             doubt.found();
             self.confirm(lease, deadline).await?;
@@ -175,7 +177,7 @@ impl Postgres {
         let step = |(request, decision): (&AppendRequest, Decision)| match decision {
             Decision::Write { .. } => taken.next().flatten().map_or(Step::Raced, |appended| Step::Answer(Ok(appended))),
             Decision::Repeated(appended) => Step::Answer(Ok(appended)),
-            // A refusal that could turn counts only when no earlier attempt can turn it any more; then the facts are
+            // An earlier attempt that still runs could make this refusal wrong. It is ended first, and the facts are
             // read again.
             Decision::Refuse(error) if may_run && may_turn(request, &error) && !too_early => Step::Ended,
             Decision::Refuse(error) => Step::Answer(Err(error)),
@@ -184,9 +186,9 @@ impl Postgres {
         Ok(requests.iter().zip(decisions).map(step).collect())
     }
 
-    /// Sends a batch; answers what was taken of it, in the order of the appends it was made of.
+    /// Sends a batch and returns which of its appends were written, in the batch's order.
     ///
-    /// A longer wait is outside the gate: other appends must be able to have the gate for themselves meanwhile.
+    /// A statement that may wait longer than [`GATED_WAIT`] does not take the gate, so that others can take it exclusively.
     async fn insert(
         &self,
         lease: &mut Lease,
@@ -206,7 +208,7 @@ impl Postgres {
         let early = planted("postgres-check-after-draw");
         if early {
             lease.begin(&draw_first(&self.names, self.class), deadline).await?;
-            // Long enough for another writer to commit in between.
+            // Gives another writer time to commit in between.
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let rows = lease.fetch(query, deadline).await?;

@@ -1,4 +1,4 @@
-//! Appends as rows, and rows that were written as answers.
+//! Turns appends into the rows of one statement, and the written rows into answers.
 
 use super::error::Failure;
 use super::names::{EXPECT_ANY, EXPECT_EXISTS};
@@ -6,10 +6,10 @@ use super::row::{Rows, Written, bigint};
 use crate::request::{AppendRequest, AppendResult};
 use crate::version::ExpectedVersion;
 
-/// What became of a batch's appends, each in the batch's order; nothing for those that were not taken.
+/// The result of each append of a batch, in the batch's order; `None` if it was not written.
 pub(super) type Taken = Vec<Option<AppendResult>>;
 
-/// What a stream's version must be, as the append statement takes it.
+/// An expected version, as the append statement takes it.
 pub(super) fn demand(expected: ExpectedVersion) -> i64 {
     match expected {
         ExpectedVersion::Any => EXPECT_ANY,
@@ -19,16 +19,16 @@ pub(super) fn demand(expected: ExpectedVersion) -> i64 {
     }
 }
 
-/// Appends as rows, in the order in which every writer inserts: by stream, so that no two wait for each other.
+/// Appends as rows, sorted by stream. All writers insert in this order, so that no two can wait for each other.
 #[derive(Debug)]
 pub(super) struct Batch<'a> {
     pub(super) rows: Rows<'a>,
-    /// In the order of their rows: which append it is, its stream, how many events it has.
+    /// For each append, in the order of the rows: its index, its stream and how many events it has.
     parts: Vec<(usize, &'a str, usize)>,
 }
 
 impl<'a> Batch<'a> {
-    /// Makes a batch of appends, each with the version its stream must be at. Appends to the same stream keep their
+    /// Makes a batch of appends, each with the expected version of its stream. Appends to the same stream keep their
     /// order.
     pub(super) fn new(appends: impl Iterator<Item = (&'a AppendRequest, i64)>) -> Self {
         let mut appends: Vec<(usize, (&AppendRequest, i64))> = appends.enumerate().collect();
@@ -52,7 +52,7 @@ impl<'a> Batch<'a> {
         self.parts.is_empty()
     }
 
-    /// Finds each append's rows among those written.
+    /// Finds the rows of each append among the written rows.
     pub(super) fn taken(&self, written: &[Written]) -> std::result::Result<Taken, Failure> {
         let mut taken = vec![None; self.parts.len()];
         let mut rest = written;
@@ -62,14 +62,14 @@ impl<'a> Batch<'a> {
             }
             let own = rest.get(..*events).filter(|own| own.iter().all(|row| row.stream == *stream));
             let Some(last) = own.and_then(<[Written]>::last) else {
-                return Err(Failure::Bug("an append was written in part".to_owned()));
+                return Err(Failure::Bug("an append was only partly written".to_owned()));
             };
             if let Some(place) = taken.get_mut(*append) {
                 *place = Some(AppendResult { version: last.version, position: last.position, repeated: false });
             }
             rest = rest.get(*events..).unwrap_or_default();
         }
-        if rest.is_empty() { Ok(taken) } else { Err(Failure::Bug("rows were written that nobody sent".to_owned())) }
+        if rest.is_empty() { Ok(taken) } else { Err(Failure::Bug("the server returned rows of no append".to_owned())) }
     }
 }
 
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn an_append_without_rows_was_not_taken() {
+    fn an_append_without_rows_was_not_written() {
         let group = [request("a", 1), request("b", 2), request("c", 1)];
         assert_eq!(
             batch(&group).taken(&rows(&[("a", 1, 10), ("c", 1, 11)])).ok(),
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn an_append_written_in_part_is_a_bug_that_is_told() {
+    fn a_partly_written_append_is_reported_as_a_bug() {
         let group = [request("a", 2), request("b", 1)];
         for wrong in [
             rows(&[("a", 1, 10)]),

@@ -1,6 +1,7 @@
-//! Candidates for a page of the log, by the indexes on tags and on (stream, version).
+//! Finds the candidates for a page of the log: the positions that can match its query, by the indexes on tags and on
+//! (stream, version).
 //!
-//! As in [`super::names`], values of callers travel as parameters alone.
+//! As in [`super::names`], callers' values are only passed as parameters.
 
 use std::collections::HashMap;
 
@@ -19,7 +20,7 @@ use crate::request::LogPageRequest;
 type Read<T> = std::result::Result<T, Failure>;
 
 impl Postgres {
-    /// What can match above the request's `after` and at or below `high`. Nothing where looking at every event costs
+    /// Finds what can match above the request's `after` and at or below `high`. `None` if scanning every event costs
     /// less.
     pub(super) async fn candidates(
         &self,
@@ -87,7 +88,7 @@ impl Postgres {
         rows.iter().map(read).collect()
     }
 
-    /// The positions of each source, in the page's direction.
+    /// Reads the positions of each source, in the page's direction.
     async fn positions(&self, lease: &mut Lease, window: &Window, sources: &Sources<'_>) -> Read<Vec<Vec<u64>>> {
         let forward = window.direction == Direction::Forward;
         let streams: Vec<&str> = sources.streams.iter().map(|source| source.stream).collect();
@@ -114,7 +115,7 @@ impl Postgres {
     }
 }
 
-/// The part of the log that a page may show.
+/// The part of the log that a page covers.
 struct Window {
     after: u64,
     high: u64,
@@ -123,7 +124,7 @@ struct Window {
 }
 
 impl Window {
-    /// How many positions lie between its beginning and a position in it.
+    /// How many positions are between the window's beginning and `end`.
     const fn width(&self, end: u64) -> u64 {
         match self.direction {
             Direction::Forward => end.saturating_sub(self.after),
@@ -132,7 +133,7 @@ impl Window {
     }
 }
 
-/// How many events each tag has above `$2` and up to `$3`, counted up to `$4`.
+/// Counts the events of each tag above `$2` and up to `$3`, to at most `$4`.
 fn count_tags(names: &Names) -> SqlStr {
     safe(format!(
         "select u.tag, (select count(*) from (select 1 from {} as t where t.tag = u.tag and t.position > $2 and t.position <= $3 \
@@ -141,9 +142,9 @@ fn count_tags(names: &Names) -> SqlStr {
     ))
 }
 
-/// Of each stream that exists its first and last version, and the first one above a position, or one past the last:
-/// versions have no gaps and positions grow with them, so halving finds it without an index of its own. All streams
-/// are halved together, because to begin a recursion costs more than a step of it.
+/// Finds, for each stream that exists, its first and last version, and its first version above a position, or one past
+/// the last. Versions have no gaps and positions grow with them, so a binary search finds it without another index. One
+/// recursion searches in all streams, because starting one costs more than a step.
 fn first_versions_above(names: &Names) -> SqlStr {
     let events = names.events();
     let end = |order: &str| {
@@ -167,8 +168,8 @@ fn first_versions_above(names: &Names) -> SqlStr {
     ))
 }
 
-/// The positions of each tag in `$1` and of each stream in `$2`, from version `$3` to `$4`, that lie above `$5` and up to
-/// `$6`, at most `$7` of a tag.
+/// Finds the positions above `$5` and up to `$6` of each tag in `$1`, at most `$7` of a tag, and of each stream in `$2`
+/// from version `$3` to `$4`.
 fn positions(names: &Names, forward: bool) -> SqlStr {
     let order = if forward { "" } else { "desc" };
     safe(format!(

@@ -1,4 +1,4 @@
-//! Makes connections and sets their sessions up.
+//! Makes connections and sets up their sessions.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,12 +14,12 @@ use super::url::Target;
 use crate::faults::planted;
 use crate::options::{Durability, OpenOptions, Pooler};
 
-/// Makes connections. Shows nothing of how: the options hold the password.
+/// Makes connections to one server. Its `Debug` shows no field, because the options hold the password.
 pub(super) struct Connector {
     target: Target,
     durability: Durability,
     pub(super) pooler: Option<Pooler>,
-    /// Whether a session was ever set up: a server in recovery is then a failover under way.
+    /// Whether a session was ever set up. If so, a server in recovery means that a failover is under way.
     connected: AtomicBool,
 }
 
@@ -34,18 +34,18 @@ impl Connector {
         Self { target, durability: options.durability, pooler: options.pooler, connected: AtomicBool::new(false) }
     }
 
-    /// For the listening connection, which stands outside the pool.
+    /// The options for the listening connection, which is not in the pool.
     pub(super) fn options(&self) -> PgConnectOptions {
         self.target.options.clone()
     }
 
-    /// Opens a connection and sets its session up.
+    /// Opens a connection and sets up its session.
     pub(super) async fn connect(&self, deadline: Instant) -> Result<Session, Failure> {
         self.in_time(deadline, async { self.set_up(self.dial().await?).await }).await
     }
 
-    /// Opens the first connection: a transaction pooler that was not named is refused before anything is set, because
-    /// the setting would reach other clients.
+    /// Opens the first connection. If the URL names no transaction pooler, one is detected and refused before any
+    /// setting is made: behind a pooler the settings would reach other clients.
     pub(super) async fn connect_first(&self, deadline: Instant) -> Result<Session, Failure> {
         if self.pooler.is_some() {
             return self.connect(deadline).await;
@@ -59,9 +59,9 @@ impl Connector {
         self.in_time(deadline, first).await
     }
 
-    /// The failure without the password, if the server's words repeat it.
+    /// Masks the password, in case the server's message repeats it.
     pub(super) fn mask(&self, failure: Failure) -> Failure {
-        failure.map_words(|words| self.target.secret.mask(&words))
+        failure.map_text(|text| self.target.secret.mask(&text))
     }
 
     async fn in_time(
@@ -82,7 +82,7 @@ impl Connector {
     async fn set_up(&self, mut connection: PgConnection) -> Result<Session, Failure> {
         let set_up = SetUp::new(connection.server_version_num(), self.durability, self.pooler.is_some());
         if set_up.transaction_only() {
-            // There is nothing to set before the first transaction.
+            // Each transaction is set up when it begins.
             return Ok(Session::pooled(connection, set_up));
         }
         let rows = sqlx::raw_sql(set_up.text()).fetch_all(&mut connection).await.map_err(Failure::at_connect)?;
@@ -103,8 +103,8 @@ impl Connector {
     }
 }
 
-/// Says goodbye, so that the server need not find out.
-pub(super) async fn part(session: Session, deadline: Instant) {
-    // It is over either way.
+/// Closes a connection in order, so that the server need not detect its end.
+pub(super) async fn disconnect(session: Session, deadline: Instant) {
+    // The connection ends either way.
     let _ = timeout_at(deadline, session.connection.close()).await;
 }

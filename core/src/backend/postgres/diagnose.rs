@@ -1,4 +1,4 @@
-//! How the server is, for [`crate::EventStore::diagnose`].
+//! Reads the state of the server for [`crate::EventStore::diagnose`].
 
 use sqlx::Row;
 use tokio::time::Instant;
@@ -13,7 +13,7 @@ use crate::diagnosis::{Blocker, Diagnosis};
 use crate::error::Result;
 use crate::options::Durability;
 
-/// The settings that decide whether an acknowledged append survives a crash.
+/// The server settings that decide whether an acknowledged append survives a crash.
 const SETTINGS: [&str; 4] = ["fsync", "full_page_writes", "synchronous_commit", "synchronous_standby_names"];
 
 impl Postgres {
@@ -46,7 +46,7 @@ impl Postgres {
         })
     }
 
-    /// The writers that have announced a position below what was drawn.
+    /// The writers whose announced floor keeps readers below the last drawn position.
     async fn blockers(
         &self,
         lease: &mut Lease,

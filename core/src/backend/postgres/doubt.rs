@@ -1,23 +1,21 @@
-//! What is not known of earlier attempts at a write.
+//! Tracks earlier attempts at a write whose outcome is unknown.
 
 use super::attempt::Trouble;
 use super::error::{Class, Failure, unknown};
 use super::session::Backend;
 use crate::error::Error;
 
-/// Earlier attempts that may have committed.
-///
-/// An attempt stays in doubt after it has ended: only facts that are read after its end tell what it did. Until then
-/// every refusal says that the outcome is unknown.
+/// Earlier attempts that may have committed. An attempt stays in doubt after it has ended: only facts that are read
+/// after its end show what it wrote. Until then every error says that the outcome is unknown.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Doubt {
-    /// Sessions that may still run an attempt.
+    /// The server processes that may still run an attempt.
     pub(super) running: Vec<Backend>,
     unresolved: bool,
 }
 
 impl Doubt {
-    /// Takes note of a failed attempt.
+    /// Records a failed attempt.
     pub(super) fn note(&mut self, trouble: &Trouble) {
         if trouble.failure.class() == Class::Unknown
             && let Some(backend) = &trouble.backend
@@ -27,12 +25,12 @@ impl Doubt {
         }
     }
 
-    /// Says that what is to be confirmed was found, and is not confirmed yet.
+    /// Records that the facts show the events, which are not confirmed as durable yet.
     pub(super) const fn found(&mut self) {
         self.unresolved = true;
     }
 
-    /// Says that facts were read. If no attempt could still run then, they show what the attempts did.
+    /// Records that facts were read. They resolve the doubt if all attempts had ended before.
     pub(super) const fn looked(&mut self, ended_before: bool) {
         if ended_before {
             self.unresolved = false;

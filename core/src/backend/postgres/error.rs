@@ -1,4 +1,4 @@
-//! What goes wrong with the server, and what it means to a caller.
+//! The failures of a connection or server: how the backend reacts to each, and which error the caller gets.
 
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 use thiserror::Error;
@@ -6,29 +6,29 @@ use thiserror::Error;
 use super::names::{ID_KEY, POSITION_KEY, VERSION_KEY};
 use crate::error::{Error, Outcome};
 
-/// What to do about a transaction pooler.
+/// The refusal of a transaction pooler that the URL does not name.
 pub(super) const NAME_IT: &str = "the server is behind a transaction pooler: add pooler=transaction to the URL, or \
                                   connect to the server itself";
 
-/// Everything that can go wrong between here and the server.
+/// Everything that can go wrong between the store and the server.
 #[derive(Clone, Debug, Error)]
 pub(super) enum Failure {
     /// The deadline passed. What was sent may still run.
     #[error("the deadline passed")]
     Late,
-    /// The connection is gone, or cannot be trusted any more. What was sent may still run.
+    /// The connection was lost or is no longer usable. What was sent may still run.
     #[error("the connection was lost: {0}")]
     Lost(String),
-    /// There is no connection: nothing was sent.
+    /// No connection could be made, so nothing was sent.
     #[error("no connection: {0}")]
     Unreached(String),
-    /// The server answered with an error, and what was sent is undone.
+    /// The server answered with an error and rolled back what was sent.
     #[error("the server refused: {message} ({code})")]
     Refused { code: String, constraint: Option<String>, contended: Option<Contended>, message: String },
-    /// The server refuses for a reason that lasts: it is set read-only, its disk is full, a file is missing.
+    /// The server refused for a reason that lasts: it is set read-only, its disk is full, or a file is missing.
     #[error("the server refused: {message} ({code})")]
     Stopped { code: String, message: String },
-    /// The server, or what is set up in it, is not one to work with.
+    /// The server or its settings cannot be used.
     #[error("{0}")]
     Setup(String),
     /// An answer could not be read.
@@ -37,12 +37,12 @@ pub(super) enum Failure {
     /// The pool was closed.
     #[error("the store is closed")]
     Closed,
-    /// A bug here.
+    /// A bug in this library.
     #[error("{0}")]
     Bug(String),
 }
 
-/// What two writers wanted at the same time.
+/// What two writers raced for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Contended {
     /// The next version of this stream.
@@ -51,20 +51,20 @@ pub(super) enum Contended {
     Id(String),
 }
 
-/// What a failure asks for.
+/// How an append reacts to a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
-    /// Another append was first, or the ids are known: decide again.
+    /// Another append was first, or the ids are known. Decide again.
     Race,
-    /// Somebody's transaction holds a lock.
+    /// Another transaction holds a lock that the append needs.
     HeldUp,
-    /// Run it again, after a pause.
+    /// Try again after a pause.
     Again,
-    /// It may have been done all the same.
+    /// The outcome is unknown: the attempt may have committed.
     Unknown,
-    /// Nothing was sent; perhaps later.
+    /// Nothing was sent. Try again later.
     Unreached,
-    /// It cannot be done.
+    /// A retry cannot help.
     Final,
 }
 
@@ -77,7 +77,7 @@ impl Failure {
             Self::Refused { code, constraint, .. } => match (code.as_str(), constraint.as_deref()) {
                 ("23505", Some(VERSION_KEY | ID_KEY)) => Class::Race,
                 ("55P03", _) => Class::HeldUp,
-                // Serialization, deadlock, a plan made for an older table, a query cancelled by hand, a server that
+                // A serialization failure, a deadlock, a plan for an older table, a cancelled query, and a server that
                 // became a standby.
                 ("40001" | "40P01" | "0A000" | "57014" | "25006", _) => Class::Again,
                 _ => Class::Final,
@@ -85,7 +85,7 @@ impl Failure {
         }
     }
 
-    /// What a lost race was about, if the server tells.
+    /// What the append raced for, if the server tells.
     pub(super) fn contended(&self) -> Option<Contended> {
         match self {
             Self::Refused { contended, .. } => contended.clone(),
@@ -93,8 +93,8 @@ impl Failure {
         }
     }
 
-    /// Whether the connection has to be closed after it.
-    pub(super) fn spoils(&self) -> bool {
+    /// Whether the connection must be closed after this failure.
+    pub(super) fn closes_connection(&self) -> bool {
         match self {
             Self::Refused { code, .. } => matches!(code.as_str(), "0A000" | "25006" | "25P02"),
             Self::Stopped { .. } => false,
@@ -102,7 +102,7 @@ impl Failure {
         }
     }
 
-    /// The same failure, on the way to a connection: whatever it is, nothing was sent.
+    /// Converts a failure from before anything was sent, for example while connecting.
     pub(super) fn before_sending(self) -> Self {
         match self {
             Self::Lost(message) | Self::Unreadable(message) => Self::Unreached(message),
@@ -110,18 +110,18 @@ impl Failure {
             Self::Refused { code, message, .. } if code == "08P01" && message.contains("startup parameter") => {
                 Self::Setup(format!("{message} ({code}); {NAME_IT}"))
             }
-            // The server is full, starting or stopping.
+            // The server has no free slot, or is starting or stopping.
             Self::Refused { code, message, .. } if matches!(code.get(..2), Some("53" | "57" | "08" | "XX")) => {
                 Self::Unreached(format!("{message} ({code})"))
             }
             Self::Refused { code, message, .. } => {
-                Self::Setup(format!("the server refuses the connection: {message} ({code})"))
+                Self::Setup(format!("the server refused the connection: {message} ({code})"))
             }
             other => other,
         }
     }
 
-    /// The failure of a connection that is being made: what ends the session there was refused, not lost.
+    /// The failure of a connection attempt. A fatal error of the server is a refusal there, not a lost connection.
     pub(super) fn at_connect(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::Database(database) => match database.try_downcast::<PgDatabaseError>() {
@@ -137,21 +137,21 @@ impl Failure {
         matches!(self, Self::Refused { code, .. } if code == "25006")
     }
 
-    /// The same refusal, of which it is known that waiting does not help.
-    pub(super) fn stays(self) -> Self {
+    /// Converts a refusal whose reason is known to last.
+    pub(super) fn lasting(self) -> Self {
         match self {
             Self::Refused { code, message, .. } => Self::Stopped { code, message },
             other => other,
         }
     }
 
-    /// The same failure with other words.
-    pub(super) fn map_words(self, change: impl Fn(String) -> String) -> Self {
+    /// Changes the text of the failure.
+    pub(super) fn map_text(self, change: impl Fn(String) -> String) -> Self {
         match self {
-            Self::Lost(words) => Self::Lost(change(words)),
-            Self::Unreached(words) => Self::Unreached(change(words)),
-            Self::Setup(words) => Self::Setup(change(words)),
-            Self::Unreadable(words) => Self::Unreadable(change(words)),
+            Self::Lost(text) => Self::Lost(change(text)),
+            Self::Unreached(text) => Self::Unreached(change(text)),
+            Self::Setup(text) => Self::Setup(change(text)),
+            Self::Unreadable(text) => Self::Unreadable(change(text)),
             Self::Refused { code, constraint, contended, message } => {
                 Self::Refused { code, constraint, contended, message: change(message) }
             }
@@ -180,19 +180,19 @@ impl From<sqlx::Error> for Failure {
     }
 }
 
-/// What the TLS library says, without the host of the URL, which it names when a certificate is for another one.
-fn without_host(words: &str) -> String {
-    let before = words.split_once("certificate not valid for name").map(|(before, _)| before);
-    before.map_or_else(|| words.to_owned(), |before| format!("{before}the certificate is for another host"))
+/// The TLS library's message without the URL's host, which the library names when a certificate is for another host.
+fn without_host(text: &str) -> String {
+    let before = text.split_once("certificate not valid for name").map(|(before, _)| before);
+    before.map_or_else(|| text.to_owned(), |before| format!("{before}the certificate is for another host"))
 }
 
-/// The message names no values; the detail, which may, is left out.
+/// Converts an error of the server. Its message names no stored values; its detail may, so the detail is left out.
 fn refused(refusal: &PgDatabaseError, connected: bool) -> Failure {
     let (code, message) = (refusal.code().to_owned(), refusal.message().to_owned());
     let ends_session = matches!(refusal.severity(), PgSeverity::Fatal | PgSeverity::Panic);
-    // Refused at the door: the session never began, so nothing was sent.
-    let at_the_door = matches!(code.get(..2), Some("28" | "3D"));
-    if connected && ends_session && !at_the_door {
+    // A refused login: the session never began, so nothing was sent.
+    let refused_login = matches!(code.get(..2), Some("28" | "3D"));
+    if connected && ends_session && !refused_login {
         return Failure::Lost(format!("{message} ({code})"));
     }
     // The disk is full, or a file is damaged or missing.
@@ -203,8 +203,8 @@ fn refused(refusal: &PgDatabaseError, connected: bool) -> Failure {
     Failure::Refused { code, constraint: refusal.constraint().map(str::to_owned), contended, message }
 }
 
-/// Reads what a race was about from the detail of a unique violation, `Key (stream, version)=(order-1, 7) already
-/// exists.`, in whatever language the server speaks. It can be left out, and a stream's name can hold every character.
+/// Reads what an append raced for from the detail of a unique violation, `Key (stream, version)=(order-1, 7) already
+/// exists.` The server may write it in any language or leave it out, and a stream's name may hold any character.
 fn contended(constraint: &str, detail: &str) -> Option<Contended> {
     let key = detail.split_once(")=(")?.1.rsplit_once(')')?.0;
     match constraint {
@@ -214,7 +214,7 @@ fn contended(constraint: &str, detail: &str) -> Option<Contended> {
     }
 }
 
-/// For whoever only reads, or wrote nothing: what is known of a write is said by whoever sent it.
+/// The error of an operation that wrote nothing. For a write that may have been done, use [`unknown`].
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         let message = failure.to_string();
@@ -224,16 +224,18 @@ impl From<Failure> for Error {
             Failure::Setup(_) => Self::config(message),
             Failure::Unreadable(_) => return Self::corrupt("an answer of the database", message),
             Failure::Closed => return Self::closed(),
-            // Found after the fact: what was to be written may stand.
+            // The bug shows only after the write, which may be committed.
             Failure::Bug(_) => return Self::internal(message).with_outcome(Outcome::Unknown),
             Failure::Refused { code, constraint, .. } => match (code.as_str(), constraint.as_deref()) {
                 ("23505", Some(POSITION_KEY)) => Self::config(
-                    "the sequence of positions lies below the log's head: open the store again, which says how to mend it",
+                    "the sequence of positions is below the log's head: open the store again, which says how to repair it",
                 ),
                 ("3F000" | "42P01" | "42703" | "42883" | "42501" | "28000" | "28P01" | "3D000", _) => {
                     Self::config(message)
                 }
-                ("55P03", _) => Self::unavailable(format!("{message}: another transaction holds up this stream")),
+                ("55P03", _) => {
+                    Self::unavailable(format!("{message}: another transaction holds a lock on this stream"))
+                }
                 ("40001" | "40P01" | "0A000" | "57014" | "25006" | "25P04", _) => Self::unavailable(message),
                 (code, _) if matches!(code.get(..2), Some("53" | "57" | "58" | "08")) => Self::unavailable(message),
                 (code, _) if code.starts_with("22") => Self::invalid_argument("events", message),
@@ -292,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_violation_tells_what_was_contended_whatever_the_stream_is_called() {
+    fn a_unique_violation_tells_what_was_contended_for_any_stream_name() {
         let detail = |key: &str| format!("Key (stream, version)=({key}) already exists.");
         let stream = |name: &str| Some(Contended::Stream(name.to_owned()));
         assert_eq!(contended(VERSION_KEY, &detail("order-1, 7")), stream("order-1"));
@@ -303,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_have_been_done_is_told_from_what_was_never_sent() {
+    fn an_unknown_outcome_is_told_from_nothing_sent() {
         let table = [
             (Failure::Late, Class::Unknown, "unavailable"),
             (Failure::Lost("reset".to_owned()), Class::Unknown, "unavailable"),
@@ -314,7 +316,7 @@ mod tests {
             (Failure::Bug("!".to_owned()), Class::Final, "internal"),
         ];
         for (failure, class, code) in table {
-            assert_eq!((failure.class(), failure.spoils()), (class, true), "{failure}");
+            assert_eq!((failure.class(), failure.closes_connection()), (class, true), "{failure}");
             assert_eq!(Error::from(failure).code(), code);
         }
         assert_eq!(unknown(Failure::Late).outcome(), Outcome::Unknown);
@@ -322,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_for_another_host_is_told_without_the_hosts_name() {
+    fn a_certificate_for_another_host_is_reported_without_the_hosts_name() {
         let text = "invalid peer certificate: certificate not valid for name \"geheim\"; certificate is only valid for DnsName(\"db.example\")";
         let told = |error: sqlx::Error| Failure::from(error).to_string();
         for failure in [
@@ -334,19 +336,19 @@ mod tests {
     }
 
     #[test]
-    fn what_waiting_cannot_help_is_answered_at_once() {
+    fn a_refusal_that_lasts_is_answered_at_once() {
         let refused =
             Failure::Refused { code: "25006".to_owned(), constraint: None, contended: None, message: "no".to_owned() };
-        assert!(refused.is_read_only() && refused.spoils() && refused.class() == Class::Again);
-        let stopped = refused.stays();
-        assert!(!stopped.is_read_only() && !stopped.spoils() && stopped.class() == Class::Final);
-        let error = Error::from(stopped.map_words(|words| words.to_uppercase()));
+        assert!(refused.is_read_only() && refused.closes_connection() && refused.class() == Class::Again);
+        let stopped = refused.lasting();
+        assert!(!stopped.is_read_only() && !stopped.closes_connection() && stopped.class() == Class::Final);
+        let error = Error::from(stopped.map_text(|text| text.to_uppercase()));
         assert_eq!((error.code(), error.outcome(), error.worth_a_retry()), ("unavailable", Outcome::NotApplied, false));
         assert!(error.to_string().contains("NO (25006)"), "{error}");
     }
 
     #[test]
-    fn a_server_that_is_full_or_starting_is_tried_again_and_one_that_refuses_is_not() {
+    fn a_server_that_is_full_or_starting_is_tried_again_and_a_refused_login_is_not() {
         let refused = |code: &str| {
             Failure::Refused { code: code.to_owned(), constraint: None, contended: None, message: "no".to_owned() }
                 .before_sending()

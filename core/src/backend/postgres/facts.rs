@@ -1,5 +1,5 @@
-//! Facts about appends and imports, and what makes facts count: earlier attempts have ended, and what was found is
-//! durable.
+//! Reads the facts that core decides by, ends earlier attempts that could still change them, and makes sure that what
+//! the facts show is durable.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -18,18 +18,18 @@ use super::session::Backend;
 use crate::decision::{Facts, KnownEvent};
 use crate::faults::point;
 
-/// Between two looks whether an earlier attempt is over.
-const LOOK: Duration = Duration::from_millis(20);
+/// The pause between two checks whether an earlier attempt has ended.
+const CHECK_PAUSE: Duration = Duration::from_millis(20);
 
 impl Postgres {
-    /// Commits once more, so that what facts have shown is as durable as what an append writes: after a crash of the
-    /// server a standby may not have it yet.
+    /// Commits a transaction that writes only to the WAL. Its commit waits until the events that the facts show are as
+    /// durable as an append of this store: a standby may not have them yet.
     pub(super) async fn confirm(&self, lease: &mut Lease, deadline: Instant) -> Result<(), Trouble> {
         let confirmed = lease.fetch(sqlx::query(self.statements.confirm.clone()), deadline).await;
         confirmed.map(drop).map_err(|failure| Trouble::of(lease, failure))
     }
 
-    /// Which of the ids are known, with what they hold, and where the streams stand: one statement, one snapshot.
+    /// Reads which of the ids are known, with their events, and the versions of the streams, all in one snapshot.
     pub(super) async fn facts(
         &self,
         lease: &mut Lease,
@@ -42,7 +42,7 @@ impl Postgres {
         read_facts(&lease.fetch(query, deadline).await?)
     }
 
-    /// Ends earlier attempts, or waits until they have ended, so that what is seen from now on stays.
+    /// Ends earlier attempts, or waits for their end, so that facts read afterwards do not change.
     pub(super) async fn end_all(
         &self,
         lease: &mut Lease,
@@ -52,12 +52,12 @@ impl Postgres {
         while let Some(backend) = running.last() {
             let end = sqlx::query(self.statements.end.clone()).bind(backend.pid).bind(&backend.started);
             match lease.fetch(end, deadline).await {
-                // Without the right to end it, the store waits until it is over.
+                // Without the privilege to end the process, the store waits for its end.
                 Ok(_) | Err(Failure::Refused { .. }) => {}
                 Err(failure) => return Err(failure),
             }
-            while self.lives(lease, backend, deadline).await? {
-                sleep(LOOK).await;
+            while self.is_running(lease, backend, deadline).await? {
+                sleep(CHECK_PAUSE).await;
             }
             running.pop();
         }
@@ -65,14 +65,14 @@ impl Postgres {
         Ok(())
     }
 
-    async fn lives(&self, lease: &mut Lease, backend: &Backend, deadline: Instant) -> Result<bool, Failure> {
+    async fn is_running(&self, lease: &mut Lease, backend: &Backend, deadline: Instant) -> Result<bool, Failure> {
         let look = sqlx::query(self.statements.ended.clone()).bind(backend.pid).bind(&backend.started);
         let rows = lease.fetch(look, deadline).await?;
         Ok(rows.first().map(|row| row.try_get::<i64, _>(0)).transpose()?.is_none_or(|count| count > 0))
     }
 }
 
-/// Reads the facts' rows: a row without a position is a head.
+/// Reads the rows of the facts: a row without a position is a stream's version, every other row an event.
 pub(super) fn read_facts(rows: &[sqlx::postgres::PgRow]) -> Result<Facts, Failure> {
     let mut facts = Facts::default();
     for row in rows {
@@ -87,7 +87,7 @@ pub(super) fn read_facts(rows: &[sqlx::postgres::PgRow]) -> Result<Facts, Failur
     Ok(facts)
 }
 
-/// How repeats are spaced: soon at first, with jitter, so that rivals do not meet again.
+/// The pauses between attempts. They are short at first, and have jitter, so that competing writers move apart.
 pub(super) fn pauses() -> ExponentialBackoff {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(2))

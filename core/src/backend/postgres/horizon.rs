@@ -1,8 +1,8 @@
-//! How far the log may be read: nobody can any more come in at or below the horizon.
+//! The horizon: the position up to which the log is complete. No event is added at or below it any more.
 //!
-//! A writer announces, before it draws positions, that it is about to draw above a floor, by a lock that it holds to
-//! its end. So whoever drew a position up to `h`, the sequence's last value, had announced itself before `h` was read:
-//! afterwards it is still listed, or done and visible to any later snapshot.
+//! Let `h` be the sequence's last value, read first. Each writer that drew a position up to `h` took its announcement's
+//! lock before that. When the locks are listed next, the writer either still holds its lock and is listed, or its
+//! transaction has ended and every later snapshot sees it. So the horizon is `h`, or the lowest listed floor below it.
 
 use std::cmp::Ordering as Cmp;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,20 +17,20 @@ use crate::faults::planted;
 
 /// The bits of a change mark that hold a position.
 const POSITION_BITS: u32 = 53;
-/// Set in the marks that are each another number.
+/// Set in marks that differ from every other mark.
 const NEVER_THE_SAME: u64 = 1 << 63;
 
-/// What one look at the sequence and the announcements gave. Never leaves the backend.
+/// The sequence and the announcements at one moment. Never leaves the backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Horizon {
-    /// The highest position ever drawn.
+    /// The highest position drawn so far.
     pub(super) drawn: u64,
-    /// Up to here the log is complete.
+    /// The horizon itself: up to here the log is complete.
     pub(super) until: u64,
 }
 
 impl Horizon {
-    /// From the answers of the two statements, read in their order.
+    /// Reads the rows of the two statements of [`super::names::horizon`].
     pub(super) fn read(rows: &[PgRow]) -> Result<Self, Failure> {
         let Some((first, announced)) = rows.split_first() else {
             return Err(Failure::Unreadable("the horizon".to_owned()));
@@ -49,7 +49,8 @@ impl Horizon {
     }
 }
 
-/// The position that a lock's key, its low 32 bits, stands for: the nearest to `drawn` on either side.
+/// The floor that a lock's key stands for. The key is the floor's low 32 bits; the floor is the nearest such position
+/// to `drawn`, below or above it.
 pub(super) fn floor(drawn: u64, key: i64) -> u64 {
     let distance = (key.cast_unsigned().wrapping_sub(drawn) & u64::from(u32::MAX)).cast_signed();
     let signed = if distance > i64::from(i32::MAX) && !planted("postgres-unsigned-distance") {
@@ -60,21 +61,23 @@ pub(super) fn floor(drawn: u64, key: i64) -> u64 {
     drawn.saturating_add_signed(signed)
 }
 
-/// What a store's readers of a namespace know in common.
+/// What one store's readers of a namespace have learned, shared between them.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     reached: Mutex<Reached>,
-    /// Whether the last horizon lay below what was drawn: a writer that ends then changes no sequence.
+    /// Whether the last horizon was below the last drawn position. Readers may then get more when a writer ends,
+    /// although that changes no sequence.
     held_back: AtomicBool,
-    /// How often that ended.
+    /// How often `held_back` became false again.
     released: AtomicU64,
+    /// Numbers the marks that are made while `held_back` is true.
     asked: AtomicU64,
 }
 
-/// The highest committed position at or below a horizon: pages up to it ask nobody.
+/// The highest committed position at or below a horizon. Pages up to it need no new horizon.
 ///
-/// It holds for one generation of the pool. After a connection is made or lost, the server may be one that was set back,
-/// where a writer can still come in below what was known before.
+/// It is valid in one generation of the pool only. After a connection is made or lost, the server may be one restored
+/// from a backup, where a writer can still add events below it.
 #[derive(Debug, Default)]
 struct Reached {
     generation: u64,
@@ -86,13 +89,13 @@ impl Known {
         self.reached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The highest position known in a generation of the pool; 0 if nothing is.
+    /// The highest position known in a generation of the pool; 0 if none is known.
     pub(super) fn reached(&self, generation: u64) -> u64 {
         let reached = self.reached_lock();
         if reached.generation == generation { reached.position } else { 0 }
     }
 
-    /// Notes a committed position at or below a horizon, learned in a generation of the pool.
+    /// Records a committed position at or below a horizon, learned in a generation of the pool.
     pub(super) fn saw(&self, committed: u64, generation: u64) {
         let mut reached = self.reached_lock();
         match reached.generation.cmp(&generation) {
@@ -106,7 +109,8 @@ impl Known {
         {
             let mut reached = self.reached_lock();
             if reached.position > horizon.drawn {
-                // The database was set back, or another look was later and saw more. Either way the next page asks.
+                // The database was restored from a backup, or another reader saw a later horizon. The next page reads
+                // the horizon again.
                 reached.position = 0;
             }
         }
@@ -116,8 +120,8 @@ impl Known {
         }
     }
 
-    /// The mark of a moment at which `drawn` was the sequence's last value: another one whenever there may be more to
-    /// read.
+    /// The change mark for `drawn`, the sequence's last value. It differs from the last mark whenever there may be more
+    /// to read.
     pub(super) fn mark(&self, drawn: u64) -> u64 {
         if self.held_back.load(Ordering::Acquire) {
             return NEVER_THE_SAME | self.asked.fetch_add(1, Ordering::AcqRel);
@@ -131,13 +135,13 @@ impl Known {
 mod tests {
     use super::*;
 
-    /// The key as the server lists it: an unsigned 32-bit number.
+    /// A position's key as the server lists it: an unsigned 32-bit number.
     fn key(position: u64) -> i64 {
         i64::from(u32::try_from(position & u64::from(u32::MAX)).unwrap_or_default())
     }
 
     #[test]
-    fn floors_are_found_on_both_sides_of_every_turn_of_32_bits() {
+    fn floors_are_found_on_both_sides_of_every_wrap_of_32_bits() {
         for turn in [0, 1 << 31, 1 << 32, 3 << 31, 1 << 40, (1 << 53) - 1_000] {
             for drawn in turn..turn + 3 {
                 for back in [0, 1, 2, 1_000, 2_000_000_000] {
@@ -147,7 +151,7 @@ mod tests {
                 assert_eq!(
                     Horizon::new(drawn, &[key(drawn + 7)]).until,
                     drawn,
-                    "a floor above what was drawn holds nobody back"
+                    "a floor above the last drawn position limits no reader"
                 );
             }
         }
@@ -166,7 +170,7 @@ mod tests {
         assert_eq!((known.reached(1), known.reached(2)), (100, 0));
         known.saw(80, 2);
         known.saw(100, 1);
-        assert_eq!((known.reached(1), known.reached(2)), (0, 80), "an answer of before does not count");
+        assert_eq!((known.reached(1), known.reached(2)), (0, 80), "an answer of an earlier generation does not count");
         known.looked(Horizon { drawn: 79, until: 79 });
         assert_eq!(known.reached(2), 0);
     }

@@ -1,4 +1,4 @@
-//! Connections that nobody uses at the moment.
+//! The idle connections of a pool: which to use next, and which to close.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::session::Session;
 
-/// A connection that lay still for longer may have been cut off by something in between.
+/// Firewalls and proxies may cut a connection that is idle for longer, so it is closed instead of used.
 const IDLE: Duration = Duration::from_secs(240);
 
 /// The idle connections of a pool.
@@ -16,19 +16,19 @@ pub(super) struct Idle(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// The last one in is the first one out.
+    /// Each with the time since when it is idle. The one that came back last is used first.
     sessions: Vec<(Session, Instant)>,
-    /// What has been idle since before this is asked whether it lives before it is used.
+    /// Connections idle since before this time are checked before they are used.
     suspected: Option<Instant>,
     closed: bool,
-    /// Another number after each connection that was made or lost: the server behind it may have been set back.
+    /// Grows with each connection that is made or lost, because the server may then be one restored from a backup.
     generation: u64,
 }
 
-/// An idle connection that was taken.
+/// An idle connection, taken out to be used.
 pub(super) struct Taken {
     pub(super) session: Session,
-    /// Whether it may be dead, because another one let a deadline pass.
+    /// Whether it must be checked first, because a deadline passed on another connection.
     pub(super) suspect: bool,
 }
 
@@ -37,7 +37,7 @@ impl Idle {
         let mut state = self.state();
         let (session, since) = state.sessions.pop()?;
         if since.elapsed() >= IDLE {
-            // Those below lay still for even longer.
+            // The connections below it have been idle for even longer.
             state.sessions.clear();
             return None;
         }
@@ -52,14 +52,14 @@ impl Idle {
         }
     }
 
-    /// Closes all of them, because one was lost.
+    /// Closes all idle connections, because one was lost.
     pub(super) fn clear(&self) {
         let mut state = self.state();
         state.sessions.clear();
         state.generation += 1;
     }
 
-    /// Notes that another server may answer from here on.
+    /// Records that another server may answer from now on.
     pub(super) fn begin_generation(&self) {
         self.state().generation += 1;
     }
@@ -68,12 +68,12 @@ impl Idle {
         self.state().generation
     }
 
-    /// All that are idle now may be dead.
+    /// Records that all connections that are idle now may be dead.
     pub(super) fn suspect(&self) {
         self.state().suspected = Some(Instant::now());
     }
 
-    /// Takes no more, and gives up those that are there.
+    /// Accepts no more connections, and returns those that are idle.
     pub(super) fn close(&self) -> Vec<Session> {
         let mut state = self.state();
         state.closed = true;

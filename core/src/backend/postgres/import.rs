@@ -1,4 +1,4 @@
-//! Importing: whole or not at all, as decided.
+//! Imports events that were recorded elsewhere: all of them or none.
 
 use super::Postgres;
 use super::attempt::Trouble;
@@ -14,11 +14,12 @@ use crate::request::{ImportRequest, ImportResult};
 
 use tokio::time::{Instant, sleep};
 
-/// How long the statement waits for a lock at a time.
+/// How long one attempt waits for a lock.
 const WAIT_MS: u64 = 500;
 
 impl Postgres {
-    /// Decides and writes until it is done or refused; a refusal counts when no earlier attempt can turn it any more.
+    /// Tries until the import is written or refused. A refusal is final only if no earlier attempt still runs that
+    /// could change it.
     pub(super) async fn import_events(&self, request: &ImportRequest) -> Result<ImportResult> {
         let (mut doubt, mut pauses) = (Doubt::default(), pauses());
         loop {
@@ -38,7 +39,7 @@ impl Postgres {
         }
     }
 
-    /// One try. Nothing when an earlier attempt had to be ended first.
+    /// Makes one attempt. `None` means that earlier attempts were ended, and the caller must decide again.
     async fn import_once(
         &self,
         request: &ImportRequest,
@@ -74,7 +75,7 @@ impl Postgres {
             Some(ImportDecision::Write { .. }) => last_written,
             None => Some(0),
         };
-        let missing = || Error::internal("an import was written without an answer");
+        let missing = || Error::internal("the last event of an import has no position");
         Ok(Some(position.ok_or_else(missing).map(|position| ImportResult {
             imported,
             passed_over: total - imported,
@@ -82,8 +83,8 @@ impl Postgres {
         })))
     }
 
-    /// Writes the rows in a transaction, because a statement that misses some of them must not stand. Answers the last
-    /// one's position.
+    /// Writes the rows, and returns the position of the last one. It needs a transaction, so that a statement that
+    /// skips some of the rows can be rolled back.
     async fn import_rows(
         &self,
         lease: &mut Lease,
@@ -107,18 +108,18 @@ impl Postgres {
             }
             Ok(_) => {
                 lease.roll_back(deadline).await;
-                Err(Trouble::unreached(Failure::Unreached("others wrote to the same streams".to_owned())))
+                Err(Trouble::unreached(Failure::Unreached("other writers appended to the same streams".to_owned())))
             }
             Err(failure) => {
                 lease.roll_back(deadline).await;
-                // Nothing was committed, and nothing can be without this session's own word.
+                // Nothing was committed: only this session could have sent the commit.
                 Err(Trouble::unreached(failure))
             }
         }
     }
 }
 
-/// The rows to write, in the order given, each with the head that the decision saw.
+/// The rows to write, in the order given, each with the stream's version that the decision saw.
 fn rows<'a>(request: &'a ImportRequest, decisions: &[ImportDecision], facts: &Facts) -> Rows<'a> {
     let mut rows = Rows::default();
     for (import, decision) in request.events.iter().zip(decisions) {

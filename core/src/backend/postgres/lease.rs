@@ -1,4 +1,4 @@
-//! A borrowed connection.
+//! A borrowed connection: sends statements, sets up transactions behind a pooler, and returns to the pool or is closed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,19 +16,20 @@ use super::names::BEGIN;
 use super::session::{Backend, Checked, IN_RECOVERY, Session};
 use crate::faults::planted;
 
-/// How long the first statement of a read may take at most on a connection that lay idle: then another connection is
-/// tried.
+/// The longest time for a read's first statement on a connection that was idle. After it the connection counts as lost,
+/// and the read is retried on another one.
 const FIRST_READ: Duration = Duration::from_secs(5);
 
-/// A borrowed connection. Goes back, or is closed, when this is dropped.
+/// A borrowed connection. Dropping it returns the connection to the pool, or closes it.
 #[derive(Debug)]
 pub(super) struct Lease {
     session: Option<Session>,
+    /// Whether the last statement ended cleanly, so that the connection can be used again.
     clean: bool,
     in_transaction: bool,
-    /// Whether it lay idle before it was borrowed.
+    /// Whether the connection was idle before it was borrowed.
     pub(super) was_idle: bool,
-    /// Set while the first statement may be cut short, to be run again elsewhere.
+    /// Whether the next statement is a read that may get less time, because it can be retried on another connection.
     first_read: bool,
     connector: Arc<Connector>,
     /// The pool's generation when this connection was lent.
@@ -58,12 +59,12 @@ impl Lease {
         }
     }
 
-    /// What runs the statements that are sent now.
+    /// The server process or transaction that runs the statements sent now.
     pub(super) fn backend(&self) -> Option<Backend> {
         self.session.as_ref().and_then(|session| session.backend.clone())
     }
 
-    /// What is learned of the log with this connection holds for this generation of the pool alone.
+    /// The pool's generation. What this connection shows of the log is valid in that generation only.
     pub(super) const fn generation(&self) -> u64 {
         self.generation
     }
@@ -72,7 +73,7 @@ impl Lease {
         self.session.as_ref().map_or(0, |session| session.database)
     }
 
-    /// What is known of a namespace on this connection.
+    /// The last check of a namespace on this connection.
     pub(super) fn checked(&self, namespace: &str) -> Option<&Checked> {
         self.session.as_ref()?.checked.get(namespace)
     }
@@ -83,12 +84,12 @@ impl Lease {
         }
     }
 
-    /// Says that the next statement only reads. If the connection lay idle, it can then be cut short and run elsewhere.
+    /// Announces that the next statement only reads. If the connection was idle, the statement gets less time.
     pub(super) const fn expect_read(&mut self) {
         self.first_read = self.was_idle;
     }
 
-    /// Runs one prepared statement to its end.
+    /// Runs one prepared statement and returns all its rows.
     pub(super) async fn fetch(
         &mut self,
         query: Query<'_, Postgres, PgArguments>,
@@ -107,7 +108,7 @@ impl Lease {
         self.leave(answer, deadline).await
     }
 
-    /// Runs statements as they are, one after the other in one trip.
+    /// Runs several statements as one text in one round trip.
     pub(super) async fn run(&mut self, sql: SqlStr, deadline: Instant) -> Result<Vec<PgRow>, Failure> {
         if !self.by_transaction() || self.in_transaction {
             return self.send_text(sql, deadline).await;
@@ -117,8 +118,8 @@ impl Lease {
         self.leave(answer, deadline).await
     }
 
-    /// Begins a transaction by a text that begins with [`BEGIN`]. Until it is committed or rolled back the connection
-    /// does not go back.
+    /// Begins a transaction with a text that starts with [`BEGIN`]. A connection in a transaction does not return to
+    /// the pool.
     pub(super) async fn begin(&mut self, sql: &SqlStr, deadline: Instant) -> Result<(), Failure> {
         if !self.by_transaction() {
             self.in_transaction = true;
@@ -126,18 +127,18 @@ impl Lease {
         }
         self.enter(deadline).await?;
         let rest = sql.as_str().strip_prefix(BEGIN).unwrap_or_else(|| sql.as_str());
-        // A piece of a text that is safe.
+        // Part of a text that is already declared safe.
         self.send_text(AssertSqlSafe(rest.to_owned()).into_sql_str(), deadline).await.map(drop)
     }
 
-    /// Commits. After a failure it may have been committed or not.
+    /// Commits. After a failure the outcome is unknown.
     pub(super) async fn commit(&mut self, deadline: Instant) -> Result<(), Failure> {
         self.send_text(SqlStr::from_static("commit"), deadline).await?;
         self.in_transaction = false;
         Ok(())
     }
 
-    /// Rolls back; where that fails the connection is closed, which does it too.
+    /// Rolls back. If that fails, the connection is closed, which also rolls back.
     pub(super) async fn roll_back(&mut self, deadline: Instant) {
         if self.clean && self.send_text(SqlStr::from_static("rollback"), deadline).await.is_ok() {
             self.in_transaction = false;
@@ -149,7 +150,7 @@ impl Lease {
         self.session.as_ref().is_some_and(|session| session.set_up.transaction_only())
     }
 
-    /// Begins a transaction behind a transaction pooler and sets up what holds to its end.
+    /// Begins a transaction behind a transaction pooler, and applies the session's settings to it.
     async fn enter(&mut self, deadline: Instant) -> Result<(), Failure> {
         let set_up = self.session.as_ref().map(|session| session.set_up.clone());
         let set_up = set_up.ok_or_else(|| Failure::Bug("a connection was used after its end".to_owned()))?;
@@ -203,7 +204,7 @@ impl Lease {
         self.settle(answer, deadline).await
     }
 
-    /// Until when the next statement is waited for.
+    /// The time limit of the next statement.
     fn limit(&mut self, deadline: Instant) -> Instant {
         if !std::mem::take(&mut self.first_read) {
             return deadline;
@@ -214,7 +215,7 @@ impl Lease {
 
     async fn settle<T>(&mut self, answer: Result<T, Failure>, deadline: Instant) -> Result<T, Failure> {
         match &answer {
-            // After one connection was lost the others are probably dead too.
+            // The idle connections are probably lost too.
             Err(Failure::Lost(_)) => self.idle.clear(),
             Err(Failure::Late) => self.idle.suspect(),
             _ => {}
@@ -223,19 +224,20 @@ impl Lease {
             Err(failure) if failure.is_read_only() => Err(self.why_read_only(failure, deadline).await),
             other => other,
         };
-        self.clean |= answer.as_ref().err().is_none_or(|failure| !failure.spoils());
+        self.clean |= answer.as_ref().err().is_none_or(|failure| !failure.closes_connection());
         answer.map_err(|failure| self.connector.mask(failure))
     }
 
-    /// A server that became a standby will be followed by another; one that was set read-only stays so.
+    /// Finds out why the server takes no writes: as a standby it will be replaced by a new primary, and a server that
+    /// is set read-only stays so.
     async fn why_read_only(&mut self, failure: Failure, deadline: Instant) -> Failure {
         let Some(session) = &mut self.session else { return failure };
-        // The answer to the last statement, also if there is no transaction to end.
+        // The rollback is harmless without a transaction, and the answer is the last statement's.
         let ask = sqlx::raw_sql(SqlStr::from_static("rollback; select pg_is_in_recovery()"));
         match timeout_at(deadline, ask.fetch_one(&mut session.connection)).await {
             Ok(Ok(row)) if matches!(row.try_get(0), Ok(false)) => {
                 self.in_transaction = false;
-                failure.stays()
+                failure.lasting()
             }
             _ => failure,
         }
@@ -243,7 +245,11 @@ impl Lease {
 }
 
 fn late(limit: Instant, deadline: Instant) -> Failure {
-    if limit < deadline { Failure::Lost("no answer in time, after it had been idle".to_owned()) } else { Failure::Late }
+    if limit < deadline {
+        Failure::Lost("no answer in time on a connection that was idle".to_owned())
+    } else {
+        Failure::Late
+    }
 }
 
 impl Drop for Lease {

@@ -1,8 +1,8 @@
-//! Hints: a store that wrote tells the others, after the commit, on a connection outside the pool.
+//! Hints: after a commit, a store notifies the other stores on a connection outside the pool.
 //!
-//! One connection listens for all namespaces of a database. It is only a hint: who is told reads by position, and who is
-//! not told polls, so nothing here ever fails anything. A notification inside the append's own transaction would make
-//! all commits wait for each other.
+//! One connection listens for all namespaces of a database. A lost hint costs time only, because readers also poll, so
+//! no failure here reaches a caller. A notification inside the append's own transaction would make all commits wait for
+//! each other.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,15 +20,15 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::error::Failure;
 use super::names::{Names, safe};
 
-/// Notifications closer together than this are one.
+/// The shortest time between two notifications: appends in between share one.
 const SPACING: Duration = Duration::from_millis(2);
-/// A connection that says nothing for so long is asked whether it lives.
+/// A connection that is silent for this long is checked.
 const CHECK: Duration = Duration::from_secs(20);
-/// How long anything on the listening connection may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long one step on the listening connection may take.
+const STEP_TIME: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// A database's listening connection, opened with the first need of it.
+/// The listening connection of a database, opened when it is first needed.
 pub(super) struct Listener {
     shared: Arc<ListenerState>,
     task: OnceLock<Mutex<Option<JoinHandle<()>>>>,
@@ -36,10 +36,10 @@ pub(super) struct Listener {
 }
 
 struct ListenerState {
-    /// None behind a transaction pooler, which lends no session to listen in.
+    /// `None` behind a transaction pooler, where no session stays long enough to listen.
     options: Option<PgConnectOptions>,
     channels: Mutex<HashMap<String, Arc<Channel>>>,
-    /// Somebody here wrote, or the channels are others than before.
+    /// Signals that this process wrote, or that the channels changed.
     changed: Notify,
     stopped: CancellationToken,
 }
@@ -47,20 +47,20 @@ struct ListenerState {
 /// The hints of one namespace.
 #[derive(Debug, Default)]
 struct Channel {
-    /// Somebody here wrote.
+    /// Whether this process wrote since the last notification.
     wrote: AtomicBool,
-    /// Somebody elsewhere wrote, or may have.
-    told: Notify,
+    /// Signals that another process wrote, or may have written.
+    hinted: Notify,
 }
 
-/// One namespace's part of the listening connection. Dropping it ends its part.
+/// One namespace's use of the listening connection. Dropping it stops listening for the namespace.
 pub(super) struct Hints {
     listener: Arc<Listener>,
     name: String,
     channel: Arc<Channel>,
 }
 
-/// The options hold the password.
+/// Shows no field: the options hold the password.
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Listener").finish_non_exhaustive()
@@ -68,24 +68,24 @@ impl fmt::Debug for Listener {
 }
 
 impl Hints {
-    /// Tells the others, soon.
+    /// Notifies the other stores soon.
     pub(super) fn notify(&self) {
         self.listener.start();
         self.channel.wrote.store(true, Ordering::Release);
         self.listener.shared.changed.notify_one();
     }
 
-    /// Ends when somebody else may have written.
+    /// Waits until another store may have written.
     pub(super) async fn hinted(&self) {
         self.listener.start();
-        self.channel.told.notified().await;
+        self.channel.hinted.notified().await;
     }
 }
 
 impl Drop for Hints {
     fn drop(&mut self) {
         let mut channels = self.listener.shared.channels();
-        // The namespace may have been closed and opened again: then the channel of that name is another one.
+        // If the namespace was closed and opened again, the map holds the new channel, which must stay.
         if channels.get(&self.name).is_some_and(|channel| Arc::ptr_eq(channel, &self.channel)) {
             channels.remove(&self.name);
         }
@@ -102,7 +102,7 @@ impl Listener {
         Arc::new(Self { shared: Arc::new(shared), task: OnceLock::new(), _stop: stopped.drop_guard() })
     }
 
-    /// Listens for a namespace too.
+    /// Adds a namespace to listen for.
     pub(super) fn hints(self: &Arc<Self>, names: &Names) -> Hints {
         let channel: Arc<Channel> = Arc::default();
         self.shared.channels().insert(names.schema.clone(), Arc::clone(&channel));
@@ -114,7 +114,7 @@ impl Listener {
         self.shared.stopped.cancel();
         let task = self.task.get().and_then(|task| task.lock().unwrap_or_else(PoisonError::into_inner).take());
         if let Some(task) = task {
-            // A panic in it is over with it.
+            // A panic in the task ends with the task.
             let _ = task.await;
         }
     }
@@ -136,13 +136,13 @@ impl ListenerState {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Listens for ever: what is lost is opened again, a little later each time.
+    /// Listens until it is stopped. A lost connection is opened again, after a pause that grows.
     async fn run(self: Arc<Self>, options: PgConnectOptions) {
         let mut pause = SPACING;
         loop {
             let since = Instant::now();
             let Err(failure) = self.listen(&options).await;
-            tracing::debug!(%failure, "the listening connection was lost; polling goes on");
+            tracing::debug!(%failure, "the listening connection was lost; readers only poll until it is open again");
             pause = if since.elapsed() > LONGEST_PAUSE { SPACING } else { (pause * 2).min(LONGEST_PAUSE) };
             sleep(pause).await;
         }
@@ -164,28 +164,28 @@ impl ListenerState {
         let mut sent = Instant::now();
         loop {
             tokio::select! {
-                notification = listener.try_recv() => match notification? {
-                    Some(notification) if notification.process_id() == own => {}
-                    Some(notification) => {
-                        if let Some(channel) = listening.get(notification.channel()) {
-                            channel.told.notify_one();
-                        }
-                    }
-                    None => return Err(Failure::Lost("the server closed it".to_owned())),
-                },
-                () = self.changed.notified() => {
-                    sleep_until(sent + SPACING).await;
-                    self.catch_up(&mut listener, &mut listening).await?;
-                    sent = Instant::now();
-                }
-                () = sleep(CHECK) => {
-                    in_time(listener.execute(SqlStr::from_static("select 1"))).await?;
-                }
+                            notification = listener.try_recv() => match notification? {
+                                Some(notification) if notification.process_id() == own => {}
+                                Some(notification) => {
+                                    if let Some(channel) = listening.get(notification.channel()) {
+                                        channel.hinted.notify_one();
             }
+            }
+            None => return Err(Failure::Lost("the server closed the listening connection".to_owned())),
+                            },
+                            () = self.changed.notified() => {
+                                sleep_until(sent + SPACING).await;
+                                self.catch_up(&mut listener, &mut listening).await?;
+                                sent = Instant::now();
+                            }
+                            () = sleep(CHECK) => {
+                                in_time(listener.execute(SqlStr::from_static("select 1"))).await?;
+                            }
+                        }
         }
     }
 
-    /// Listens to the channels there are now, and notifies those in which somebody here wrote.
+    /// Listens to the current channels, and notifies those in which this process wrote.
     async fn catch_up(
         &self,
         listener: &mut PgListener,
@@ -198,11 +198,11 @@ impl ListenerState {
         for (name, channel) in &channels {
             if !listening.get(name).is_some_and(|known| Arc::ptr_eq(known, channel)) {
                 in_time(listener.listen(name)).await?;
-                // Something may have been written before anybody listened.
-                channel.told.notify_one();
+                // Another process may have written before this connection listened.
+                channel.hinted.notify_one();
             }
         }
-        // The names passed the rule for namespaces.
+        // Namespace names are checked at open, so they are safe in SQL.
         let notify: Vec<String> = channels
             .iter()
             .filter(|(_, channel)| channel.wrote.swap(false, Ordering::AcqRel))
@@ -217,7 +217,7 @@ impl ListenerState {
 }
 
 async fn in_time<T>(work: impl Future<Output = sqlx::Result<T>>) -> Result<T, Failure> {
-    timeout(PATIENCE, work).await.map_err(|_| Failure::Late)?.map_err(Failure::from)
+    timeout(STEP_TIME, work).await.map_err(|_| Failure::Late)?.map_err(Failure::from)
 }
 
 #[cfg(test)]

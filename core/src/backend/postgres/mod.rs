@@ -1,8 +1,9 @@
-//! Postgres: many processes, one log, no lock between writers.
+//! The Postgres backend: many processes append to one log, and no writer locks out another.
 //!
-//! A writer announces, before it draws positions from the sequence, above which floor it is about to draw, by a shared
-//! lock that it holds to its end; a reader of the log goes no farther than the lowest floor announced. [`names`] holds
-//! the statements, [`append`] and [`attempt`] the writing, [`horizon`] the reading's side of it.
+//! A writer takes a shared advisory lock before it draws positions from the sequence, and holds it until its
+//! transaction ends. The lock's key is the sequence's last value at that moment, the floor: the writer draws only above
+//! it. This lock is the writer's announcement. A reader stops at the lowest announced floor, the horizon. [`names`] has
+//! the SQL statements, [`append`] and [`attempt`] write, and [`horizon`] limits the readers.
 
 mod append;
 mod attempt;
@@ -62,10 +63,11 @@ use crate::request::{
     StreamPageRequest,
 };
 
-/// One builds its statement while the other's commit is on its way to the disk; more only compete.
+/// How many groups of appends one store sends at a time. One lane builds its statement while the other waits for its
+/// commit; more lanes only compete.
 const LANES: usize = 2;
 
-/// Reads where a Postgres database is. Connections are made when a namespace is opened.
+/// Reads the URL and the options. Connections are made when a namespace is opened.
 pub(crate) fn open(
     address: &str,
     parameters: &[(String, String)],
@@ -82,17 +84,17 @@ pub(crate) fn open(
     }))
 }
 
-/// A Postgres database: the connections that its namespaces share.
+/// A Postgres database, with the connections that its namespaces share.
 struct PostgresDatabase {
     pool: Arc<Pool>,
     listener: Arc<Listener>,
     options: OpenOptions,
-    /// Whether the first connection was made, by which a server that cannot be worked with is refused.
+    /// Set once the first connection was made and found usable.
     connected: OnceCell<()>,
     server: Arc<ServerCheck>,
 }
 
-/// The options hold the password.
+/// Shows no field: the options hold the password.
 impl fmt::Debug for PostgresDatabase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresDatabase").finish_non_exhaustive()
@@ -143,7 +145,8 @@ impl fmt::Debug for Postgres {
 }
 
 impl Postgres {
-    /// Tells other stores of appends. The client that first sent what is repeated may have died before it did.
+    /// Notifies other stores of appends. A repeated append notifies too: the client that wrote it may have died before
+    /// it notified.
     fn hint_at(&self, answers: Vec<Result<AppendResult>>) -> Vec<Result<AppendResult>> {
         if answers.iter().any(Result::is_ok) {
             self.hints.notify();

@@ -1,7 +1,7 @@
-//! Every name and every text of SQL, composed in this one place.
+//! The names of tables and locks, and the SQL statements of a namespace.
 //!
-//! What varies in a text is the namespace's name, which passed its rule, numbers, and constant pieces from this module.
-//! Values of users travel as parameters alone.
+//! Only the namespace's checked name, numbers, and constants of this module are put into a statement's text. Callers'
+//! values are only passed as parameters.
 
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 use uuid::Uuid;
@@ -10,48 +10,49 @@ use crate::faults::planted;
 use crate::options::{Durability, OpenOptions};
 use crate::stream::check_namespace;
 
-/// The schema that every database with a store in it has.
+/// The schema of the registry, in which each database lists its namespaces.
 pub(super) const REGISTRY: &str = "streamkeep";
-/// How every transaction of the store's own begins.
+/// Begins each transaction that the store itself opens.
 pub(super) const BEGIN: &str = "begin isolation level read committed; ";
-/// Unique constraints, by which a violation is told from another.
+/// The names of the unique constraints, by which their violations are told apart.
 pub(super) const POSITION_KEY: &str = "events_position";
 pub(super) const VERSION_KEY: &str = "events_stream_version";
 pub(super) const ID_KEY: &str = "events_id";
-/// Joins an event's tags into one text: tags have no control characters.
+/// Joins an event's tags into one text. Tags have no control characters.
 pub(super) const TAG_SEPARATOR: char = '\u{1f}';
 
-/// What stands in the place of an expected version: whatever it is.
+/// Sent instead of an expected version: any version will do.
 pub(super) const EXPECT_ANY: i64 = -1;
-/// What stands in the place of an expected version: at least 1.
+/// Sent instead of an expected version: the stream must exist.
 pub(super) const EXPECT_EXISTS: i64 = -2;
 
 /// The columns of an event, in the order in which [`super::row::event`] reads them.
 pub(super) const COLUMNS: &str =
     "position, stream, version, id, type, schema, tags, data, data_bytes, metadata, recorded_at";
 
-/// Declares a text safe: the one place that does.
+/// Declares that a text holds no value of a caller.
 pub(super) fn safe(text: String) -> SqlStr {
     AssertSqlSafe(std::sync::Arc::<str>::from(text)).into_sql_str()
 }
 
-/// The lock class of a namespace: announcements of positions stand under it, the gate under the class + 2.
+/// The lock class of a namespace: the first key of its advisory locks. Announcements use the class itself, the gate the
+/// class + 2, and the turns of streams the class + 3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LockClass(pub(super) i32);
 
 impl LockClass {
-    /// Under which all appends of a namespace stand together, and one that repeated in vain stands alone.
+    /// The class of the gate. Appends share this lock; one that keeps losing races takes it exclusively.
     pub(super) const fn gate(self) -> i32 {
         self.0 + 2
     }
 
-    /// Under which the stores that append to a contended stream take turns.
+    /// The class of the locks by which stores that append to a contended stream take turns.
     const fn turns(self) -> i32 {
         self.0 + 3
     }
 }
 
-/// A namespace as the registry knows it: another class or epoch is another log.
+/// A namespace as the registry lists it. If its class or epoch changes, it is another log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     pub(super) namespace: String,
@@ -88,7 +89,8 @@ impl Names {
         format!("'{}.positions'::regclass", self.schema)
     }
 
-    /// The one way to ask for the sequence's last value: its own `last_value` shows values that nobody has drawn.
+    /// The last drawn position. The sequence's own `last_value` is not used: it also shows a value that was never
+    /// drawn.
     pub(super) fn last_value(&self) -> String {
         if planted("postgres-last-value") {
             return format!("(select last_value from {}.positions)", self.schema);
@@ -97,11 +99,10 @@ impl Names {
     }
 }
 
-/// The statements of a namespace, prepared once a connection.
+/// The statements of a namespace. Each connection prepares them once.
 #[derive(Debug)]
 pub(super) struct Statements {
-    /// Whether a statement may stay prepared: behind a transaction pooler the next transaction may run in a session
-    /// that does not know it.
+    /// Whether statements stay prepared. Behind a transaction pooler the next transaction may run in another session.
     pub(super) persistent: bool,
     pub(super) append: SqlStr,
     pub(super) append_tagged: SqlStr,
@@ -126,8 +127,8 @@ pub(super) struct Statements {
 impl Statements {
     pub(super) fn new(names: &Names, identity: &Identity, options: &OpenOptions) -> Self {
         let durability = options.durability;
-        // Behind a transaction pooler a server process goes on to serve others: there an attempt is known by the start
-        // of its transaction, and waited for instead of ended.
+        // Behind a transaction pooler a server process also serves others. There an attempt is identified by the start
+        // of its transaction, and the store waits for its end instead of ending the process.
         let (started, may_end) =
             if options.pooler.is_some() { ("xact_start", "false") } else { ("backend_start", "true") };
         let (snapshots, class) = (names.snapshots(), identity.class);
@@ -143,9 +144,9 @@ impl Statements {
             append_within: safe(append(names, class, &within, false)),
             append_within_tagged: safe(append(names, class, &within, true)),
             facts: safe(facts(names)),
-            // Only the commit of a transaction that has written to the WAL waits for the disk and the standbys.
+            // A commit waits for the disk and the standbys only if its transaction wrote to the WAL.
             confirm: SqlStr::from_static("select pg_logical_emit_message(true, 'streamkeep', '')::text"),
-            // Each its own statement: a lock and what it guards never share a snapshot.
+            // The lock has its own statement, so that later statements get snapshots from after it was granted.
             lock_gate: safe(format!(
                 "{BEGIN}set local lock_timeout = 100; select pg_advisory_xact_lock({}, 0)",
                 class.gate()
@@ -170,8 +171,7 @@ impl Statements {
             ended: safe(format!(
                 "select count(*) from pg_stat_activity where pid = $1 and {started} = $2::timestamptz"
             )),
-            // Not while it waits for a standby: cut short there, the commit would stand without being durable
-            // everywhere.
+            // A process that waits for a standby is not ended: its commit would be visible without being durable there.
             end: safe(format!(
                 "select pg_terminate_backend(pid) from pg_stat_activity \
                  where {may_end} and pid = $1 and {started} = $2::timestamptz and wait_event is distinct from 'SyncRep'"
@@ -180,12 +180,12 @@ impl Statements {
     }
 }
 
-/// A position's low 32 bits as the signed number that a lock's key is.
+/// The key of an announcement: the position's low 32 bits, as a signed number.
 fn key(position: &str) -> String {
     format!("((({position} + 2147483648) & 4294967295) - 2147483648)::int")
 }
 
-/// Takes a stream's turn. Streams whose keys are the same take turns too, which only costs time.
+/// Begins a transaction and locks a stream's turn. Two streams may share a key, which only costs time.
 pub(super) fn lock_stream(class: LockClass, stream: &str) -> SqlStr {
     let key = i32::from_be_bytes(crc32fast::hash(stream.as_bytes()).to_be_bytes());
     safe(format!("{BEGIN}set local lock_timeout = 100; select pg_advisory_xact_lock({}, {key})", class.turns()))
@@ -195,8 +195,8 @@ fn announcement(class: LockClass, floor: &str) -> String {
     format!("pg_advisory_xact_lock_shared({}, {})", class.0, key(floor))
 }
 
-/// The announcement of a statement that is its own transaction. Each subquery feeds the next, so that the time limit
-/// stands before the first wait, and the floor is read before it is announced.
+/// The announcement in a statement that is its own transaction. The nested subqueries fix the order: set the time
+/// limit, take the gate, read the floor, announce it.
 fn announced(names: &Names, class: LockClass, gate: &str) -> String {
     let late = planted("postgres-unannounced") || planted("postgres-announce-after-draw");
     let announcement = if late { "null".to_owned() } else { announcement(class, "l.floor") };
@@ -207,11 +207,11 @@ fn announced(names: &Names, class: LockClass, gate: &str) -> String {
     )
 }
 
-/// The append as one statement: announce, then draw and insert what holds its expectation.
+/// The append statement: announce, then draw positions and insert the appends whose expected version holds.
 ///
-/// Its snapshot is older than its announcement, which is sound: a head that has moved meanwhile meets the unique index.
-/// Each stream's head is looked up once, before anything is inserted: a look-up behind rows of the same statement would
-/// step over each of them. Positions are drawn after the sort, in the order of the rows.
+/// Its snapshot is older than its announcement. That is safe, because the unique index refuses a version that another
+/// writer added meanwhile. Each stream's version is looked up once, before the inserts: later look-ups would step over
+/// each row that the statement itself inserted. Positions are drawn after the sort, in the order of the rows.
 fn append(names: &Names, class: LockClass, announced: &str, tagged: bool) -> String {
     let (events, sequence, last_value) = (names.events(), names.sequence(), names.last_value());
     let position = if planted("postgres-check-after-draw") {
@@ -252,8 +252,8 @@ fn append(names: &Names, class: LockClass, announced: &str, tagged: bool) -> Str
     )
 }
 
-/// What `postgres-check-after-draw` does first: announce and draw, so that the heads are looked at in a later
-/// statement.
+/// The first step of the planted bug `postgres-check-after-draw`: it announces and draws before another statement reads
+/// the streams' versions.
 pub(super) fn draw_first(names: &Names, class: LockClass) -> SqlStr {
     let (last_value, sequence) = (names.last_value(), names.sequence());
     safe(format!(
@@ -262,7 +262,7 @@ pub(super) fn draw_first(names: &Names, class: LockClass) -> SqlStr {
     ))
 }
 
-/// The facts of a decision, from one snapshot: the heads of streams, as rows without a position, and every known event
+/// The facts of a decision, in one snapshot: the streams' versions, as rows without a position, and each known event
 /// among the ids.
 fn facts(names: &Names) -> String {
     let events = names.events();
@@ -275,8 +275,8 @@ fn facts(names: &Names) -> String {
     )
 }
 
-/// Announces once a transaction. A setting of the transaction remembers the floor; it rolls back with the lock to a
-/// savepoint. Says too whether the transaction is one on this namespace, and sees to the durability of its commit.
+/// Announces once in the caller's transaction. A setting remembers the floor, and a rollback to a savepoint undoes both
+/// it and the lock. Also returns whether the transaction is on this namespace, and makes its commit durable.
 fn announce_once(names: &Names, identity: &Identity, durability: Durability) -> String {
     let setting = format!("streamkeep.announced_{}", names.namespace);
     let announcement = announcement(identity.class, "l.floor");
@@ -287,7 +287,7 @@ fn announce_once(names: &Names, identity: &Identity, durability: Durability) -> 
         Durability::Relaxed => "null::text",
     };
     let remembered = if planted("postgres-savepoint-forgets") {
-        // A session's own lock outlives a savepoint.
+        // A session lock stays after a rollback to a savepoint.
         let kept = format!(
             "locktype = 'advisory' and classid = {} and mode = 'ShareLock' and pid = pg_backend_pid()",
             identity.class.0 + 3
@@ -310,11 +310,11 @@ fn announce_once(names: &Names, identity: &Identity, durability: Durability) -> 
     )
 }
 
-/// The columns of a page of `p`: what does not fit any more comes without its content, so that memory stays bounded.
+/// The columns of a page `p`. Events that do not fit come without their content, so that memory stays bounded.
 const PAGE_COLUMNS: &str = "p.position, p.stream, p.version, p.id, p.type, p.schema, case when p.fits then p.tags end, case when p.fits then p.data end, \
                             case when p.fits then p.data_bytes end, case when p.fits then p.metadata end, p.recorded_at, p.fits";
 
-/// Rows with a running sum of their sizes; the first always fits.
+/// Rows that fit by a running sum of their sizes; the first always fits.
 pub(super) fn sized(order: &str, bytes: &str, rows: &str) -> String {
     format!(
         "select {PAGE_COLUMNS} from (select {COLUMNS}, r.total <= {bytes} or r.total = r.size as fits from \
@@ -322,9 +322,9 @@ pub(super) fn sized(order: &str, bytes: &str, rows: &str) -> String {
     )
 }
 
-/// The rows as they are, when `f.small` says that all of them fit; else with a running sum. A running sum over whole
-/// rows costs as much as reading them, so both are written and the server runs one. It runs them in the order they
-/// stand in, and keeps the order of each: the reader of the page sees to it.
+/// The plain rows if `f.small` says that all of them fit, else with a running sum, which costs as much as reading the
+/// rows. The server runs only the branch whose condition holds, and keeps its order; the reader of the page checks
+/// that.
 pub(super) fn sized_if_large(order: &str, bytes: &str, rows: &str) -> String {
     let summed = sized(order, bytes, rows);
     format!(
@@ -332,7 +332,7 @@ pub(super) fn sized_if_large(order: &str, bytes: &str, rows: &str) -> String {
     )
 }
 
-/// Whether rows fit a page together.
+/// Whether all rows together fit a page.
 pub(super) fn small(bytes: &str, sizes: &str) -> String {
     format!("(select coalesce(sum(s.size) <= {bytes}, true) from ({sizes}) as s) as small")
 }
@@ -348,8 +348,8 @@ fn stream_page_statement(names: &Names, direction: &str) -> String {
     format!("with f as materialized (select {}) {page}", small("$5", &rows("size")))
 }
 
-/// The lowest floors, and the sequence's last value before them: two statements in one trip, in this order. Neither
-/// reads by a snapshot.
+/// The sequence's last value, then the announced floors: two statements in one round trip, in this order. Neither reads
+/// a snapshot.
 pub(super) fn horizon(names: &Names, class: LockClass, database: u32) -> SqlStr {
     safe(format!(
         "select {}; select objid::bigint from pg_locks as l where {}",
@@ -358,7 +358,7 @@ pub(super) fn horizon(names: &Names, class: LockClass, database: u32) -> SqlStr 
     ))
 }
 
-/// Which locks `l` are announcements of a namespace's writers.
+/// The condition that a lock `l` is an announcement of the namespace's writers.
 pub(super) fn announcements(class: LockClass, database: u32) -> String {
     format!(
         "l.locktype = 'advisory' and l.database = {database} and l.classid = {} and l.objsubid = 2 \
@@ -374,7 +374,7 @@ mod tests {
     use crate::options::Pooler;
 
     #[test]
-    fn behind_a_transaction_pooler_an_attempt_is_its_transaction_and_no_process_is_ended() -> Result<()> {
+    fn behind_a_transaction_pooler_an_attempt_is_a_transaction_and_no_process_is_ended() -> Result<()> {
         let names = Names::new("default")?;
         let identity = Identity { namespace: "default".to_owned(), class: LockClass(4), epoch: Uuid::nil() };
         let of = |options: &OpenOptions| {

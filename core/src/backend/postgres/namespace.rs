@@ -1,4 +1,4 @@
-//! The connections of a database, lent to one of its namespaces.
+//! Lends the database's connections to one namespace, and checks that the namespace can still be used.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,11 +14,11 @@ use super::pool::Pool;
 use super::server_check::ServerCheck;
 use super::session::Checked;
 
-/// How often a connection looks whether its namespace still is the one that was opened, and may still be read and
-/// written: a migration by a newer library ends an older one's writes within this time.
+/// How often a connection checks that its namespace is still the one that was opened, and that this library may read
+/// and write it. A migration by a newer library stops older writers within this time.
 const CHECK: Duration = Duration::from_secs(5);
 
-/// A pool as one namespace uses it.
+/// The connection pool, as one namespace uses it.
 #[derive(Debug)]
 pub(super) struct NamespacePool {
     pool: Arc<Pool>,
@@ -37,7 +37,7 @@ impl NamespacePool {
         Self { pool, names, identity, check, server }
     }
 
-    /// Borrows a connection to write.
+    /// Borrows a connection for a write.
     pub(super) async fn lease(&self, deadline: Instant) -> Result<Lease, Failure> {
         let mut lease = self.checked(deadline).await?;
         let read_only = lease.checked(&self.identity.namespace).and_then(|checked| checked.read_only.clone());
@@ -48,7 +48,8 @@ impl NamespacePool {
         Ok(lease)
     }
 
-    /// Borrows a connection to read. Its first statement can end early as lost, if the connection lay idle.
+    /// Borrows a connection for a read. If the connection was idle, its first statement has a shorter time limit and
+    /// can fail with [`Failure::Lost`].
     pub(super) async fn lease_to_read(&self, deadline: Instant) -> Result<Lease, Failure> {
         let mut lease = self.checked(deadline).await?;
         lease.expect_read();
@@ -68,7 +69,7 @@ impl NamespacePool {
                     lease.set_checked(&self.identity.namespace, checked);
                     return Ok(lease);
                 }
-                // It died while it was idle. The next one is new.
+                // The idle connection was dead. The loss has emptied the pool, so the next one is new.
                 Err(Failure::Lost(_)) if lease.was_idle => {}
                 Err(failure) => return Err(failure.before_sending()),
             }
@@ -83,7 +84,7 @@ impl NamespacePool {
         });
         let Some(row) = rows.first().filter(|_| same) else {
             return Err(Failure::Setup(format!(
-                "namespace '{}' is another one than this store opened: open it again",
+                "namespace '{}' was dropped or replaced since this store opened it: open it again",
                 self.identity.namespace
             )));
         };

@@ -1,27 +1,27 @@
-//! The password file of libpq: lines of `host:port:database:user:password`, of which the first that matches counts.
+//! Reads libpq's password file: lines of `host:port:database:user:password`, of which the first match counts.
 
 use std::env;
 use std::path::{Path, PathBuf};
 
-/// Folders of sockets that servers use by default: libpq looks for them as `localhost`.
+/// The default socket folders of servers, which libpq looks up as `localhost`.
 const DEFAULT_FOLDERS: [&str; 3] = ["/tmp", "/run/postgresql", "/var/run/postgresql"];
 
-/// Whom a password is for.
+/// The login whose password is looked up.
 pub(super) struct Login<'a> {
-    /// A name, an address, or a folder of sockets.
+    /// A host name, an address, or a socket folder.
     pub(super) host: &'a str,
     pub(super) port: u16,
     pub(super) database: &'a str,
     pub(super) user: &'a str,
 }
 
-/// Looks a password up in the file that is named, or else where libpq looks: `PGPASSFILE`, then `~/.pgpass`.
+/// Looks up a password in the named file, or where libpq looks: `PGPASSFILE`, then `~/.pgpass`.
 pub(super) fn password(named: Option<&str>, login: &Login<'_>) -> Option<String> {
     let path = named
         .map(PathBuf::from)
         .or_else(|| env::var_os("PGPASSFILE").map(PathBuf::from))
         .or_else(|| env::home_dir().map(|home| home.join(".pgpass")))?;
-    // A line in another encoding hides no other.
+    // Read as bytes, so that a line in another encoding does not hide the other lines.
     let text = std::fs::read(&path).ok()?;
     if others_can_read(&path) {
         tracing::warn!("the password file is ignored: others can read it; its mode must be 0600 or less");
@@ -51,7 +51,7 @@ fn find(text: &str, login: &Login<'_>) -> Option<String> {
     })
 }
 
-/// The fields of a line. A backslash takes the next character as it is; a `*` that is meant as one is written `\*`.
+/// The fields of a line. A backslash makes the next character part of the field.
 fn fields(line: &str) -> Vec<String> {
     let mut fields = vec![String::new()];
     let mut characters = line.chars();

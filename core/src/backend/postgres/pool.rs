@@ -1,9 +1,8 @@
-//! The connections of a database, lent for one operation each.
+//! The connection pool of a database. It lends each connection for one operation.
 //!
-//! A connection comes back only from an operation that ended cleanly; after anything else — a deadline, a future
-//! dropped half way, an error that is not the server's plain answer — it is closed. Nothing is asked of it in between,
-//! except after another one let a deadline pass: then those that are idle are asked whether they live before they are
-//! used.
+//! A connection returns to the pool only if its operation ended cleanly. After a deadline, a dropped future, or an
+//! error that is not a plain answer of the server, it is closed. Idle connections are not checked before use, except
+//! after a deadline passed on another one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,16 +11,16 @@ use sqlx::SqlStr;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use super::connect::{Connector, part};
+use super::connect::{Connector, disconnect};
 use super::error::Failure;
 use super::idle::{Idle, Taken};
 use super::lease::Lease;
 use super::session::Session;
 
-/// How long a connection that may be dead is asked whether it lives.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long the check of a connection that may be dead takes at most.
+const CHECK_TIME: Duration = Duration::from_secs(1);
 
-/// A database's connections.
+/// The connections of a database.
 #[derive(Debug)]
 pub(super) struct Pool {
     pub(super) connector: Arc<Connector>,
@@ -35,13 +34,13 @@ impl Pool {
         Self { connector: Arc::new(connector), free: Arc::new(Semaphore::new(permits)), idle: Arc::default() }
     }
 
-    /// Makes the first connection, by which a server that cannot be worked with is refused.
+    /// Makes the first connection, and refuses a server that the store cannot use.
     pub(super) async fn connect_first(&self, deadline: Instant) -> Result<(), Failure> {
         self.idle.put(self.connector.connect_first(deadline).await?);
         Ok(())
     }
 
-    /// Borrows a connection; waits for a free one.
+    /// Borrows a connection, and waits for a free one.
     pub(super) async fn lease(&self, deadline: Instant) -> Result<Lease, Failure> {
         let permit = match timeout_at(deadline, Arc::clone(&self.free).acquire_owned()).await {
             Ok(Ok(permit)) => permit,
@@ -59,17 +58,17 @@ impl Pool {
             Some(session) => (session, true),
             None => (self.connector.connect(deadline).await?, false),
         };
-        // A transaction pooler keeps its side of the connection when the server is another one.
+        // A transaction pooler keeps the connection open even if another server takes over behind it.
         if !was_idle || session.set_up.transaction_only() {
             self.idle.begin_generation();
         }
         Ok(Lease::new(session, Arc::clone(&self.connector), Arc::clone(&self.idle), permit, was_idle))
     }
 
-    /// The session, if it answers. If not, the others that are idle will not either.
+    /// Returns the session if it answers. Otherwise the other idle sessions are probably dead too, and are closed.
     async fn alive(&self, mut session: Session, deadline: Instant) -> Option<Session> {
         let now = Instant::now();
-        let limit = now + PATIENCE.min(deadline.saturating_duration_since(now) / 2);
+        let limit = now + CHECK_TIME.min(deadline.saturating_duration_since(now) / 2);
         let ask = sqlx::raw_sql(SqlStr::from_static("select 1")).fetch_all(&mut session.connection);
         if matches!(timeout_at(limit, ask).await, Ok(Ok(_))) {
             return Some(session);
@@ -82,7 +81,7 @@ impl Pool {
         self.free.close();
         let deadline = Instant::now() + Duration::from_secs(1);
         for session in self.idle.close() {
-            part(session, deadline).await;
+            disconnect(session, deadline).await;
         }
     }
 }

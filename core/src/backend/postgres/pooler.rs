@@ -1,10 +1,10 @@
-//! Finds a transaction pooler that the URL does not name.
+//! Detects a transaction pooler that the URL does not name.
 //!
-//! Behind one, each transaction runs in whatever server session is free. What is set in a session then reaches other
-//! clients, and locks and prepared statements are lost or met again. So nothing is set before this is known.
+//! Behind one, each transaction runs in any free server session. Settings, locks and prepared statements of a session
+//! then reach other clients, or are missing in the next transaction. So the store sets nothing before this check.
 //!
-//! A pooler lends sessions that are older than the connection, and sessions that are lent for one transaction each
-//! change hands between two connections. A pooler that lends whole sessions passes: it is old, and nothing changes.
+//! Two signs together show a pooler: the server session is older than the connection, and two connections swap sessions
+//! between transactions. A pooler that lends whole sessions passes, because its sessions do not swap.
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ use tokio::time::Instant;
 
 use super::error::{Failure, NAME_IT};
 
-/// How often two connections begin and end transactions side by side: enough to see a change of hands whatever order a
-/// pooler lends its sessions in.
+/// How often two connections run transactions at the same time: enough to see a swap in whatever order a pooler lends
+/// its sessions.
 const ROUNDS: usize = 8;
 const WHO: &str = "select a.pid, extract(epoch from clock_timestamp() - a.backend_start)::float8 \
                    from pg_stat_activity as a where a.pid = pg_backend_pid()";
 
-/// Refuses a transaction pooler behind `first`, a connection that began to be made at `began`; `dial` makes another one.
+/// Refuses a transaction pooler behind the connection `first`, which was started at `began`. `dial` makes a second one.
 pub(super) async fn refuse<F>(first: &mut PgConnection, began: Instant, dial: impl FnOnce() -> F) -> Result<(), Failure>
 where
     F: Future<Output = Result<PgConnection, Failure>>,
@@ -28,7 +28,7 @@ where
     let began = Instant::now();
     let mut second = match dial().await {
         Ok(connection) => connection,
-        // No room for a second connection: then there is no pooler, which would make room.
+        // The server has no free connection slot. A pooler would have waited for one, so there is none.
         Err(Failure::Refused { code, .. }) if code.starts_with("53") => return Ok(()),
         Err(failure) => return Err(failure),
     };
@@ -37,7 +37,7 @@ where
     if !refused && (first_is_old || second_is_old) {
         refused = change_hands([(first, first_pid), (&mut second, second_pid)]).await?;
     }
-    // It was for this alone.
+    // The second connection served this check only.
     let _ = second.close().await;
     if refused { Err(Failure::Setup(NAME_IT.to_owned())) } else { Ok(()) }
 }
@@ -49,7 +49,7 @@ async fn who(connection: &mut PgConnection, began: Instant) -> Result<(i32, bool
     Ok((row.try_get(0)?, age > began.elapsed()))
 }
 
-/// Whether one of two connections gets another session for its transactions than before.
+/// Whether one of two connections gets another session for a transaction than it had before.
 async fn change_hands(mut connections: [(&mut PgConnection, i32); 2]) -> Result<bool, Failure> {
     for round in 0..ROUNDS {
         for (connection, pid) in &mut connections {
@@ -59,8 +59,8 @@ async fn change_hands(mut connections: [(&mut PgConnection, i32); 2]) -> Result<
                 return Ok(true);
             }
         }
-        // Ended in turn in one order and in the other: sessions are lent again in the order they came back, or in the
-        // opposite one.
+        // The order of the commits alternates, because poolers lend sessions in the order of their return or in
+        // reverse.
         for end in 0..connections.len() {
             let (connection, _) = &mut connections[(round + end) % 2];
             let commit = SqlStr::from_static("commit");

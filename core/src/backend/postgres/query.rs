@@ -1,6 +1,6 @@
-//! A page of the log as SQL: which events match a query, and where to look for them.
+//! Builds the SQL of a page of the log: which events match its query, and where to look for them.
 //!
-//! As in [`super::names`], values of callers travel as parameters alone.
+//! As in [`super::names`], callers' values are only passed as parameters.
 
 use sqlx::SqlStr;
 
@@ -8,17 +8,17 @@ use super::names::{COLUMNS, Names, safe, sized, sized_if_large, small};
 use crate::limits::PAGE_SCAN_EVENTS;
 use crate::query::{Query, QueryItem};
 
-/// The first parameter of a page of the log that its query may use.
+/// The number of the first parameter that the query's values may use.
 const FIRST_PARAMETER: usize = 5;
 
-/// A page of the log: `$1` exclusive to `$2` inclusive, at most `$3` events and `$4` bytes.
+/// The statement of a page: above `$1` and up to `$2`, at most `$3` events and `$4` bytes.
 ///
-/// The first row is no event: it says how far the page looked (as its position), the farthest event within that (as its
-/// version) and, in a column of its own, the highest event up to `$2`.
-pub(super) fn log_page_statement(names: &Names, backward: bool, look: &Look) -> SqlStr {
+/// The first row is no event. Its position is how far the page looked, its version is the farthest event within that,
+/// and its column `head` is the highest event up to `$2`.
+pub(super) fn log_page_statement(names: &Names, backward: bool, search: &Search) -> SqlStr {
     let events = names.events();
     let (direction, back) = if backward { ("desc", "") } else { ("", "desc") };
-    let until = look.until(names, backward);
+    let until = search.until(names, backward);
     let within = |until: &str| {
         if backward {
             format!("e.position >= {until} and e.position <= $2")
@@ -27,13 +27,13 @@ pub(super) fn log_page_statement(names: &Names, backward: bool, look: &Look) -> 
         }
     };
     let rows = |columns: &str, until: &str| {
-        let (from, condition) = (look.from(&events), look.condition(&within(until)));
+        let (from, condition) = (search.from(&events), search.condition(&within(until)));
         format!("select {columns} from {from} where {condition} order by position {direction} limit $3")
     };
     let (order, whole) =
         (format!("position {direction}"), rows(&format!("{COLUMNS}, size"), "(select f.until from f)"));
-    // What is looked for by a condition is looked for once: a second look would double the way.
-    let everything = look.matching.is_empty();
+    // A query with a condition runs once: running it for the sizes first would double its cost.
+    let everything = search.matching.is_empty();
     let small = if everything { format!(", {}", small("$4", &rows("size", "b.until"))) } else { String::new() };
     let page = if everything { sized_if_large(&order, "$4", &whole) } else { sized(&order, "$4", &whole) };
     safe(format!(
@@ -47,18 +47,18 @@ pub(super) fn log_page_statement(names: &Names, backward: bool, look: &Look) -> 
     ))
 }
 
-/// How a page of the log finds what matches.
+/// How a page of the log finds the matching events.
 #[derive(Debug, Default)]
-pub(super) struct Look {
-    /// What matches, over `e`; empty for everything.
+pub(super) struct Search {
+    /// The condition on the event `e`; empty if everything matches.
     matching: String,
-    /// The parameters that hold the candidates' positions, and up to which they are all there are; unless every event
-    /// is looked at.
+    /// The numbers of two parameters: the candidates' positions, and the position up to which they are complete. `None`
+    /// if the page scans every event.
     candidates: Option<(usize, usize)>,
 }
 
-impl Look {
-    /// How far the page looks.
+impl Search {
+    /// The position up to which the page looks.
     fn until(&self, names: &Names, backward: bool) -> String {
         let (end, pick, sign, order) =
             if backward { ("($1::bigint + 1)", "greatest", "-", "desc") } else { ("$2::bigint", "least", "+", "") };
@@ -76,7 +76,7 @@ impl Look {
         format!("{pick}({end}, {first} {sign} {step})")
     }
 
-    /// Candidates are looked up one by one, whatever the server thinks of their number.
+    /// The events to look at. `offset 0` makes the server look up candidates one by one, whatever it estimates.
     fn from(&self, events: &str) -> String {
         match self.candidates {
             Some((positions, _)) => format!(
@@ -96,33 +96,33 @@ impl Look {
     }
 }
 
-/// Values of a query that travel as parameters, from the [`FIRST_PARAMETER`] on.
+/// The parameter values of a query, from [`FIRST_PARAMETER`] on.
 #[derive(Debug, Default)]
 pub(super) struct Values<'q> {
     pub(super) lists: Vec<&'q [String]>,
     pub(super) candidates: Option<(Vec<i64>, i64)>,
 }
 
-/// How to look for what a query means, along the candidates if there are some, and the values for it.
-pub(super) fn look<'q>(query: &'q Query, candidates: Option<(Vec<i64>, i64)>) -> (Look, Values<'q>) {
-    let (mut look, mut lists) = (Look::default(), Vec::new());
+/// Returns how to search for a query, along the candidates if there are any, and the values for it.
+pub(super) fn search<'q>(query: &'q Query, candidates: Option<(Vec<i64>, i64)>) -> (Search, Values<'q>) {
+    let (mut search, mut lists) = (Search::default(), Vec::new());
     if query.is_everything() {
-        return (look, Values::default());
+        return (search, Values::default());
     }
     let matching: Vec<String> = query.items.iter().map(|item| matching(item, &mut lists)).collect();
-    look.matching = matching.join(" or ");
+    search.matching = matching.join(" or ");
     let next = FIRST_PARAMETER + lists.len();
-    look.candidates = candidates.is_some().then_some((next, next + 1));
-    (look, Values { lists, candidates })
+    search.candidates = candidates.is_some().then_some((next, next + 1));
+    (search, Values { lists, candidates })
 }
 
-/// Up to so many values it costs less to compare with each than to look in a hash table.
+/// Up to this many values, comparing with each costs less than a hash table.
 const FEW_VALUES: usize = 8;
 
-/// What an item means, over `e`. A removed event has no type and matches nothing.
+/// The condition of an item on the event `e`. A removed event has no type and matches nothing.
 ///
-/// Comparing with each value of a long list would cost more than everything else. `in` a subquery makes the server
-/// build a hash table, and `is true` keeps it from joining instead.
+/// Comparing with each value of a long list would cost more than the rest of the page. `in` with a subquery makes the
+/// server build a hash table, and `is true` keeps it from joining instead.
 fn matching<'a>(item: &'a QueryItem, parameters: &mut Vec<&'a [String]>) -> String {
     let mut conditions = vec!["e.type is not null".to_owned()];
     for (values, column) in [

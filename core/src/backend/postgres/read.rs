@@ -1,4 +1,4 @@
-//! Reading: pages of a stream, pages of the log, the head.
+//! Reads pages of a stream, pages of the log, and the log's head.
 
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -9,7 +9,7 @@ use super::error::Failure;
 use super::horizon::Horizon;
 use super::lease::Lease;
 use super::names::{horizon, safe};
-use super::query::{log_page_statement, look};
+use super::query::{log_page_statement, search};
 use super::row::{bigint, event, is_shell, number};
 use crate::error::Result;
 use crate::event::RecordedEvent;
@@ -17,7 +17,7 @@ use crate::faults::{planted, point};
 use crate::position::Direction;
 use crate::request::{LogPage, LogPageRequest, StreamPage, StreamPageRequest};
 
-/// The column behind an event's: whether it fits the page.
+/// The column after an event's columns: whether the event fits the page.
 const FITS: usize = 11;
 /// The column of the first row of a page of the log that holds the head.
 const HEAD: usize = 12;
@@ -45,21 +45,22 @@ impl Postgres {
         let mut lease = self.pool.lease_to_read(request.deadline).await?;
         let top = request.before.map_or(u64::MAX, |before| before.saturating_sub(1));
         let known = self.known.reached(lease.generation());
-        // What lies at or below a committed event that was once safe to read stays as it is: nobody need be asked.
-        let unasked =
+        // The log below the known position is complete for good: such a page needs no new horizon.
+        let without_horizon =
             request.after < top && (top <= known || (request.direction == Direction::Forward && request.after < known));
-        if !unasked {
-            return Ok(self.asked_page(&mut lease, request).await?);
+        if !without_horizon {
+            return Ok(self.page_to_horizon(&mut lease, request).await?);
         }
-        let page = self.ask_page(&mut lease, request, top.min(known), None).await?;
+        let page = self.page_to(&mut lease, request, top.min(known), None).await?;
         if page.events.is_empty() && page.reached == request.after && request.after > 0 {
-            // Nothing lies above where it begins. That may be above all that was drawn: the database was set back.
-            return Ok(self.asked_page(&mut lease, request).await?);
+            // No event follows `after`. It may be above the last drawn position, if the database was restored from a
+            // backup.
+            return Ok(self.page_to_horizon(&mut lease, request).await?);
         }
         if request.direction == Direction::Backward || page.caught_up || page.reached < known {
             return Ok(page);
         }
-        // All that was known is in the page: is there more?
+        // The page holds everything up to the known position. Fill it with what follows, up to a new horizon.
         let left = request.max_bytes.saturating_sub(page.events.iter().map(weight).sum());
         let rest = LogPageRequest {
             after: page.reached,
@@ -70,12 +71,16 @@ impl Postgres {
         if rest.max_events == 0 || left == 0 {
             return Ok(page);
         }
-        let more = self.asked_page(&mut lease, &rest).await?;
+        let more = self.page_to_horizon(&mut lease, &rest).await?;
         Ok(join(page, more, left))
     }
 
-    /// A page up to the horizon: whatever writers under way may still add lies above it.
-    async fn asked_page(&self, lease: &mut Lease, request: &LogPageRequest) -> std::result::Result<LogPage, Failure> {
+    /// Reads a page up to a new horizon. Writers that are still running add events only above it.
+    async fn page_to_horizon(
+        &self,
+        lease: &mut Lease,
+        request: &LogPageRequest,
+    ) -> std::result::Result<LogPage, Failure> {
         if planted("postgres-one-snapshot-reader") {
             lease
                 .run(
@@ -92,7 +97,7 @@ impl Postgres {
         let page = if high <= request.after && !skips {
             LogPage { events: Vec::new(), reached: request.after, caught_up: true, drawn: Some(horizon.drawn) }
         } else {
-            self.ask_page(lease, request, high, Some(horizon)).await?
+            self.page_to(lease, request, high, Some(horizon)).await?
         };
         if planted("postgres-one-snapshot-reader") {
             lease.run(safe("commit".to_owned()), request.deadline).await?;
@@ -100,13 +105,14 @@ impl Postgres {
         Ok(page)
     }
 
-    /// A page up to `high`: one statement, one snapshot, later than whatever gave `high`.
-    async fn ask_page(
+    /// Reads a page up to `high` in one statement, whose snapshot is later than the one that gave `high`. `horizon` is
+    /// set if it was read for this page.
+    async fn page_to(
         &self,
         lease: &mut Lease,
         request: &LogPageRequest,
         high: u64,
-        asked: Option<Horizon>,
+        horizon: Option<Horizon>,
     ) -> std::result::Result<LogPage, Failure> {
         let candidates = self.candidates(lease, request, high).await?;
         let backward = request.direction == Direction::Backward;
@@ -115,8 +121,8 @@ impl Postgres {
             let positions = candidates.positions.into_iter().map(bigint).collect();
             (positions, bigint(candidates.end.unwrap_or(whole)))
         });
-        let (look, values) = look(&request.query, candidates);
-        let statement = log_page_statement(&self.names, backward, &look);
+        let (search, values) = search(&request.query, candidates);
+        let statement = log_page_statement(&self.names, backward, &search);
         let bytes = i64::try_from(request.max_bytes).unwrap_or(i64::MAX);
         let mut page = sqlx::query(statement)
             .bind(bigint(request.after))
@@ -130,7 +136,7 @@ impl Postgres {
             page = page.bind(positions).bind(until);
         }
         let rows = lease.fetch(page, request.deadline).await?;
-        self.finish_log_page(request, &rows, high, asked, lease.generation())
+        self.finish_log_page(request, &rows, high, horizon, lease.generation())
     }
 
     fn finish_log_page(
@@ -138,7 +144,7 @@ impl Postgres {
         request: &LogPageRequest,
         rows: &[PgRow],
         high: u64,
-        asked: Option<Horizon>,
+        horizon: Option<Horizon>,
         generation: u64,
     ) -> std::result::Result<LogPage, Failure> {
         let Some((first, rows)) = rows.split_first() else {
@@ -162,9 +168,10 @@ impl Postgres {
         if planted("postgres-horizon-as-cursor") && all && whole && !backward {
             reached = reached.max(high);
         }
-        // Forward, the end of what is known without asking is not the end: only who asked knows that.
-        let end = backward || asked.is_some() || request.before.is_some_and(|before| before.saturating_sub(1) <= high);
-        Ok(LogPage { events, reached, caught_up: all && whole && end, drawn: asked.map(|horizon| horizon.drawn) })
+        // Without a new horizon, the end of a forward page is not known to be the end of the log.
+        let end =
+            backward || horizon.is_some() || request.before.is_some_and(|before| before.saturating_sub(1) <= high);
+        Ok(LogPage { events, reached, caught_up: all && whole && end, drawn: horizon.map(|horizon| horizon.drawn) })
     }
 
     pub(super) async fn log_head(&self, deadline: Instant) -> Result<u64> {
@@ -183,7 +190,7 @@ impl Postgres {
         Ok(self.known.mark(drawn))
     }
 
-    /// How far the log may be read now. The page that relies on it is a later statement, with a snapshot of its own.
+    /// Reads the horizon. The page that relies on it must be read by a later statement, in a snapshot of its own.
     pub(super) async fn horizon(&self, lease: &mut Lease, deadline: Instant) -> std::result::Result<Horizon, Failure> {
         let sql = horizon(&self.names, self.class, lease.database());
         let horizon = Horizon::read(&lease.run(sql, deadline).await?)?;
@@ -192,7 +199,8 @@ impl Postgres {
     }
 }
 
-/// Joins what follows to a page, unless its first event, which a page always holds, would make it too large.
+/// Appends `more` to a page, unless its first event, which every page returns whatever its size, exceeds the bytes
+/// left.
 fn join(mut page: LogPage, more: LogPage, left: usize) -> LogPage {
     if more.events.first().is_some_and(|event| weight(event) > left) {
         return page;
@@ -201,23 +209,23 @@ fn join(mut page: LogPage, more: LogPage, left: usize) -> LogPage {
     LogPage { events: page.events, ..more }
 }
 
-/// What an event counts against a page, a little less than it does in the database.
+/// The bytes that an event counts against a page: a little less than the size that the database has stored.
 fn weight(event: &RecordedEvent) -> usize {
     event.data.len() + event.metadata.len()
 }
 
-/// One more than wanted, by which a page knows whether anything follows.
+/// The row limit of a page's statement. The one extra row tells whether anything follows.
 fn one_more(max_events: usize) -> i64 {
     i64::try_from(max_events).unwrap_or(i64::MAX).saturating_add(1)
 }
 
-/// What fitted a page.
+/// The part of the rows that fits the page.
 #[derive(Default)]
 struct Fitting {
     events: Vec<RecordedEvent>,
-    /// Whether those were all.
+    /// Whether all rows fit.
     all: bool,
-    /// The position of the last row that fitted, whether or not the event in it was removed.
+    /// The position of the last row that fits, even if its event was removed.
     last: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Events, to and from rows.
+//! Converts events to rows and rows to events.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use super::names::TAG_SEPARATOR;
 use crate::event::{Event, Payload, RecordedEvent};
 use crate::faults::planted;
 
-/// Reads an event, by the places of its columns. JSON is text on the wire and stays it.
+/// Reads an event from the columns of [`super::names::COLUMNS`]. JSON arrives as text and is not parsed.
 pub(super) fn event(row: &PgRow) -> Result<RecordedEvent, Failure> {
     let json: Option<&str> = row.try_get_unchecked(7)?;
     let data = match json {
@@ -35,31 +35,31 @@ pub(super) fn event(row: &PgRow) -> Result<RecordedEvent, Failure> {
     })
 }
 
-/// Whether the event was removed: then only its place and id are left.
+/// Whether the event was removed, so that only its stream, version, position and id are left.
 pub(super) fn is_shell(row: &PgRow) -> Result<bool, Failure> {
     Ok(row.try_get::<Option<&str>, _>(4)?.is_none())
 }
 
-/// A version or position: a bigint that is never negative.
+/// Reads a version or position: a bigint that is never negative.
 pub(super) fn number(row: &PgRow, at: usize) -> Result<u64, Failure> {
     u64::try_from(row.try_get::<i64, _>(at)?)
         .map_err(|_| Failure::Unreadable("a negative version or position".to_owned()))
 }
 
-/// The same the other way; numbers beyond what a bigint holds lie beyond anything stored.
+/// Converts a version or position. Larger numbers than a bigint are beyond everything stored.
 pub(super) fn bigint(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// Columns of rows to insert, in the order in which they are to be inserted.
+/// The columns of the rows to insert, in the order of insertion.
 #[derive(Debug, Default)]
 pub(super) struct Rows<'a> {
-    /// Each stream once, with what its version must be.
+    /// Each stream once; `expected` has its expected version.
     heads: Vec<&'a str>,
     expected: Vec<i64>,
     places_of_heads: HashMap<&'a str, i32>,
     streams: Vec<&'a str>,
-    /// Where each row's stream stands among `heads`, from 1.
+    /// The index of each row's stream in `heads`, from 1.
     head: Vec<i32>,
     places: Vec<i64>,
     ids: Vec<Uuid>,
@@ -82,8 +82,8 @@ impl<'a> Rows<'a> {
         self.tags.iter().any(Option::is_some)
     }
 
-    /// Adds an event as the `place`-th behind its stream's head, which must be as `expected`: the same for all events
-    /// of a stream.
+    /// Adds an event that is the `place`-th after its stream's version. All events of a stream have the same
+    /// `expected`.
     pub(super) fn push(
         &mut self,
         stream: &'a str,
@@ -114,8 +114,7 @@ impl<'a> Rows<'a> {
         self.sizes.push(i32::try_from(event.size_bytes()).unwrap_or(i32::MAX).max(1));
     }
 
-    /// The append statement with these rows, and its first parameter: how long it may wait for a lock, or the floor
-    /// announced.
+    /// Binds the append statement's parameters. The first is how long it may wait for a lock, or the announced floor.
     pub(super) fn bind(&self, statement: &SqlStr, first: String) -> Query<'static, Postgres, PgArguments> {
         sqlx::query(statement.clone())
             .bind(first)
@@ -136,7 +135,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// One row that was written.
+/// A written row.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Written {
     pub(super) stream: String,
@@ -145,10 +144,10 @@ pub(super) struct Written {
     pub(super) floor: u64,
 }
 
-/// What the append statement answered, in the order of positions.
+/// Reads the answer of the append statement, and sorts it by position.
 ///
 /// # Errors
-/// `Bug` when a position is not above the floor that was announced before it was drawn: readers may have gone past it.
+/// `Bug` if a position is not above its announced floor: readers may already be past it.
 pub(super) fn written(rows: &[PgRow]) -> Result<Vec<Written>, Failure> {
     let read = |row: &PgRow| {
         Ok(Written {
@@ -160,11 +159,11 @@ pub(super) fn written(rows: &[PgRow]) -> Result<Vec<Written>, Failure> {
     };
     let mut rows = rows.iter().map(read).collect::<Result<Vec<_>, Failure>>()?;
     rows.sort_unstable_by_key(|row| row.position);
-    // With this bug planted, the storm itself has to show the wrong order.
+    // With this bug planted, the fault test itself must find the wrong order.
     let checked = !planted("postgres-check-after-draw");
     match rows.first() {
         Some(first) if checked && first.position <= first.floor => Err(Failure::Bug(format!(
-            "position {} was drawn under the announced floor {}: was the sequence of positions set back?",
+            "position {} was drawn at or below the announced floor {}: was the sequence of positions reset?",
             first.position, first.floor
         ))),
         _ => Ok(rows),

@@ -1,4 +1,4 @@
-//! What stands in the database: checked and made at open.
+//! Checks the namespace's tables when a store opens it, and creates what is missing.
 
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -16,10 +16,10 @@ use crate::faults::planted;
 use crate::format::Format;
 use crate::position::MAX_POSITION;
 
-/// Under which openers make what is missing, one after the other: the letters of the name.
+/// The key of the advisory lock under which stores create tables one after the other: the letters `streamkp`.
 const MIGRATION_LOCK: i64 = 0x7374_7265_616d_6b70;
 
-/// Checks server and namespace; makes what is missing, if that is allowed.
+/// Checks the server and the namespace, and creates what is missing if `create_missing` is set.
 pub(super) async fn open(
     pool: &Pool,
     names: &Names,
@@ -28,7 +28,7 @@ pub(super) async fn open(
     deadline: Instant,
 ) -> Result<Identity> {
     let mut lease = pool.lease(deadline).await?;
-    let found = match look(&mut lease, names, deadline).await? {
+    let found = match find(&mut lease, names, deadline).await? {
         Some(found) => found,
         None if create_missing => create(&mut lease, names, deadline).await?,
         None => {
@@ -49,16 +49,15 @@ struct Found {
     format: Format,
 }
 
-/// Looks for the namespace without changing anything.
-async fn look(lease: &mut Lease, names: &Names, deadline: Instant) -> Result<Option<Found>> {
-    // By tables, not by name: a look-up by name may answer from a cache that is older than the wait for whoever made
-    // them.
+/// Finds the namespace without changing anything.
+async fn find(lease: &mut Lease, names: &Names, deadline: Instant) -> Result<Option<Found>> {
+    // The catalog is queried, because a cast to `regclass` may answer from a cache from before the wait for the lock.
     const HAS_TABLE: &str = "select count(*) > 0 from pg_namespace as n join pg_class as c on c.relnamespace = n.oid where n.nspname = $1 and c.relname = $2";
     let rows = lease.fetch(sqlx::query(HAS_TABLE).bind(REGISTRY).bind("namespaces"), deadline).await?;
     if !only(&rows)?.try_get::<bool, _>(0).map_err(Failure::from)? {
         return Ok(None);
     }
-    // The row and the table in one statement, one snapshot: whoever makes them right now makes both or neither.
+    // One statement has one snapshot: it sees both the row and the table of another store's creation, or neither.
     let ask = safe(format!(
         "select class, epoch, format, min_reader, min_writer, ({HAS_TABLE}) from {REGISTRY}.namespaces where name = $3"
     ));
@@ -84,7 +83,7 @@ fn found(row: &PgRow, names: &Names) -> std::result::Result<Found, Failure> {
     Ok(Found { identity, format })
 }
 
-/// Makes what is missing, in one transaction, one opener after the other.
+/// Creates what is missing, in one transaction under [`MIGRATION_LOCK`].
 async fn create(lease: &mut Lease, names: &Names, deadline: Instant) -> Result<Found> {
     let begin = safe(format!("{BEGIN}select pg_advisory_xact_lock({MIGRATION_LOCK})"));
     lease.begin(&begin, deadline).await?;
@@ -101,24 +100,24 @@ async fn create(lease: &mut Lease, names: &Names, deadline: Instant) -> Result<F
 }
 
 async fn create_within(lease: &mut Lease, names: &Names, deadline: Instant) -> Result<Found> {
-    // Another opener may have been first; what it made is visible to statements from here on.
-    if let Some(found) = look(lease, names, deadline).await? {
+    // Another store may have created it while this one waited for the lock.
+    if let Some(found) = find(lease, names, deadline).await? {
         return Ok(found);
     }
-    // Creating "if not exists" needs the privilege to create, also where there is nothing to do.
-    let there = safe(format!(
+    // `create ... if not exists` needs the privilege to create even if nothing is missing.
+    let existing = safe(format!(
         "select exists (select 1 from pg_namespace where nspname = '{REGISTRY}'); \
          select exists (select 1 from pg_class as c join pg_namespace as n on n.oid = c.relnamespace \
          where n.nspname = '{REGISTRY}' and c.relname = 'namespaces'); \
          select exists (select 1 from pg_namespace where nspname = '{}')",
         names.schema
     ));
-    let there = lease.run(there, deadline).await?;
+    let existing = lease.run(existing, deadline).await?;
     let lz4 =
         "select exists (select 1 from pg_settings where name = 'default_toast_compression' and 'lz4' = any(enumvals))";
     let rows = lease.fetch(sqlx::query(lz4), deadline).await?;
     let compression = if only(&rows)?.try_get(0).map_err(Failure::from)? { "compression lz4" } else { "" };
-    let has = |row: usize| Ok::<bool, Failure>(there.get(row).map_or(Ok(false), |row| row.try_get(0))?);
+    let has = |row: usize| Ok::<bool, Failure>(existing.get(row).map_or(Ok(false), |row| row.try_get(0))?);
     if !has(0)? {
         lease.run(safe(format!("create schema {REGISTRY}")), deadline).await?;
     }
@@ -135,17 +134,17 @@ async fn create_within(lease: &mut Lease, names: &Names, deadline: Instant) -> R
     lease
         .fetch(sqlx::query(register).bind(&names.namespace).bind(random_class()).bind(Uuid::new_v4()), deadline)
         .await?;
-    look(lease, names, deadline).await?.ok_or_else(|| Error::internal("what was just made is not there"))
+    find(lease, names, deadline).await?.ok_or_else(|| Error::internal("a namespace just created was not found"))
 }
 
-/// A random multiple of 4 with 31 bits: two namespaces of one database share no lock, by the registry's constraint, and
-/// hardly one with somebody else's locks.
+/// A random multiple of 4 with 31 bits. The registry's constraint keeps two namespaces of a database from sharing it,
+/// and a collision with another application's locks is unlikely.
 fn random_class() -> i32 {
     let bytes = Uuid::new_v4().into_bytes();
     i32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) & 0x7fff_fffc
 }
 
-/// What every database with a store in it has.
+/// The registry of namespaces, which each database has once.
 fn registry() -> String {
     format!(
         r#"create table {REGISTRY}.namespaces (
@@ -162,10 +161,9 @@ create sequence {REGISTRY}.{SEQUENCE} as bigint cache 1 cycle;
     )
 }
 
-/// Texts compare byte for byte: an index sorted by a library of the system's would break when that changes.
-///
-/// A removed event leaves its place and id: hence what may be null, and a trigger that lets everything else be changed in
-/// a transaction that sets `streamkeep.erase` to `on`. Fixed widths stand first, so that rows have no
+/// The tables of a namespace. Texts compare byte for byte, because an index in a system collation breaks when the
+/// system's library changes. A removed event keeps its stream, version, position and id. A transaction that sets
+/// `streamkeep.erase` to `on` may change the other columns. Columns of fixed width come first, so that rows have no
 /// padding.
 fn tables(names: &Names, compression: &str) -> String {
     let (schema, events, tags, snapshots) = (&names.schema, names.events(), names.tags(), names.snapshots());
@@ -222,7 +220,7 @@ create trigger events_keep_place before update on {events} for each row execute 
     )
 }
 
-/// A sequence behind the log, as some restores leave it, would hand positions out again.
+/// Refuses a sequence behind the log, which some restores leave: it would draw the same positions again.
 async fn check_sequence(lease: &mut Lease, names: &Names, deadline: Instant) -> Result<()> {
     let ask =
         safe(format!("select {}, coalesce((select max(position) from {}), 0)", names.last_value(), names.events()));
@@ -231,7 +229,7 @@ async fn check_sequence(lease: &mut Lease, names: &Names, deadline: Instant) -> 
         (only(&rows)?.try_get(0).map_err(Failure::from)?, only(&rows)?.try_get(1).map_err(Failure::from)?);
     if drawn < head {
         return Err(Error::config(format!(
-            "the sequence of positions is at {drawn}, below the log's head {head}; mend it with: select setval('{}.positions', {head})",
+            "the sequence of positions is at {drawn}, below the log's head {head}; repair it with: select setval('{}.positions', {head})",
             names.schema
         )));
     }

@@ -1,11 +1,11 @@
-//! The password, and texts without it.
+//! Keeps the password, and masks it in texts.
 
 use std::fmt;
 
-/// What stands in a text in place of the password.
+/// Replaces the password in a text.
 const MASK: &str = "***";
 
-/// A password that no text of the store may show.
+/// A password that no error, log or debug text may show.
 #[derive(Clone, Default)]
 pub(super) struct Secret(Option<String>);
 
@@ -20,9 +20,9 @@ impl Secret {
         Self(password.filter(|password| !password.is_empty()))
     }
 
-    /// The server's words, without the password if they repeat it.
-    pub(super) fn mask(&self, words: &str) -> String {
-        self.0.as_ref().map_or_else(|| words.to_owned(), |password| words.replace(password, MASK))
+    /// Masks the password in a text of the server.
+    pub(super) fn mask(&self, text: &str) -> String {
+        self.0.as_ref().map_or_else(|| text.to_owned(), |password| text.replace(password, MASK))
     }
 }
 
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_is_masked_wherever_it_stands() {
+    fn a_password_is_masked_everywhere_in_a_text() {
         let secret = Secret::new(Some("geheim".to_owned()));
         assert_eq!(secret.mask("geheim: no role \"geheim\""), "***: no role \"***\"");
         assert_eq!(format!("{secret:?}"), "***");

@@ -1,8 +1,7 @@
-//! Whether the server does what the order of the log relies on.
-//!
-//! Other servers speak the protocol of Postgres, and some take no lock when an advisory lock is asked for, or list none.
-//! With them the log would lose its order, without an error. So an announcement's lock is taken and looked for, and a
-//! position is drawn and looked for, by the statements that writers and readers use.
+//! Checks that the server does what the order of the log relies on. Other servers speak the Postgres protocol, and some
+//! accept an advisory lock without taking or listing it. With them the log would lose its order without an error. The
+//! check takes an announcement's lock and draws a position with the statements that writers use, and looks for both
+//! with the statements that readers use.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,19 +13,19 @@ use super::error::Failure;
 use super::lease::Lease;
 use super::names::{BEGIN, Names, REGISTRY, safe};
 
-/// The lock class of the check: not one of a namespace, which are multiples of 4 with their conditions and gates.
+/// The lock class of the check. Those of namespaces are multiples of 4, so it is none of them.
 const CLASS: i32 = 0x7374_7267;
-/// The sequence of the check, in the schema that every database with a store in it has.
+/// The sequence of the check, in the schema of the registry.
 pub(super) const SEQUENCE: &str = "server_check";
 
-/// Done once for a database.
+/// The state of the check, which passes once for a database.
 #[derive(Debug, Default)]
 pub(super) struct ServerCheck {
     passed: AtomicBool,
 }
 
 impl ServerCheck {
-    /// At open: checks the server, if this role can draw from the sequence that is for that.
+    /// Checks the server at open, if this role may draw from the check's sequence.
     pub(super) async fn at_open(&self, lease: &mut Lease, deadline: Instant) -> Result<(), Failure> {
         if self.passed.load(Ordering::Acquire) {
             return Ok(());
@@ -40,14 +39,14 @@ impl ServerCheck {
             return Ok(());
         }
         match self.check(lease, &format!("{REGISTRY}.{SEQUENCE}"), deadline).await {
-            // Set read-only: it can be read, and the first write is checked.
+            // The server is set read-only: the store can read, and the check runs again before its first write.
             Err(Failure::Stopped { .. }) => Ok(()),
             other => other,
         }
     }
 
-    /// Before the first write: checks the server, if nobody could at open. A position of the namespace is drawn, and
-    /// stays a gap.
+    /// Checks the server before the first write, if the check did not pass at open. It draws a position of the
+    /// namespace, which stays a gap.
     pub(super) async fn before_writing(
         &self,
         lease: &mut Lease,
@@ -68,7 +67,7 @@ impl ServerCheck {
         let (wrong, version) = found?;
         match wrong {
             Some(wrong) => Err(Failure::Setup(format!(
-                "the server does not keep what the order of the log relies on: {wrong}; it calls itself {version}"
+                "the server cannot keep the order of the log: {wrong}; its version is {version}"
             ))),
             None => {
                 self.passed.store(true, Ordering::Release);
@@ -78,7 +77,7 @@ impl ServerCheck {
     }
 }
 
-/// What is wrong, if anything, and what the server calls itself.
+/// Returns what is wrong, if anything, and the server's version.
 async fn look(lease: &mut Lease, sequence: &str, deadline: Instant) -> Result<(Option<&'static str>, String), Failure> {
     let database = lease.database();
     let last = format!("coalesce(pg_sequence_last_value('{sequence}'::regclass), 0)");
@@ -95,9 +94,9 @@ async fn look(lease: &mut Lease, sequence: &str, deadline: Instant) -> Result<(O
     let number = |row: &PgRow| row.try_get::<i64, _>(0);
     let (listed, before, drawn, after) = (number(locks)?, number(before)?, number(drawn)?, number(after)?);
     let wrong = if listed != 1 {
-        Some("an advisory lock that a transaction has taken is not listed in pg_locks")
+        Some("pg_locks does not list an advisory lock that a transaction holds")
     } else if drawn <= before || after < drawn {
-        Some("a sequence does not show the last value that was drawn from it")
+        Some("a sequence does not show the last value drawn from it")
     } else {
         None
     };

@@ -1,4 +1,4 @@
-//! One session of the server: what is set in it, what is read back, and what is known of its other end.
+//! One server session: its settings, which are set and read back, and the server process behind it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,32 +11,32 @@ use super::error::Failure;
 use super::names::{BEGIN, safe};
 use crate::options::Durability;
 
-/// What runs a statement: one server process, or one transaction of it behind a transaction pooler, where the process
-/// goes on to serve others. The time is part of it, because a pid can be used again.
+/// The server process that runs a statement. Behind a transaction pooler it also serves others, so there it is one
+/// transaction of the process. The start time is part of it, because a pid can be used again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Backend {
     pub(super) pid: i32,
-    /// When the process started; behind a transaction pooler, when the transaction did.
+    /// The start of the process, or of the transaction behind a transaction pooler.
     pub(super) started: String,
 }
 
-/// A connection with what is known of its other end.
+/// A connection, with what is known about its server process.
 pub(super) struct Session {
     pub(super) connection: PgConnection,
-    /// Not known behind a transaction pooler before the first transaction.
+    /// `None` behind a transaction pooler before the first transaction.
     pub(super) backend: Option<Backend>,
-    /// The database's number, by which its locks are told from those of others.
+    /// The database's number in `pg_locks`, where the locks of all databases are listed.
     pub(super) database: u32,
     pub(super) set_up: SetUp,
-    /// When each namespace was last checked on this connection, and whether it may be written.
+    /// The last check of each namespace on this connection.
     pub(super) checked: HashMap<String, Checked>,
 }
 
-/// What a check of a namespace gave.
+/// The result of a check of a namespace.
 #[derive(Clone, Debug)]
 pub(super) struct Checked {
     pub(super) at: Instant,
-    /// Why this library may not write, if so.
+    /// Why this library may not write to it, if it may not.
     pub(super) read_only: Option<String>,
 }
 
@@ -59,16 +59,16 @@ impl Session {
 }
 
 pub(super) const IN_RECOVERY: &str =
-    "the server is in recovery; a standby shows neither the writers nor the true positions";
+    "the server is in recovery; a standby does not show the running writers and the last drawn position";
 
-/// What every statement of the store relies on, as the server shows it. Set in each session, whatever the defaults of
-/// the server, the database and the role are, and read back.
+/// The settings that the store's statements rely on. They are set in each session, whatever the defaults are, and read
+/// back.
 ///
-/// Each statement has one index it is written for, and no plan that was made while a table was empty may outlive that.
-/// Hence no sequential scans, and one plan for all values, made once in a connection: planning an append again costs as
-/// much as running it. With the costs of such plans the JIT compiler would start for nothing, and parallel workers would
-/// change the order of a page. Nothing is found by search path. A statement's time limit would cut a wait for a
-/// synchronous standby short and report success.
+/// Each statement is written for one index, and a plan that was made while a table was empty must not stay. So there
+/// are no sequential scans and one plan for all values, made once in a connection, because planning an append costs as
+/// much as running it. The cost estimates of such plans would start the JIT compiler without need, and parallel workers
+/// would change the order of a page. All names are qualified, so the search path holds no schema of a user. A statement
+/// timeout would end a wait for a synchronous standby early and report success.
 const SETTINGS: &[(&str, &str)] = &[
     ("default_transaction_isolation", "read committed"),
     ("search_path", "pg_catalog"),
@@ -83,25 +83,25 @@ const SETTINGS: &[(&str, &str)] = &[
     ("max_parallel_workers_per_gather", "0"),
     ("client_min_messages", "warning"),
 ];
-/// By these the server notices a client that has gone without a word, and lets go of its locks. They are wishes: a
-/// socket file has none of them, and not every system can do it. Seconds, and the last in milliseconds.
+/// With these the server notices a client that vanished, and releases its locks. They are not read back, because socket
+/// files and some systems do not support them. Seconds; the last one is in milliseconds.
 const TCP: &[(&str, &str)] = &[
     ("tcp_keepalives_idle", "10"),
     ("tcp_keepalives_interval", "5"),
     ("tcp_keepalives_count", "3"),
     ("tcp_user_timeout", "25000"),
 ];
-/// What makes a commit durable; only the first can be set by a session.
+/// The settings that make a commit durable. A session can set only the first.
 pub(super) const DURABILITY: [&str; 3] = ["synchronous_commit", "fsync", "full_page_writes"];
-/// The values of [`DURABILITY`] with which a crash can take what was acknowledged.
+/// The values of [`DURABILITY`] with which a crash can lose acknowledged events.
 const WEAK: [&str; 3] = ["off", "local", "remote_write"];
-/// A limit on whole transactions, which exists from this version on, would cut the same wait short.
+/// From this version on there is a transaction timeout, which would end the wait for a standby early too.
 const WITH_TRANSACTION_TIMEOUT: u32 = 170_000;
-/// The first version that can look whether the client of a running statement still lives.
+/// From this version on the server can check the client while a statement runs.
 const WITH_CONNECTION_CHECK: u32 = 140_000;
 const OLDEST: i32 = 130_000;
 
-/// How a session, or each transaction behind a transaction pooler, is set up.
+/// Sets up a session, or each transaction behind a transaction pooler.
 #[derive(Clone)]
 pub(super) struct SetUp {
     version: Option<u32>,
@@ -114,15 +114,14 @@ impl SetUp {
         Self { version, durability, transaction_only }
     }
 
-    /// Whether nothing may be set beyond the end of a transaction, because other clients use the session too.
+    /// Whether settings may only last for a transaction, because a pooler shares the session with other clients.
     pub(super) const fn transaction_only(&self) -> bool {
         self.transaction_only
     }
 
-    /// The statements that set it up and tell about it: one row for what was set, one for [`Self::read_back`].
+    /// The statements that set up the session and read it back: one row for the settings, one for [`Self::read_back`].
     ///
-    /// What only a session can make strong is set even where the default is strong already: the default can change
-    /// later.
+    /// `synchronous_commit` is set even if its default is strong already, because the default can change later.
     pub(super) fn text(&self) -> SqlStr {
         let tcp = if self.transaction_only { &[] } else { TCP };
         let mut set: Vec<String> = self
@@ -131,7 +130,7 @@ impl SetUp {
             .map(|(name, value)| self.set_config(name, &format!("'{value}'")))
             .collect();
         if self.durability == Durability::Full {
-            // Every other value that is strong enough is `on` by another name.
+            // The only strong values are `on` and the stronger `remote_apply`.
             let value =
                 "case current_setting('synchronous_commit') when 'remote_apply' then 'remote_apply' else 'on' end";
             set.push(self.set_config("synchronous_commit", value));
@@ -162,7 +161,7 @@ impl SetUp {
         format!("set_config('{name}', {value}, {})", self.transaction_only)
     }
 
-    /// Reads the answer to [`Self::text`]; refuses a session in which something is not as the store needs it.
+    /// Reads the answer to [`Self::text`], and refuses a session whose settings are not as the store needs them.
     pub(super) fn read_back(&self, rows: &[PgRow]) -> Result<About, Failure> {
         let about = rows.get(1).ok_or_else(|| Failure::Lost("the server does not show this session".to_owned()))?;
         check_server(about.try_get(4)?, about.try_get(5)?)?;
@@ -170,7 +169,7 @@ impl SetUp {
         for (name, value) in self.settings() {
             let found: &str = about.try_get(column)?;
             if found != value {
-                return Err(Failure::Setup(format!("the session's {name} was set to '{value}' and is '{found}'")));
+                return Err(Failure::Setup(format!("the session's {name} was set to '{value}' but is '{found}'")));
             }
             column += 1;
         }
@@ -184,7 +183,7 @@ impl SetUp {
     }
 }
 
-/// What a session tells about itself.
+/// The read-back facts about a session.
 pub(super) struct About {
     pub(super) in_recovery: bool,
     pub(super) backend: Backend,
@@ -194,17 +193,17 @@ pub(super) struct About {
 fn check_server(version: i32, encoding: &str) -> Result<(), Failure> {
     if version < OLDEST {
         return Err(Failure::Setup(format!(
-            "Postgres 13 is the oldest that can be used, this server is {}",
+            "the store needs Postgres 13 or later, but this server is {}",
             version / 10_000
         )));
     }
     if encoding != "UTF8" {
-        return Err(Failure::Setup(format!("the database's encoding must be UTF8, it is {encoding}")));
+        return Err(Failure::Setup(format!("the database's encoding must be UTF8, but it is {encoding}")));
     }
     Ok(())
 }
 
-/// Refuses weak values of [`DURABILITY`], which stand in a row from a column on.
+/// Refuses weak values of [`DURABILITY`], which begin at the column `first`.
 fn check_durable(row: &PgRow, first: usize) -> Result<(), Failure> {
     for (column, name) in (first..).zip(DURABILITY) {
         let value: &str = row.try_get(column)?;
@@ -218,8 +217,8 @@ fn check_durable(row: &PgRow, first: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Asks the server to look now and then whether the client of a running statement still lives. Where it cannot, a
-/// statement's own time limits end it.
+/// Makes the server check the client while a statement runs. A server that cannot do so ends the statement by its own
+/// time limits.
 pub(super) async fn end_with_client(connection: &mut PgConnection) -> Result<(), Failure> {
     if connection.server_version_num().is_none_or(|version| version < WITH_CONNECTION_CHECK) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Snapshots: a row for each stream, schema and version.
+//! Saves and loads snapshots: one row for each stream, schema and version.
 
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -55,7 +55,7 @@ fn record(row: &PgRow, stream: &str, schema: &str) -> std::result::Result<Snapsh
         schema: schema.to_owned(),
         version: number(row, 0)?,
         event_id: row.try_get(1)?,
-        // A number that is no checksum is a checksum that does not hold: the snapshot will not be believed.
+        // A number out of range becomes a checksum that does not match, so the snapshot is not used.
         checksum: u32::try_from(row.try_get::<i64, _>(2)?).unwrap_or(u32::MAX),
         data,
     })

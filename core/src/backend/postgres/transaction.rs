@@ -1,4 +1,4 @@
-//! Appending inside a transaction of the caller's own.
+//! Appends inside the caller's own transaction.
 
 use std::sync::Arc;
 
@@ -20,11 +20,11 @@ use crate::request::AppendRequest;
 use crate::version::ExpectedVersion;
 
 impl Postgres {
-    /// Appends to one stream inside the caller's transaction; answers the events' versions. Positions exist only when
-    /// it commits.
+    /// Appends to one stream inside the caller's transaction, and returns the versions of the events. It returns no
+    /// positions, because they count only after the commit.
     ///
-    /// Readers of the log wait for the transaction's end. A refusal leaves the transaction as it was before, and
-    /// usable.
+    /// Readers of the log stop below the transaction's events until it ends. A refusal leaves the transaction usable, as it
+    /// was before.
     pub(crate) async fn append_in(
         &self,
         transaction: &mut sqlx::Transaction<'_, sqlx::Postgres>,
@@ -59,12 +59,12 @@ impl Postgres {
                         Err(failure) => return Err(failure.into()),
                     }
                 }
-                Some(Decision::Again) | None => return Err(Error::internal("an append alone was not decided")),
+                Some(Decision::Again) | None => return Err(Error::internal("a single append was not decided")),
             }
         }
     }
 
-    /// Announces, once in each transaction, and returns the announced floor. Refuses a transaction in which this store
+    /// Announces once in each transaction, and returns the announced floor. Refuses a transaction in which this store
     /// may not append.
     async fn announce_within(&self, connection: &mut PgConnection) -> Result<String> {
         let rows = self.fetch(connection, sqlx::query(self.statements.announce.clone())).await?;
@@ -73,18 +73,18 @@ impl Postgres {
         let refused = |reason: String| Err(Error::invalid_argument("transaction", reason));
         if announced.isolation != "read committed" {
             return refused(format!(
-                "append_in needs a READ COMMITTED transaction, this one is {}",
+                "append_in needs a READ COMMITTED transaction, but this one is {}",
                 announced.isolation
             ));
         }
         let Some(format) = announced.format else {
-            return refused("the transaction belongs to another database than the store".to_owned());
+            return refused("the transaction is on another database than the store".to_owned());
         };
         check_writer(format)?;
         Ok(announced.floor.to_string())
     }
 
-    /// Inserts behind a savepoint of its own. False when others were first: then nothing of it is left.
+    /// Inserts after a savepoint. Returns false if another writer was first; then the insert is undone.
     async fn insert_within(
         &self,
         connection: &mut PgConnection,
@@ -123,11 +123,11 @@ impl Postgres {
     }
 }
 
-/// What the announcement says of the transaction.
+/// The answer to the announcement, which also describes the transaction.
 struct Announced {
     isolation: String,
     floor: i64,
-    /// `None` if the namespace is not the one that the store opened.
+    /// `None` if the transaction's database does not have the namespace that the store opened.
     format: Option<Format>,
 }
 

@@ -1,4 +1,4 @@
-//! From a URL to how to connect, as libpq reads URLs. Nothing of the URL's authority is shown, whatever is wrong with it.
+//! Turns a URL into connection options, as libpq reads URLs. No error shows the URL's user, password or host.
 
 use std::path::Path;
 use std::str::FromStr;
@@ -17,7 +17,7 @@ pub(super) struct Target {
     pub(super) secret: Secret,
 }
 
-/// Reads the part of a URL before its `?`, and its parameters, which win.
+/// Reads the part of a URL before its `?`, then its parameters, which override it.
 pub(super) fn target(address: &str, parameters: &[(String, String)], options: &OpenOptions) -> Result<Target> {
     let mut address = Address::read(address).ok_or_else(|| {
         Error::config("the postgres URL is malformed").with_hint(
@@ -32,7 +32,7 @@ pub(super) fn target(address: &str, parameters: &[(String, String)], options: &O
     address.target(options.insecure)
 }
 
-/// What a URL says.
+/// The parts of a URL; `None` where it says nothing.
 #[derive(Default)]
 struct Address {
     user: Option<String>,
@@ -49,11 +49,11 @@ struct Address {
 }
 
 impl Address {
-    /// `postgres://[user[:password]@][host][:port][/database]`; none if it is anything else.
+    /// Reads `postgres://[user[:password]@][host][:port][/database]`; `None` if the URL is malformed.
     fn read(address: &str) -> Option<Self> {
         let (_, rest) = address.split_once("://")?;
         let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
-        // An `@` or `#` here says that a special character of the user name or password is not escaped.
+        // An `@` or `#` here means that a special character of the user name or password was not escaped.
         if rest.contains('#') || database.contains('@') {
             return None;
         }
@@ -68,7 +68,7 @@ impl Address {
             Some("") => None,
             digits => Some(digits?.parse().ok()?),
         };
-        // libpq tries several hosts in turn.
+        // libpq tries several hosts in turn; the store connects to one.
         if host.contains(',') {
             return None;
         }
@@ -82,12 +82,12 @@ impl Address {
         })
     }
 
-    /// Applies a parameter. Answers whether there is one of that name.
+    /// Applies a parameter. Returns false if none has that name.
     fn set(&mut self, name: &str, value: &str) -> Result<bool> {
-        let wrong = || Error::config(format!("parameter '{name}' of the URL has a value it cannot have"));
+        let wrong = || Error::config(format!("parameter '{name}' of the URL has an invalid value"));
         let text = Some(value.to_owned()).filter(|value| !value.is_empty());
         match name {
-            // libpq tries several hosts in turn.
+            // libpq tries several hosts in turn; the store connects to one.
             "host" if value.contains(',') => return Err(wrong()),
             "host" => self.host = text,
             "port" => self.port = text.map(|port| port.parse().map_err(|_| wrong())).transpose()?,
@@ -108,7 +108,7 @@ impl Address {
     }
 
     fn target(self, insecure: bool) -> Result<Target> {
-        // A transaction pooler refuses the parameter, and no statement of the store shows a float as text.
+        // A transaction pooler refuses `extra_float_digits`, and no statement of the store reads a float as text.
         let mut connect = PgConnectOptions::new_without_pgpass().extra_float_digits(None).disable_statement_logging();
         connect = match self.host.as_deref() {
             Some(folder) if folder.starts_with('/') => connect.socket(folder),
@@ -145,7 +145,7 @@ fn with<T>(
     }
 }
 
-/// Whom the password file is asked about: what the connection really uses.
+/// The login to look up in the password file, as the connection will use it.
 fn login(connect: &PgConnectOptions) -> Login<'_> {
     let folder = connect.get_socket().and_then(|folder| folder.to_str());
     let user = connect.get_username();
@@ -157,8 +157,8 @@ fn login(connect: &PgConnectOptions) -> Login<'_> {
     }
 }
 
-/// A piece of the URL without its escapes, or nothing if it is empty; none if it is malformed.
-#[allow(clippy::option_option, reason = "absent is not malformed")]
+/// Decodes a part of the URL: `Some(None)` if it is empty, `None` if it is malformed.
+#[allow(clippy::option_option, reason = "an absent part is not a malformed one")]
 fn decoded(text: &str) -> Option<Option<String>> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
@@ -177,13 +177,13 @@ fn hex(digit: Option<u8>) -> Option<u8> {
     char::from(digit?).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
-/// Off this machine a connection is encrypted and its host verified, or the URL says that it need not be.
+/// A connection to another machine is encrypted and its host verified, unless the URL says `insecure=true`.
 fn ssl_mode(asked: Option<PgSslMode>, local: bool, insecure: bool) -> Result<Option<PgSslMode>> {
     match asked {
         _ if local || insecure => Ok(asked),
         None | Some(PgSslMode::VerifyFull) => Ok(Some(PgSslMode::VerifyFull)),
         Some(_) => {
-            Err(Error::config("off this machine sslmode must be verify-full, unless insecure=true says otherwise"))
+            Err(Error::config("to another machine sslmode must be verify-full, unless the URL says insecure=true"))
         }
     }
 }
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn off_this_machine_the_host_is_verified() -> Result<()> {
+    fn on_another_machine_the_host_is_verified() -> Result<()> {
         assert!(matches!(options("postgres://db.example/x")?.get_ssl_mode(), PgSslMode::VerifyFull));
         for weaker in ["disable", "allow", "prefer", "require", "verify-ca"] {
             let refused = refusal(&format!("postgres://u:geheim@db.example/x?sslmode={weaker}"));
