@@ -1,4 +1,5 @@
-//! Attempts of appends on Postgres: what an ended one leaves in doubt, and what a lost race means for a group.
+//! Attempts of appends on Postgres: the outcome of an attempt that was ended, and a race that one append of a group
+//! loses.
 
 use futures::future::try_join_all;
 use libtest_mimic::{Failed, Trial};
@@ -16,13 +17,17 @@ const LANES: u64 = 2;
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        alone("failpoints::an_ended_attempt_stays_in_doubt_until_a_look", Backend::Postgres, ended_attempt),
-        alone("failpoints::a_lost_race_leaves_the_others_of_its_group", Backend::Postgres, lost_race),
+        alone(
+            "failpoints::an_append_whose_attempt_was_ended_is_unknown_until_its_ids_are_looked_up",
+            Backend::Postgres,
+            ended_attempt,
+        ),
+        alone("failpoints::a_lost_race_does_not_delay_the_rest_of_its_group", Backend::Postgres, lost_race),
     ]
 }
 
-/// One append of a group waits for a transaction that then takes its version. It alone is looked at with care: the
-/// others are answered though no look goes on.
+/// One append of a group waits for a transaction that then takes its version. The store checks that append alone and
+/// answers the others meanwhile.
 async fn lost_race(ground: Ground) -> Result<(), Failed> {
     let (store, mut own) = (ground.open().await?, PgConnection::connect(&ground.url).await?);
     let happened = || [Event::json_text("Happened", "{}")];
@@ -36,7 +41,7 @@ async fn lost_race(ground: Ground) -> Result<(), Failed> {
     }
     let mut transaction = own.begin_with("begin isolation level read committed").await?;
     store.append_in(&mut transaction, "hot", happened(), ExpectedVersion::Any).await?;
-    // Asked once, each has entered the queue.
+    // A call that was polled once is in the queue.
     let mut hot = Box::pin(append("hot".into()));
     let mut others = Box::pin(try_join_all((0..10).map(|number| append(format!("other-{number}")))));
     assert!(futures::poll!(&mut hot).is_pending() && futures::poll!(&mut others).is_pending());
@@ -56,7 +61,7 @@ async fn lost_race(ground: Ground) -> Result<(), Failed> {
     if version == 3 { Ok(()) } else { Err(format!("the append that lost a race got version {version}").into()) }
 }
 
-/// An attempt was ended, and no look has shown yet what it did: until then no refusal says that nothing was written.
+/// An attempt was ended, and the store has not yet looked up its ids: no refusal may say that nothing was written.
 async fn ended_attempt(ground: Ground) -> Result<(), Failed> {
     let (proxy, url) = Proxy::before(ground.kind, &ground.url).await?;
     let store = OpenOptions::new(url).max_connections(1).open().await?;
@@ -68,13 +73,13 @@ async fn ended_attempt(ground: Ground) -> Result<(), Failed> {
         let store = store.clone();
         async move { store.append("s-1", happened(), ExpectedVersion::StreamExists).await }
     });
-    in_time("the way to the failpoint", paused.reached()).await?;
+    in_time("reaching the failpoint", paused.reached()).await?;
     command(&ground.url, "alter table streamkeep_default.events rename to away".to_owned()).await?;
     drop(paused);
-    let told = in_time("an append in doubt", call).await??;
+    let result = in_time("an append with an unknown outcome", call).await??;
     command(&ground.url, "alter table streamkeep_default.away rename to events".to_owned()).await?;
-    if !told.as_ref().is_err_and(|error| error.outcome() == Outcome::Unknown) {
-        return Err(format!("an attempt was ended, the look failed, and the append says {told:?}").into());
+    if !result.as_ref().is_err_and(|error| error.outcome() == Outcome::Unknown) {
+        return Err(format!("an attempt was ended, the look-up failed, and the append returned {result:?}").into());
     }
     Ok(store.close().await?)
 }

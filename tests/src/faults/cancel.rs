@@ -1,5 +1,6 @@
-//! Cancelled calls, with a pool of one connection: nothing is half done, nothing stays open, and the next caller is
-//! served.
+//! Calls that are cancelled, with a pool of one connection: an append is whole or absent, no transaction stays open,
+//! and
+//! the next caller is served.
 
 use std::future::Future;
 use std::time::Duration;
@@ -20,19 +21,24 @@ use super::polls::polled;
 use super::storm::read_log;
 use super::writers::{Draft, events};
 
-/// Each number of polls is tried so often: how far a future gets by them differs from time to time.
+/// Each number of polls is tried this often: how far a future gets by them varies.
 const ROUNDS: usize = 25;
-/// The next caller is served within this.
+/// The next caller must be served within this time.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub fn trials() -> Vec<Trial> {
-    let appends = BACKENDS.into_iter().map(|kind| case("cancel::appends_dropped_at_every_poll", kind, appends));
-    let crowds = BACKENDS.into_iter().map(|kind| case("cancel::appends_dropped_among_others", kind, crowd));
-    let reads = BACKENDS.into_iter().map(|kind| case("cancel::reads_dropped_at_every_poll", kind, reads));
-    let follows =
-        BACKENDS.into_iter().map(|kind| case("cancel::a_subscription_asked_again_loses_nothing", kind, subscription));
+    let appends = BACKENDS
+        .into_iter()
+        .map(|kind| case("cancel::an_append_dropped_at_any_poll_is_whole_or_absent", kind, appends));
+    let crowds =
+        BACKENDS.into_iter().map(|kind| case("cancel::appends_dropped_from_a_group_are_whole_or_absent", kind, crowd));
+    let reads =
+        BACKENDS.into_iter().map(|kind| case("cancel::a_read_dropped_at_any_poll_leaves_nothing_open", kind, reads));
+    let follows = BACKENDS
+        .into_iter()
+        .map(|kind| case("cancel::a_cancelled_wait_of_a_subscription_loses_no_event", kind, subscription));
     let closes =
-        BACKENDS.into_iter().map(|kind| case("cancel::a_close_waits_for_what_it_finds_under_way", kind, closing));
+        BACKENDS.into_iter().map(|kind| case("cancel::an_append_during_a_close_is_done_or_closed", kind, closing));
     appends.chain(crowds).chain(reads).chain(follows).chain(closes).collect()
 }
 
@@ -41,14 +47,14 @@ pub fn narrow(ground: &Ground) -> OpenOptions {
     ground.options().max_connections(1)
 }
 
-/// Ends in time, or says what did not.
+/// Awaits a future. After [`PATIENCE`] the error names what did not end.
 pub async fn in_time<F: Future>(what: &str, future: F) -> Result<F::Output, Failed> {
     tokio::time::timeout(PATIENCE, future)
         .await
         .map_err(|_| format!("{what}: no end within {} s", PATIENCE.as_secs()).into())
 }
 
-/// The store serves the next caller, and the database the next store.
+/// Checks that the store serves its next caller and the database its next store.
 pub async fn still_served(ground: &Ground, store: &EventStore, history: &mut History) -> Result<(), Failed> {
     let draft = |stream: &str| Draft {
         stream: stream.to_owned(),
@@ -57,16 +63,16 @@ pub async fn still_served(ground: &Ground, store: &EventStore, history: &mut His
     };
     let other = ground.open().await?;
     for (store, stream) in [(store, "probe-same"), (&other, "probe-other")] {
-        let (attempt, _, wrong) = in_time("an append after a dropped call", draft(stream).append(store)).await?;
+        let (attempt, _, wrong) = in_time("an append after a cancelled call", draft(stream).append(store)).await?;
         if !matches!(attempt.answer, Answer::Done { .. }) {
-            return Err(format!("after a dropped call an append was answered {:?}, {wrong:?}", attempt.answer).into());
+            return Err(format!("after a cancelled call an append returned {:?}, {wrong:?}", attempt.answer).into());
         }
         history.attempts.push(attempt);
     }
     Ok(other.close().await?)
 }
 
-/// At the end: no transaction is left open, and everything agrees with the log.
+/// Checks at the end of a case that no transaction is open and that the history agrees with the log.
 pub async fn conclude(
     what: &str,
     ground: &Ground,
@@ -74,7 +80,7 @@ pub async fn conclude(
     history: &History,
     seed: u64,
 ) -> Result<(), Failed> {
-    in_time("transactions of dropped calls", async {
+    in_time("transactions of cancelled calls", async {
         let mut pause = tokio::time::interval(Duration::from_millis(20));
         while open_transactions(ground).await? > 0 {
             pause.tick().await;
@@ -130,7 +136,7 @@ async fn appends(ground: Ground) -> Result<(), Failed> {
     conclude("cancel::appends", &ground, &store, &history, seed).await
 }
 
-/// Dropped while others keep the one connection busy: some are withdrawn, some were sent in a group with others.
+/// Cancels appends while others use the one connection: some are still queued, some were sent in a group with others.
 async fn crowd(ground: Ground) -> Result<(), Failed> {
     let (seed, store) = (ground::seed(), narrow(&ground).open().await?);
     let crowd = (0..8).map(|number| {
@@ -156,7 +162,7 @@ async fn crowd(ground: Ground) -> Result<(), Failed> {
     conclude("cancel::crowd", &ground, &store, &history, seed).await
 }
 
-/// Every way to read, each dropped after every number of polls.
+/// Cancels every kind of read after every number of polls.
 async fn reads(ground: Ground) -> Result<(), Failed> {
     let (seed, store) = (ground::seed(), narrow(&ground).open().await?);
     let (mut rng, mut history) = (Rng::with_seed(seed), History::default());
@@ -168,11 +174,13 @@ async fn reads(ground: Ground) -> Result<(), Failed> {
                 match round % 5 {
                     0 => polled(polls, store.read("s-0", ReadOptions::default()).try_next())
                         .await
-                        .map(|told| told.map(drop)),
-                    1 => polled(polls, store.read_page(ReadPageOptions::default())).await.map(|told| told.map(drop)),
-                    2 => polled(polls, store.head()).await.map(|told| told.map(drop)),
+                        .map(|result| result.map(drop)),
+                    1 => {
+                        polled(polls, store.read_page(ReadPageOptions::default())).await.map(|result| result.map(drop))
+                    }
+                    2 => polled(polls, store.head()).await.map(|result| result.map(drop)),
                     3 => polled(polls, store.save_snapshot(snapshot())).await,
-                    _ => polled(polls, store.load_snapshot("s-0", "s/1", None)).await.map(|told| told.map(drop)),
+                    _ => polled(polls, store.load_snapshot("s-0", "s/1", None)).await.map(|result| result.map(drop)),
                 }
             })
             .await?;
@@ -189,7 +197,7 @@ fn snapshot() -> Snapshot {
     Snapshot { stream: "s-0".into(), version: 1, schema: "s/1".into(), data: Payload::Json("{}".into()) }
 }
 
-/// The wait for the next batch is dropped again and again; what was on its way is in the next one.
+/// Cancels the wait for the next batch again and again: the next batch has every event that was on its way.
 async fn subscription(ground: Ground) -> Result<(), Failed> {
     let (seed, store) = (ground::seed(), narrow(&ground).open().await?);
     let (mut rng, mut history) = (Rng::with_seed(seed), History::default());
@@ -218,11 +226,15 @@ async fn subscription(ground: Ground) -> Result<(), Failed> {
         .await??;
     }
     drop(follow);
-    history.sightings.push(super::history::Sighting { name: "the one who asks again".into(), start: (0, 0), rows });
+    history.sightings.push(super::history::Sighting {
+        name: "a subscriber that cancels its waits".into(),
+        start: (0, 0),
+        rows,
+    });
     conclude("cancel::subscription", &ground, &store, &history, seed).await
 }
 
-/// Whoever appends while the store is being closed is served or told `closed`, and never anything else.
+/// An append during a close succeeds or fails with `closed`, never with another error.
 async fn closing(ground: Ground) -> Result<(), Failed> {
     let (seed, keeper) = (ground::seed(), ground.open().await?);
     let (mut rng, mut history) = (Rng::with_seed(seed), History::default());
@@ -252,7 +264,7 @@ async fn append_until_closed(store: EventStore, mut rng: Rng) -> History {
             Err(error) => {
                 history.attempts.push(draft.attempt(Answer::Refused { actual: None }));
                 if !matches!(error.kind(), ErrorKind::Closed) {
-                    history.wrong.push(format!("an append that met a close was answered {error:?}"));
+                    history.wrong.push(format!("an append during a close returned {error:?}"));
                 }
                 return history;
             }

@@ -1,4 +1,4 @@
-//! Judges a storm: what everybody was told against the log as it stands at the end.
+//! Compares what the callers of a storm were told with the log at its end.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
@@ -7,23 +7,23 @@ use uuid::Uuid;
 
 use super::history::{Answer, Attempt, History, Row, Sighting};
 
-/// How many of each kind of wrong are told in words.
+/// How many findings of each kind are printed.
 const TOLD: usize = 3;
-/// How many characters of each.
+/// The longest printed finding, in characters.
 const LINE: usize = 400;
 
-/// What is wrong. All of it must be nothing.
+/// What is wrong. Every count must be zero.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
-    /// Committed events that a subscriber was not given.
+    /// Committed events that a subscriber did not get.
     pub missed: u64,
-    /// Events given twice, or twice in the log.
+    /// Events that a subscriber got twice, or that are twice in the log.
     pub duplicated: u64,
-    /// Events given, or standing, before one they follow.
+    /// Events that came, or are in the log, before an event that they follow.
     pub reordered: u64,
     /// Acknowledged events that are not in the log.
     pub lost: u64,
-    /// Everything else: answers that are not true, half appends, gaps.
+    /// Everything else: wrong answers, half appends, gaps.
     pub untrue: u64,
     words: BTreeMap<&'static str, Vec<String>>,
 }
@@ -33,11 +33,11 @@ impl Verdict {
         self.missed + self.duplicated + self.reordered + self.lost + self.untrue == 0
     }
 
-    /// Tells what is wrong, the first few times for each kind of it.
+    /// Records a finding, and prints the first few of each kind.
     fn say(&mut self, kind: &'static str, words: &str) {
-        let told = self.words.entry(kind).or_default();
-        if told.len() < TOLD {
-            told.push(words.chars().take(LINE).collect());
+        let result = self.words.entry(kind).or_default();
+        if result.len() < TOLD {
+            result.push(words.chars().take(LINE).collect());
         }
     }
 
@@ -56,19 +56,19 @@ impl fmt::Display for Verdict {
         )?;
         self.words
             .iter()
-            .flat_map(|(kind, told)| told.iter().map(move |words| (kind, words)))
+            .flat_map(|(kind, result)| result.iter().map(move |words| (kind, words)))
             .try_for_each(|(kind, words)| write!(f, "\n  {kind}: {words}"))
     }
 }
 
-/// The log, to be looked into.
+/// The log, indexed.
 struct Log<'a> {
     rows: &'a [Row],
     by_id: HashMap<Uuid, &'a Row>,
     heads: HashMap<&'a str, u64>,
 }
 
-/// Judges a history by the log it left, which is given in the order of positions as the database holds it.
+/// Judges a history by the log, whose rows are in the order of positions.
 pub fn judge(history: &History, log: &[Row]) -> Verdict {
     let mut verdict = Verdict::default();
     let log = look_through(log, &mut verdict);
@@ -78,7 +78,7 @@ pub fn judge(history: &History, log: &[Row]) -> Verdict {
         judge_attempt(attempt, &log, &mut verdict);
     }
     for row in log.rows.iter().filter(|row| !named.contains(&row.id)) {
-        verdict.untrue("alien", &format!("nobody appended {row:?}"));
+        verdict.untrue("alien", &format!("no caller appended {row:?}"));
     }
     for sighting in &history.sightings {
         judge_sighting(sighting, &log, &mut verdict);
@@ -87,19 +87,19 @@ pub fn judge(history: &History, log: &[Row]) -> Verdict {
         judge_heads(heads, &log, &mut verdict);
     }
     for words in &history.wrong {
-        verdict.untrue("on the way", words);
+        verdict.untrue("during the storm", words);
     }
     verdict
 }
 
-/// Versions without gaps that grow with positions, and no id twice.
+/// Versions have no gaps and grow with positions, and no id is there twice.
 fn look_through<'a>(rows: &'a [Row], verdict: &mut Verdict) -> Log<'a> {
     let mut log = Log { rows, by_id: HashMap::new(), heads: HashMap::new() };
     let mut last = 0;
     for row in rows {
         if row.position <= last {
             verdict.reordered += 1;
-            verdict.say("log", &format!("it has position {} after {last}", row.position));
+            verdict.say("log", &format!("position {} comes after {last}", row.position));
         }
         last = row.position;
         if log.by_id.insert(row.id, row).is_some() {
@@ -134,7 +134,7 @@ fn judge_attempt(attempt: &Attempt, log: &Log<'_>, verdict: &mut Verdict) {
             }
             let head = log.heads.get(attempt.stream.as_str()).copied().unwrap_or_default();
             if actual.is_some_and(|actual| attempt.demand.holds(actual) || actual > head) {
-                verdict.untrue("conflict", &format!("{attempt:?} was none: the stream got to {head}"));
+                verdict.untrue("conflict", &format!("{attempt:?} is no conflict: the stream ends at {head}"));
             }
         }
         Answer::Unknown => {}
@@ -142,7 +142,7 @@ fn judge_attempt(attempt: &Attempt, log: &Log<'_>, verdict: &mut Verdict) {
     judge_shape(attempt, &rows, verdict);
 }
 
-/// Whole or absent, in its stream, with consecutive versions from where the demand held.
+/// An append is whole or absent, in its stream, with consecutive versions from one that its demand allows.
 fn judge_shape(attempt: &Attempt, rows: &[&Row], verdict: &mut Verdict) {
     let Some(first) = rows.first() else { return };
     let in_line =
@@ -154,7 +154,7 @@ fn judge_shape(attempt: &Attempt, rows: &[&Row], verdict: &mut Verdict) {
     }
 }
 
-/// A subscriber's list is the log from its start to its end, which is the log's: by position, and by what stands there.
+/// A subscriber's list is the log from its start to the end of the log: the same positions with the same events.
 fn judge_sighting(sighting: &Sighting, log: &Log<'_>, verdict: &mut Verdict) {
     let name = &sighting.name;
     let (earliest, latest) = sighting.start;
@@ -183,14 +183,14 @@ fn judge_sighting(sighting: &Sighting, log: &Log<'_>, verdict: &mut Verdict) {
     }
 }
 
-/// A head only grows, and is the position of an event that is in the log.
+/// A head only grows, and is the position of an event in the log.
 fn judge_heads(heads: &[u64], log: &Log<'_>, verdict: &mut Verdict) {
     let positions: HashSet<u64> = log.rows.iter().map(|row| row.position).collect();
     for pair in heads.windows(2).filter(|pair| pair[0] > pair[1]) {
         verdict.reordered += 1;
-        verdict.say("head", &format!("it went from {} back to {}", pair[0], pair[1]));
+        verdict.say("head", &format!("it fell from {} to {}", pair[0], pair[1]));
     }
     for head in heads.iter().filter(|head| **head != 0 && !positions.contains(head)) {
-        verdict.untrue("head", &format!("it gave {head}, where no event stands"));
+        verdict.untrue("head", &format!("it was {head}, which is the position of no event"));
     }
 }

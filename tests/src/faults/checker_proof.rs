@@ -1,4 +1,4 @@
-//! Tests the checker on histories with one known fault each. A checker that finds nothing would let every storm pass.
+//! Tests the checker on histories with one known fault each. A checker that finds nothing would pass every storm.
 
 use libtest_mimic::{Failed, Trial};
 use uuid::Uuid;
@@ -14,7 +14,7 @@ const PLANTS: &[(&str, Plant, [u64; 5])] = &[
     ("a_missed_event", |history, _| drop(history.sightings[0].rows.remove(2)), [1, 0, 0, 0, 0]),
     ("a_missed_last_event", |history, _| drop(history.sightings[0].rows.pop()), [1, 0, 0, 0, 0]),
     ("an_event_given_twice", |history, _| repeat(&mut history.sightings[0].rows, 2), [0, 1, 0, 0, 0]),
-    ("two_events_turned_round", |history, _| history.sightings[0].rows.swap(2, 3), [0, 0, 1, 0, 0]),
+    ("two_events_in_the_wrong_order", |history, _| history.sightings[0].rows.swap(2, 3), [0, 0, 1, 0, 0]),
     (
         "an_event_that_was_rolled_back",
         |history, _| history.sightings[0].rows.push(row(99, "b", 9, 99)),
@@ -43,12 +43,12 @@ const PLANTS: &[(&str, Plant, [u64; 5])] = &[
         [0, 0, 0, 0, 1],
     ),
     (
-        "a_refused_append_that_is_there",
+        "a_refused_append_that_is_in_the_log",
         |history, _| history.attempts[2].answer = Answer::Refused { actual: None },
         [0, 0, 0, 0, 1],
     ),
     (
-        "a_conflict_that_was_none",
+        "a_conflict_where_the_demand_held",
         |history, _| history.attempts[3].answer = Answer::Refused { actual: Some(7) },
         [0, 0, 0, 0, 1],
     ),
@@ -57,17 +57,21 @@ const PLANTS: &[(&str, Plant, [u64; 5])] = &[
         |history, _| history.attempts[3].answer = Answer::Refused { actual: Some(9) },
         [0, 0, 0, 0, 1],
     ),
-    ("an_unknown_append_half_there", |history, _| history.attempts[1].ids.push(Uuid::from_u128(50)), [0, 0, 0, 0, 1]),
+    (
+        "an_unknown_append_that_is_half_written",
+        |history, _| history.attempts[1].ids.push(Uuid::from_u128(50)),
+        [0, 0, 0, 0, 1],
+    ),
     ("an_event_in_another_stream", |history, _| history.attempts[1].stream = "a".into(), [0, 0, 0, 0, 1]),
-    ("an_event_nobody_appended", |history, _| drop(history.attempts.remove(1)), [0, 0, 0, 0, 1]),
+    ("an_event_that_no_caller_appended", |history, _| drop(history.attempts.remove(1)), [0, 0, 0, 0, 1]),
     ("a_demand_that_did_not_hold", |history, _| history.attempts[2].demand = Demand::NoStream, [0, 0, 0, 0, 1]),
     ("a_gap_in_a_stream", |history, log| renumber(history, log, 4), [0, 0, 0, 0, 1]),
     ("a_stream_that_runs_backwards", |history, log| renumber(history, log, 2), [0, 0, 1, 0, 1]),
     ("an_id_twice_in_the_log", |history, log| double(history, log), [0, 1, 0, 0, 0]),
     ("a_head_that_goes_back", |history, _| history.heads = vec![vec![2, 1]], [0, 0, 1, 0, 0]),
-    ("a_head_where_nothing_stands", |history, _| history.heads = vec![vec![0, 3]], [0, 0, 0, 0, 1]),
+    ("a_head_at_the_position_of_no_event", |history, _| history.heads = vec![vec![0, 3]], [0, 0, 0, 0, 1]),
     (
-        "what_was_seen_on_the_way",
+        "a_fault_seen_during_the_storm",
         |history, _| history.wrong.push("a writer did not see its own write".into()),
         [0, 0, 0, 0, 1],
     ),
@@ -98,7 +102,7 @@ fn row(position: u64, stream: &str, version: u64, id: u128) -> Row {
     Row { position, stream: stream.into(), version, id: Uuid::from_u128(id) }
 }
 
-/// A small history with nothing wrong in it: appends of two and of one, one refused, two subscribers. Position 3 was
+/// A small history without faults: appends of two events and of one, one refused, two subscribers. Position 3 was
 /// rolled back.
 fn sound() -> (History, Vec<Row>) {
     let log = vec![row(1, "a", 1, 1), row(2, "a", 2, 2), row(4, "b", 1, 3), row(5, "a", 3, 4), row(6, "a", 4, 5)];
@@ -127,7 +131,7 @@ fn repeat(rows: &mut Vec<Row>, place: usize) {
     rows.insert(place + 1, rows[place].clone());
 }
 
-/// An acknowledged event is neither in the log nor seen by anybody.
+/// Removes an acknowledged event from the log and from every subscriber's list.
 fn lose(history: &mut History, log: &mut Vec<Row>, id: u128) {
     let keep = |row: &Row| row.id != Uuid::from_u128(id);
     log.retain(keep);
@@ -135,7 +139,7 @@ fn lose(history: &mut History, log: &mut Vec<Row>, id: u128) {
     history.heads.clear();
 }
 
-/// The last two events of `a` get versions from `first` on, one up and one down; every answer is made to agree.
+/// Moves the last two events of `a` to versions 4 and 5, or swaps the versions of its first two; every answer agrees.
 fn renumber(history: &mut History, log: &mut [Row], first: u64) {
     let change = |row: &mut Row| match row.position {
         5 if first == 4 => row.version = 4,
@@ -156,7 +160,7 @@ fn renumber(history: &mut History, log: &mut [Row], first: u64) {
     }
 }
 
-/// The last event of `a` stands once more behind itself.
+/// Repeats the last event of `a` in the log.
 fn double(history: &mut History, log: &mut Vec<Row>) {
     let again = row(7, "a", 5, 5);
     log.push(again.clone());

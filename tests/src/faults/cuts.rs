@@ -1,5 +1,5 @@
-//! Connections cut around the commit, and servers that fall silent: what an append is answered is true, and nothing is
-//! written twice.
+//! Connections that are cut around the commit, and servers that fall silent: every append gets a true answer, and
+//! nothing is written twice.
 
 use std::time::{Duration, Instant};
 
@@ -20,27 +20,26 @@ use super::proxy::{Cut, Proxy};
 use super::storm::read_log;
 use super::writers::{Draft, events, refusal};
 
-/// Those that are reached through a connection.
+/// The backends that are reached through a connection.
 const SERVERS: [Backend; 2] = [Backend::Postgres, Backend::Mongodb];
 /// How many cuts a case makes with the usual effort.
 const CUTS: u64 = 100;
-/// Logs in which they are made at the same time: most of a cut's time goes by in waiting until there is a connection
-/// again.
+/// The number of logs that work at the same time: most of a cut's time is spent waiting for a new connection.
 const LANES: u64 = 10;
-/// What an append may take while no new connection is to be had.
+/// The timeout of an append for which the proxy refuses new connections.
 const SHORT: Duration = Duration::from_millis(400);
-/// Long enough to open a store on a busy machine, and short enough to wait for.
+/// Long enough to open a store on a busy machine, and still a short wait.
 const LONGER: Duration = Duration::from_secs(3);
 
 pub fn trials() -> Vec<Trial> {
-    let cuts = SERVERS.map(|kind| case("cuts::connections_cut_around_the_commit", kind, cuts));
-    let silence = SERVERS.map(|kind| case("cuts::a_silent_server_is_left_at_the_deadline", kind, silence));
-    let reads = SERVERS.map(|kind| case("cuts::reads_come_back_after_a_cut", kind, reads));
-    let late = SERVERS.map(|kind| case("cuts::a_refusal_waits_for_what_may_still_arrive", kind, late_arrival));
+    let cuts = SERVERS.map(|kind| case("cuts::an_append_whose_connection_is_cut_is_answered_correctly", kind, cuts));
+    let silence = SERVERS.map(|kind| case("cuts::a_call_to_a_silent_server_ends_at_its_deadline", kind, silence));
+    let reads = SERVERS.map(|kind| case("cuts::reads_succeed_after_a_cut", kind, reads));
+    let late = SERVERS.map(|kind| case("cuts::a_refusal_waits_until_no_attempt_can_still_commit", kind, late_arrival));
     [cuts, silence, reads, late].into_iter().flatten().collect()
 }
 
-/// What became of the appends that were cut.
+/// How the appends that were cut ended.
 #[derive(Clone, Copy, Debug, Default)]
 struct Tally {
     by_store: u64,
@@ -54,7 +53,7 @@ struct Case {
     proxy: Proxy,
     /// Through the proxy, with one connection.
     store: EventStore,
-    /// Straight to the server.
+    /// Directly to the server.
     direct: EventStore,
     history: History,
     tally: Tally,
@@ -69,7 +68,7 @@ async fn cuts(ground: Ground) -> Result<(), Failed> {
     }
     let Tally { by_store, refused, by_repeating, not_applied } = tally;
     println!(
-        "cuts {}: {cuts} cuts at 5 places, in {LANES} logs: 0 lost, 0 duplicated, 0 answered wrongly; {by_store} done and {refused} refused by the store itself, {not_applied} said to be not applied, {by_repeating} unknown and resolved by repeating; seed {seed}, {:.1} s",
+        "cuts {}: {cuts} cuts at 5 places, in {LANES} logs: 0 lost, 0 duplicated, 0 answered wrongly; {by_store} done and {refused} refused by the store, {not_applied} not applied, {by_repeating} unknown and resolved by repeating; seed {seed}, {:.1} s",
         ground.kind,
         began.elapsed().as_secs_f64()
     );
@@ -114,10 +113,9 @@ impl Case {
             3 => Cut::BeforeReply,
             _ => Cut::InsideReply(self.rng.usize(..1_000)),
         };
-        // One in five finds no way back to the server in time; one in five meets somebody else who wants the same
-        // version.
+        // One in five gets no new connection in time, and one in five has a rival that wants the same version.
         let (alone, rival) = (self.rng.u8(..5) == 0, self.rng.u8(..5) == 0);
-        // There is a connection to be cut.
+        // Makes sure that there is a connection to cut.
         self.store.head().await?;
         self.proxy.arm(cut);
         self.proxy.refuse(alone);
@@ -146,7 +144,7 @@ impl Case {
         let draft = Draft { stream: stream.clone(), demand, events: events(&mut self.rng, 3) };
         let options = AppendOptions { expected: ExpectedVersion::from(demand), timeout: alone.then_some(SHORT) };
         let other = Draft { stream, demand, events: events(&mut self.rng, 2) };
-        let (told, other) = tokio::join!(
+        let (result, other) = tokio::join!(
             in_time("an append that was cut", self.store.append(&draft.stream, draft.events.clone(), options)),
             async { if rival { Some(other.append(&self.direct).await) } else { None } }
         );
@@ -154,10 +152,10 @@ impl Case {
             self.history.attempts.push(attempt);
             self.history.wrong.extend(wrong);
         }
-        // Who is cut off from a MongoDB cannot end what it has begun, and holds up everybody until the way is open
-        // again.
+        // A store that is cut off from a MongoDB cannot end its transaction, which blocks every other writer until the
+        // proxy accepts connections again.
         self.proxy.refuse(false);
-        let attempt = match told? {
+        let attempt = match result? {
             Ok(done) => draft.attempt(Answer::Done { version: done.version, position: Some(done.position) }),
             Err(error) => {
                 let (answer, wrong) = refusal(&error, demand);
@@ -190,15 +188,15 @@ impl Case {
             async move { store.import_events(imports).await }
         });
         if alone {
-            // An import has the store's own deadline, so the way back opens before that.
+            // An import has the store's own deadline, so the proxy accepts connections again before that.
             tokio::time::sleep(SHORT).await;
             self.proxy.refuse(false);
         }
         match in_time("an import that was cut", call).await?? {
-            Ok(told) if told.imported + told.passed_over == version => {
-                Ok(draft.attempt(Answer::Done { version, position: Some(told.position) }))
+            Ok(result) if result.imported + result.passed_over == version => {
+                Ok(draft.attempt(Answer::Done { version, position: Some(result.position) }))
             }
-            told => Err(format!("an import of {version} events that was cut was answered {told:?}").into()),
+            result => Err(format!("an import of {version} events that was cut returned {result:?}").into()),
         }
     }
 
@@ -214,8 +212,8 @@ impl Case {
     }
 }
 
-/// A server that falls silent: every call ends at its deadline and says what is known; its connection is not used
-/// again.
+/// On a silent server every call ends at its deadline with an error that says what is known, and its connection is not
+/// used again.
 async fn silence(ground: Ground) -> Result<(), Failed> {
     let (proxy, url) = Proxy::before(ground.kind, &ground.url).await?;
     let store = OpenOptions::new(url.as_str()).max_connections(1).open().await?;
@@ -227,18 +225,18 @@ async fn silence(ground: Ground) -> Result<(), Failed> {
     for round in 0..3 {
         let first = draft(format!("first-{round}"));
         history.attempts.push(first.append(&store).await.0);
-        proxy.darken();
+        proxy.fall_silent();
         let (late, began) = (draft(format!("late-{round}")), Instant::now());
         let options = AppendOptions { expected: ExpectedVersion::NoStream, timeout: Some(SHORT) };
-        let told =
+        let result =
             in_time("an append on a silent server", store.append(&late.stream, late.events.clone(), options)).await?;
-        let error = told.err().ok_or("a silent server was said to have answered")?;
+        let error = result.err().ok_or("an append to a silent server fails")?;
         if !matches!(error.kind(), ErrorKind::Unavailable)
             // On MongoDB nothing is written before the commit is sent.
             || (error.outcome() != Outcome::Unknown && ground.kind != Backend::Mongodb)
             || error.ids() != [late.events[0].id]
         {
-            return Err(format!("on a silent server an append was answered {error:?}").into());
+            return Err(format!("on a silent server an append returned {error:?}").into());
         }
         if began.elapsed() > SHORT * 5 {
             return Err(format!("a deadline of {SHORT:?} ended after {:?}", began.elapsed()).into());
@@ -247,12 +245,12 @@ async fn silence(ground: Ground) -> Result<(), Failed> {
         let page = ReadPageOptions { timeout: Some(SHORT), ..ReadPageOptions::default() };
         let read = in_time("a read on a silent server", store.read_page(page)).await?;
         if !read.is_err_and(|error| matches!(error.kind(), ErrorKind::Unavailable)) {
-            return Err("on a silent server a read was not answered 'unavailable'".into());
+            return Err("on a silent server a read did not fail with 'unavailable'".into());
         }
         if round == 0 {
             history.attempts.push(silent_import(&impatient, &draft("imported".to_owned())).await?);
         }
-        proxy.lighten();
+        proxy.end_silence();
         for again in [late, draft(format!("next-{round}"))] {
             let (attempt, _, wrong) = in_time("the next append", again.append(&store)).await?;
             history.attempts.push(attempt);
@@ -261,7 +259,7 @@ async fn silence(ground: Ground) -> Result<(), Failed> {
         if let Some(attempt) =
             history.attempts.iter().rev().take(2).find(|attempt| !matches!(attempt.answer, Answer::Done { .. }))
         {
-            return Err(format!("after the server came back an append was answered {:?}", attempt.answer).into());
+            return Err(format!("on the restored server an append returned {:?}", attempt.answer).into());
         }
     }
     impatient.close().await?;
@@ -271,14 +269,15 @@ async fn silence(ground: Ground) -> Result<(), Failed> {
 async fn silent_import(store: &EventStore, draft: &Draft) -> Result<Attempt, Failed> {
     let import =
         ImportEvent { stream: draft.stream.clone(), version: None, recorded_at: None, event: draft.events[0].clone() };
-    let told = in_time("an import on a silent server", store.import_events([import])).await?;
-    if !told.is_err_and(|error| matches!(error.kind(), ErrorKind::Unavailable) && error.outcome() == Outcome::Unknown) {
-        return Err("an import on a silent server was not answered 'unknown'".into());
+    let result = in_time("an import on a silent server", store.import_events([import])).await?;
+    if !result.is_err_and(|error| matches!(error.kind(), ErrorKind::Unavailable) && error.outcome() == Outcome::Unknown)
+    {
+        return Err("an import on a silent server did not return 'unknown'".into());
     }
     Ok(draft.attempt(Answer::Unknown))
 }
 
-/// Reads are tried again on a fresh connection, and give what they would have given.
+/// A read that fails is retried on a new connection and gives the same events.
 async fn reads(ground: Ground) -> Result<(), Failed> {
     let (proxy, url) = Proxy::before(ground.kind, &ground.url).await?;
     let store = OpenOptions::new(url).max_connections(1).open().await?;
@@ -290,10 +289,10 @@ async fn reads(ground: Ground) -> Result<(), Failed> {
     };
     history.attempts.push(draft.append(&store).await.0);
     for _ in 0..5 {
-        // Whatever is connected is dropped, once by silence and once for good.
-        proxy.darken();
+        // Drops every connection, once by silence and once for good.
+        proxy.fall_silent();
         let silent = store.read_page(ReadPageOptions { timeout: Some(SHORT), ..ReadPageOptions::default() }).await;
-        proxy.lighten();
+        proxy.end_silence();
         let page = in_time("a read after a cut", store.read_page(ReadPageOptions::default())).await??;
         if silent.is_ok() || page.events.len() != draft.events.len() {
             return Err(format!("reads around a cut gave {silent:?} and {} events", page.events.len()).into());
@@ -302,9 +301,9 @@ async fn reads(ground: Ground) -> Result<(), Failed> {
     conclude("reads around cuts", &ground, &store, &history, 0).await
 }
 
-/// The first attempt is under way to the server when the store, on a fresh connection, finds that the demand does not
-/// hold. That counts only once the first attempt can no longer be done: else somebody makes the demand hold, the first
-/// attempt arrives, and a refused append is in the log.
+/// The first attempt is on its way to the server when the store finds, on a new connection, that the demand does not
+/// hold. The store may refuse only once the first attempt can no longer commit. Otherwise another writer makes the
+/// demand hold, the first attempt arrives, and a refused append is in the log.
 async fn late_arrival(ground: Ground) -> Result<(), Failed> {
     let (proxy, url) = Proxy::before(ground.kind, &ground.url).await?;
     let (store, direct) = (OpenOptions::new(url).max_connections(1).open().await?, ground.open().await?);
@@ -317,9 +316,11 @@ async fn late_arrival(ground: Ground) -> Result<(), Failed> {
             in_time("an append whose first attempt is delayed", draft(Demand::Exists).append(&store)).await?;
         history.wrong.extend(wrong);
         if attempt.answer != (Answer::Refused { actual: Some(0) }) {
-            return Err(
-                format!("an append to an absent stream that demands one was answered {:?}", attempt.answer).into()
-            );
+            return Err(format!(
+                "an append that demands a stream, to one that does not exist, returned {:?}",
+                attempt.answer
+            )
+            .into());
         }
         history.attempts.push(attempt);
         history.attempts.push(draft(Demand::NoStream).append(&direct).await.0);

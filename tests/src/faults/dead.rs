@@ -1,4 +1,4 @@
-//! Writers that die in their transaction while they hold the lock that other writers need.
+//! Writers that die in a transaction while they hold the lock that other writers need.
 
 use std::time::Duration;
 
@@ -14,17 +14,17 @@ use super::history::{Demand, History};
 use super::writers::Draft;
 
 pub fn trials() -> Vec<Trial> {
-    vec![case("dead::a_writer_that_died_in_its_transaction_is_not_waited_for", Backend::Mongodb, dead_writer)]
+    vec![case("dead::appends_do_not_wait_for_a_writer_that_died_in_its_transaction", Backend::Mongodb, dead_writer)]
 }
 
-/// The server would keep its turn for a minute. Others look who was not seen for long, and end what that one had open;
-/// what it had written is gone with it.
+/// The server would keep the transaction open for a minute. Another writer finds that the session was not seen for
+/// long and ends it, and the events of its transaction are gone.
 async fn dead_writer(ground: Ground) -> Result<(), Failed> {
     let (store, mut history) = (ground.open().await?, History::default());
     let before =
         Draft { stream: "s-1".into(), demand: Demand::NoStream, events: vec![Event::json_text("Before", "{}")] };
     history.attempts.push(before.append(&store).await.0);
-    let dead = turn_of_the_dead(&ground).await?;
+    let dead = transaction_of_a_dead_writer(&ground).await?;
     let draft =
         Draft { stream: "s-2".into(), demand: Demand::NoStream, events: vec![Event::json_text("Happened", "{}")] };
     let (attempt, _, wrong) = in_time("an append behind a writer that died", draft.append(&store)).await?;
@@ -34,9 +34,9 @@ async fn dead_writer(ground: Ground) -> Result<(), Failed> {
     conclude("a writer that died", &ground, &store, &history, 0).await
 }
 
-/// What a process leaves that is killed in its transaction: a session known to write, not seen for a while, with the
-/// log's head changed and an event written.
-async fn turn_of_the_dead(ground: &Ground) -> Result<ClientSession, Failed> {
+/// Leaves what a process that is killed in its transaction leaves: a session that is registered as a writer and was
+/// not seen for a while, with the log's head changed and an event written.
+async fn transaction_of_a_dead_writer(ground: &Ground) -> Result<ClientSession, Failed> {
     let client = Client::with_uri_str(&ground.url).await?;
     let database = client.default_database().ok_or("the URL names a database")?;
     let collection = |name: &str| database.collection::<mongodb::bson::Document>(&format!("streamkeep.default.{name}"));

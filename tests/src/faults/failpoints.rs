@@ -19,7 +19,7 @@ use super::history::{Demand, History};
 use super::process::alone;
 use super::writers::{Draft, refusal};
 
-/// Where an append's task can be held, and what stands then.
+/// Where an append can be paused.
 const IN_APPENDS: &[(Backend, &str)] = &[
     (Backend::Memory, "queue-before-send"),
     (Backend::Memory, "queue-before-answer"),
@@ -37,7 +37,7 @@ const IN_APPENDS: &[(Backend, &str)] = &[
     (Backend::Mongodb, "mongodb-after-commit"),
 ];
 
-/// Where a reader's task can be held with its connection.
+/// Where a read that holds a connection can be paused.
 const IN_READS: &[(Backend, &str)] = &[
     (Backend::Sqlite, "sqlite-before-page"),
     (Backend::Postgres, "postgres-between-horizon-and-page"),
@@ -55,16 +55,16 @@ pub fn trials() -> Vec<Trial> {
         alone(&format!("failpoints::read_dropped_at_{point}"), *kind, |ground| read_dropped(ground, point))
     });
     let wakes = [Backend::Sqlite, Backend::Postgres, Backend::Mongodb]
-        .map(|kind| alone("failpoints::a_write_between_page_and_wait_wakes_at_once", kind, write_between));
+        .map(|kind| alone("failpoints::a_write_between_page_and_wait_wakes_the_subscriber", kind, write_between));
     let horizon = [alone("failpoints::a_page_is_read_after_the_horizon", Backend::Postgres, page_after_horizon)];
     let file = [alone(
-        "failpoints::a_file_removed_before_the_commit_is_not_acknowledged",
+        "failpoints::an_append_to_a_file_removed_before_the_commit_is_not_acknowledged",
         Backend::Sqlite,
         file_removed_before_commit,
     )];
     let shared = BACKENDS.map(|kind| alone("failpoints::caught_up_subscriptions_share_one_reader", kind, one_reader));
     let short = [Backend::Sqlite, Backend::Postgres, Backend::Mongodb]
-        .map(|kind| alone("failpoints::a_short_timeout_ends_no_others_pages", kind, short_timeout));
+        .map(|kind| alone("failpoints::a_short_timeout_ends_no_page_of_another_store", kind, short_timeout));
     let scans = BACKENDS.map(|kind| alone("failpoints::a_dropped_scan_ends_with_its_page", kind, scan_dropped));
     appends
         .chain(late)
@@ -78,7 +78,7 @@ pub fn trials() -> Vec<Trial> {
         .collect()
 }
 
-/// Several events that fit any version: no backend has a short cut for them.
+/// Several events for any version: no backend has a shortcut for them.
 fn draft(stream: &str, count: usize) -> Draft {
     Draft {
         stream: stream.into(),
@@ -87,7 +87,7 @@ fn draft(stream: &str, count: usize) -> Draft {
     }
 }
 
-/// One sent runs on: its caller is gone, and it stands all the same.
+/// An append that was sent continues and commits although its caller is gone.
 async fn append_dropped(ground: Ground, point: &'static str) -> Result<(), Failed> {
     let (store, mut history) = (narrow(&ground).open().await?, History::default());
     for round in 0..5 {
@@ -97,32 +97,34 @@ async fn append_dropped(ground: Ground, point: &'static str) -> Result<(), Faile
             let (store, draft) = (store.clone(), draft.clone());
             async move { draft.append(&store).await }
         });
-        in_time("the way to the failpoint", paused.reached()).await?;
+        in_time("reaching the failpoint", paused.reached()).await?;
         call.abort();
         let _ = call.await;
         drop(paused);
         still_served(&ground, &store, &mut history).await?;
         let (attempt, repeated, _) = in_time("the same append again", draft.append(&store)).await?;
         if !repeated {
-            return Err(format!("an append was sent, its caller left, and it did not run on: {attempt:?}").into());
+            return Err(
+                format!("an append was sent, its caller was cancelled, and it did not run on: {attempt:?}").into()
+            );
         }
         history.attempts.push(attempt);
     }
     conclude(point, &ground, &store, &history, 0).await
 }
 
-/// Past its deadline the caller hears what is known, and the log tells whether that was true.
+/// At the deadline the caller gets an error that says what is known, and the log shows whether that was true.
 async fn deadline_passes(ground: Ground, point: &'static str) -> Result<(), Failed> {
     let (store, mut history) = (narrow(&ground).open().await?, History::default());
     for round in 0..3 {
         let draft = draft(&format!("s-{round}"), 3);
         let paused = faults::pause(point);
         let options = AppendOptions { expected: ExpectedVersion::Any, timeout: Some(Duration::from_millis(300)) };
-        let told =
+        let result =
             in_time("an append past its deadline", store.append(&draft.stream, draft.events.clone(), options)).await?;
-        let Err(error) = told else { return Err("an append that was held was answered as done".into()) };
+        let Err(error) = result else { return Err("an append that is paused past its deadline succeeded".into()) };
         if error.ids().len() != draft.events.len() || !error.retryable() {
-            return Err(format!("an append held past its deadline was answered {error:?}").into());
+            return Err(format!("an append paused past its deadline returned {error:?}").into());
         }
         history.attempts.push(draft.attempt(refusal(&error, draft.demand).0));
         drop(paused);
@@ -139,7 +141,7 @@ async fn read_dropped(ground: Ground, point: &'static str) -> Result<(), Failed>
             let store = store.clone();
             async move { store.read_page(ReadPageOptions::default()).await }
         });
-        in_time("the way to the failpoint", paused.reached()).await?;
+        in_time("reaching the failpoint", paused.reached()).await?;
         call.abort();
         let _ = call.await;
         drop(paused);
@@ -148,7 +150,7 @@ async fn read_dropped(ground: Ground, point: &'static str) -> Result<(), Failed>
     conclude(point, &ground, &store, &history, 0).await
 }
 
-/// What is written after a subscriber looked and before it waits must wake it: its poll interval is too long to help.
+/// A write after a subscriber's page and before its wait must wake it: its poll interval is too long to find the write.
 async fn write_between(ground: Ground) -> Result<(), Failed> {
     let store = ground.options().poll_interval(Duration::from_secs(600)).open().await?;
     let wanted = QueryItem { types: vec!["Wanted".into()], ..QueryItem::default() };
@@ -157,24 +159,24 @@ async fn write_between(ground: Ground) -> Result<(), Failed> {
     let write = async |event: &str| store.append("s-1", [Event::json_text(event, "{}")], ExpectedVersion::Any).await;
     for _ in 0..3 {
         let paused = faults::pause("subscription-after-page");
-        // It looks, finds nothing it wants, and is held before it waits.
+        // The subscriber finds no event that matches and is paused before it waits.
         write("Other").await?;
-        in_time("the way to the failpoint", paused.reached()).await?;
+        in_time("reaching the failpoint", paused.reached()).await?;
         let written = write("Wanted").await?;
         drop(paused);
         let batch = in_time("the wait of a subscriber", follow.next_batch()).await??;
         let positions: Vec<u64> =
             batch.into_iter().flat_map(|batch| batch.events).map(|event| event.position).collect();
         if positions != [written.position] {
-            return Err(format!("a subscriber was given {positions:?} instead of what was written").into());
+            return Err(format!("a subscriber got {positions:?} instead of the event that was written").into());
         }
     }
     drop(follow);
     Ok(store.close().await?)
 }
 
-/// A writer ends after a reader began to look and before it looks for writers. It is nobody to wait for any more, so it
-/// must be in the page, even where the database's default is one snapshot for a whole transaction.
+/// A writer commits after a reader begins its page and before the reader looks for open writers. The reader does not
+/// wait for it any more, so the page must have its events, even where the default isolation is 'repeatable read'.
 async fn page_after_horizon(ground: Ground) -> Result<(), Failed> {
     let database = ground.database.as_deref().unwrap_or_default();
     command(&ground.url, format!("alter database {database} set default_transaction_isolation = 'repeatable read'"))
@@ -191,7 +193,7 @@ async fn page_after_horizon(ground: Ground) -> Result<(), Failed> {
             let store = store.clone();
             async move { store.read_page(ReadPageOptions { after, ..ReadPageOptions::default() }).await }
         });
-        in_time("the way to the failpoint", paused.reached()).await?;
+        in_time("reaching the failpoint", paused.reached()).await?;
         transaction.commit().await?;
         drop(paused);
         let page = in_time("a page", reading).await???;
@@ -205,7 +207,7 @@ async fn page_after_horizon(ground: Ground) -> Result<(), Failed> {
     Ok(store.close().await?)
 }
 
-/// The commit still succeeds, but in a file that has no name any more.
+/// The commit still succeeds, but in a file that no longer has a name.
 async fn file_removed_before_commit(ground: Ground) -> Result<(), Failed> {
     let file = PathBuf::from(ground.url.trim_start_matches("sqlite:"));
     let (store, draft) = (ground.open().await?, draft("s-1", 3));
@@ -214,30 +216,30 @@ async fn file_removed_before_commit(ground: Ground) -> Result<(), Failed> {
         let (store, draft) = (store.clone(), draft.clone());
         async move { store.append(&draft.stream, draft.events, ExpectedVersion::Any).await }
     });
-    in_time("the way to the failpoint", paused.reached()).await?;
+    in_time("reaching the failpoint", paused.reached()).await?;
     std::fs::rename(&file, file.with_extension("away"))?;
     drop(paused);
     match in_time("the append", call).await?? {
         Ok(appended) => Err(format!("acknowledged: {appended:?} in a file that was removed").into()),
         Err(error) if error.code() != "corrupt" || error.outcome() != Outcome::Unknown => {
-            Err(format!("an append to a file that was removed was answered {error:?}").into())
+            Err(format!("an append to a file that was removed returned {error:?}").into())
         }
         Err(_) => Ok(store.close().await?),
     }
 }
 
-/// A reader that finds nothing goes on from page to page by itself. Once it is dropped, it asks for no other page.
+/// A reader that finds nothing goes on from page to page. Once it is dropped, it reads no further page.
 async fn scan_dropped(ground: Ground) -> Result<(), Failed> {
-    // A store in memory is gone with its last handle.
+    // A store in memory is deleted with its last handle.
     let keeper = ground.options().timeout(Duration::from_secs(120)).open().await?;
-    // More than two pages of what a page looks at.
+    // More events than two pages look at.
     for part in 0..5 {
         let happened: Vec<Event> = (0..10_000).map(|_| Event::json_text("Happened", "{}")).collect();
         keeper.append(format!("s-{part}"), happened, ExpectedVersion::NoStream).await?;
     }
     let absent: Query = QueryItem { types: vec!["Absent".into()], ..QueryItem::default() }.into();
     for what in ["read_all", "subscribe"] {
-        // A store of its own, which is closed at the end: a page of the reader before cannot be counted here.
+        // Each round closes its own store, so that no page of the round before is counted here.
         let (store, query) = (ground.options().timeout(Duration::from_secs(120)).open().await?, absent.clone());
         let paused = faults::pause("log-page");
         let reading = tokio::spawn({
@@ -252,13 +254,13 @@ async fn scan_dropped(ground: Ground) -> Result<(), Failed> {
                 }
             }
         });
-        in_time("the way to the failpoint", paused.reached()).await?;
+        in_time("reaching the failpoint", paused.reached()).await?;
         reading.abort();
         let _ = reading.await;
         let begun = faults::hits("log-page");
         drop(paused);
-        // As many pages as the dropped reader would have read meanwhile. From memory they are read before its task
-        // gets to run, so they are read several times.
+        // As many pages as the dropped reader would have read. Pages from memory are read before the reader's task can
+        // run, so they are read several times.
         let rounds = if ground.kind == Backend::Memory { 5 } else { 1 };
         let mut pages = 0;
         for _ in 0..rounds {
@@ -281,7 +283,7 @@ async fn scan_dropped(ground: Ground) -> Result<(), Failed> {
     Ok(keeper.close().await?)
 }
 
-/// Many subscriptions that have caught up, and few pages: each is read once for all of them.
+/// Many subscriptions that have caught up read few pages: each page is read once for all of them.
 async fn one_reader(ground: Ground) -> Result<(), Failed> {
     const READERS: u64 = 20;
     const APPENDS: u64 = 10;
@@ -292,19 +294,19 @@ async fn one_reader(ground: Ground) -> Result<(), Failed> {
         in_time("catching up", follow.next_batch()).await??;
         readers.push(follow);
     }
-    // From here on pages are counted.
+    // Pages are counted from here on.
     drop(faults::pause("log-page"));
     for _ in 0..APPENDS {
         let written = store.append("s-1", [Event::json_text("Happened", "{}")], ExpectedVersion::Any).await?;
         for follow in &mut readers {
-            let batch = in_time("a subscription", follow.next_batch()).await??.ok_or("it does not end")?;
+            let batch = in_time("a subscription", follow.next_batch()).await??.ok_or("the subscription goes on")?;
             let positions: Vec<u64> = batch.events.iter().map(|event| event.position).collect();
             if positions != [written.position] {
-                return Err(format!("{positions:?} was given, {} was written", written.position).into());
+                return Err(format!("{positions:?} arrived, {} was written", written.position).into());
             }
         }
     }
-    // One for each append, and for hints and polls that found nothing new.
+    // One page for each append, and some for hints and polls that find nothing new.
     let pages = faults::hits("log-page");
     if pages > READERS * APPENDS / 2 {
         return Err(format!("{READERS} subscriptions read {pages} pages of {APPENDS} appends").into());
@@ -313,8 +315,8 @@ async fn one_reader(ground: Ground) -> Result<(), Failed> {
     Ok(store.close().await?)
 }
 
-/// Stores of one namespace share the reader of the tail. One whose timeout is shorter than a page takes keeps the page
-/// from no other.
+/// Stores of one namespace share the reader at the end of the log. A store whose timeout is shorter than a page takes
+/// does not end the page for the others.
 async fn short_timeout(ground: Ground) -> Result<(), Failed> {
     const SHORT: Duration = Duration::from_secs(1);
     let patient = ground.open().await?;
@@ -331,12 +333,12 @@ async fn short_timeout(ground: Ground) -> Result<(), Failed> {
     }
     faults::delay("log-page", SHORT + SHORT / 2);
     let written = patient.append("s-1", [Event::json_text("Happened", "{}")], ExpectedVersion::Any).await?;
-    // The page arrives for both, because one reader reads for both.
+    // Both get the page, because one reader reads for both.
     for follow in readers.iter_mut().rev() {
-        let batch = in_time("a subscription", follow.next_batch()).await??.ok_or("it does not end")?;
+        let batch = in_time("a subscription", follow.next_batch()).await??.ok_or("the subscription goes on")?;
         let positions: Vec<u64> = batch.events.iter().map(|event| event.position).collect();
         if positions != [written.position] {
-            return Err(format!("{positions:?} was given, {} was written", written.position).into());
+            return Err(format!("{positions:?} arrived, {} was written", written.position).into());
         }
     }
     faults::delay("log-page", Duration::ZERO);

@@ -1,4 +1,4 @@
-//! Following the log: by polling alone, and across pages.
+//! Subscriptions that follow the log by polling alone, and across pages.
 
 use std::time::Duration;
 
@@ -11,21 +11,20 @@ use tokio::runtime::Runtime;
 use super::cancel::in_time;
 use super::ground::{Ground, case, runtime};
 
-/// Two pages and a half.
+/// Two and a half pages.
 const EVENTS: usize = 2_500;
 
 pub fn trials() -> Vec<Trial> {
     let hintless =
-        BACKENDS.into_iter().map(|kind| case("follow::a_write_of_another_store_needs_no_hint", kind, no_hint));
-    let churn =
-        BACKENDS.into_iter().map(|kind| case("follow::a_poll_comes_in_time_while_readers_come_and_go", kind, churn));
+        BACKENDS.into_iter().map(|kind| case("follow::polling_finds_the_write_of_another_store", kind, no_hint));
+    let churn = BACKENDS.into_iter().map(|kind| case("follow::readers_that_come_and_go_delay_no_poll", kind, churn));
     hintless
         .chain(churn)
         .chain(BACKENDS.into_iter().map(|kind| case("follow::pages_join_without_a_gap", kind, pages)))
         .collect()
 }
 
-/// Another store's writes are found by polling: a hint may never come.
+/// A subscriber finds another store's write by polling: there may be no hint.
 async fn no_hint(ground: Ground) -> Result<(), Failed> {
     let reader = ground.options().poll_interval(Duration::from_millis(50)).open().await?;
     let other = OtherRuntime::new()?;
@@ -38,7 +37,7 @@ async fn no_hint(ground: Ground) -> Result<(), Failed> {
         let positions: Vec<u64> =
             batch.into_iter().flat_map(|batch| batch.events).map(|event| event.position).collect();
         if positions != [written.position] {
-            return Err(format!("a subscriber was given {positions:?} instead of what was written").into());
+            return Err(format!("a subscriber got {positions:?} instead of the event that was written").into());
         }
     }
     drop(follow);
@@ -46,7 +45,7 @@ async fn no_hint(ground: Ground) -> Result<(), Failed> {
     Ok(writer.close().await?)
 }
 
-/// Subscriptions that begin and end all the time do not put the poll off for one that waits.
+/// Subscriptions that begin and end all the time do not delay the poll of one that waits.
 async fn churn(ground: Ground) -> Result<(), Failed> {
     const POLL_INTERVAL: Duration = Duration::from_millis(400);
     let reader = ground.options().poll_interval(POLL_INTERVAL).open().await?;
@@ -63,7 +62,7 @@ async fn churn(ground: Ground) -> Result<(), Failed> {
                 drop(short);
                 tokio::time::sleep(POLL_INTERVAL / 8).await;
             }
-            #[allow(unreachable_code, reason = "it says what the task fails with")]
+            #[allow(unreachable_code, reason = "it is the result type of the task")]
             streamkeep::Result::Ok(())
         }
     });
@@ -73,7 +72,7 @@ async fn churn(ground: Ground) -> Result<(), Failed> {
         let positions: Vec<u64> =
             batch.into_iter().flat_map(|batch| batch.events).map(|event| event.position).collect();
         if positions != [written.position] {
-            return Err(format!("a subscriber was given {positions:?} instead of what was written").into());
+            return Err(format!("a subscriber got {positions:?} instead of the event that was written").into());
         }
     }
     coming.abort();
@@ -82,7 +81,7 @@ async fn churn(ground: Ground) -> Result<(), Failed> {
     Ok(writer.close().await?)
 }
 
-/// A second runtime of this process. Handles of one runtime share their hints; those of two share only the database.
+/// A second runtime in this process. Handles of one runtime share their hints; those of two share only the database.
 struct OtherRuntime(Option<Runtime>);
 
 impl OtherRuntime {
@@ -97,7 +96,7 @@ impl OtherRuntime {
 }
 
 impl Drop for OtherRuntime {
-    /// A runtime must not be awaited while it is dropped inside another.
+    /// A runtime must not be dropped inside another one.
     fn drop(&mut self) {
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
@@ -105,7 +104,7 @@ impl Drop for OtherRuntime {
     }
 }
 
-/// Readers and subscribers of several pages are given every event once.
+/// Readers and subscribers get every event of several pages once.
 async fn pages(ground: Ground) -> Result<(), Failed> {
     let store = ground.open().await?;
     let events = (0..EVENTS).map(|_| Event::json_text("Happened", "{}"));

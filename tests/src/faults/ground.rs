@@ -1,4 +1,4 @@
-//! The database that a case runs on: one of the backends, fresh.
+//! The database that a case runs on: a new one on one of the backends.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use streamkeep_tests::harness::Backend;
 
 use super::proxy::end_sessions;
 
-/// The time limit of a case with the usual effort, so that a case that hangs fails under its name.
+/// The time limit of a case with the usual effort. A case that hangs fails under its own name.
 const CASE_LIMIT: Duration = Duration::from_secs(100);
 
 const CLEAR_LIMIT: Duration = Duration::from_secs(10);
@@ -63,7 +63,7 @@ impl Ground {
         self.options().open().await
     }
 
-    /// Removes whatever would disturb later cases.
+    /// Removes whatever could disturb later cases.
     async fn clear(&self, failed: bool) -> Result<(), Failed> {
         if let Some(folder) = &self.folder {
             std::fs::remove_dir_all(folder)?;
@@ -72,8 +72,7 @@ impl Ground {
             Some(database) if self.kind == Backend::Postgres => {
                 command(&server(self.kind), format!("drop database {database} with (force)")).await
             }
-            // On MongoDB it stays until the server goes: SecantusDB takes a minute to drop one, and others wait for
-            // that.
+            // A MongoDB database stays: SecantusDB takes a minute to drop one, and other cases would wait for that.
             Some(_) if failed => Ok(end_sessions(&mongodb::Client::with_uri_str(server(self.kind)).await?).await?),
             _ => Ok(()),
         }
@@ -85,14 +84,14 @@ pub fn server(kind: Backend) -> String {
     kind.server_url().unwrap_or_default()
 }
 
-/// The same server, another database.
+/// The URL of another database on the same server.
 pub fn other_database(server: &str, name: &str) -> Result<String, Failed> {
     let mut url = url::Url::parse(server)?;
     url.set_path(name);
     Ok(url.into())
 }
 
-/// Runs one command that takes no values.
+/// Runs one SQL command without parameters.
 pub async fn command(url: &str, sql: String) -> Result<(), Failed> {
     let mut connection = PgConnection::connect(url).await?;
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await?;
@@ -100,7 +99,7 @@ pub async fn command(url: &str, sql: String) -> Result<(), Failed> {
     Ok(())
 }
 
-/// How many other sessions are idle in a transaction in the database of the case.
+/// The number of other sessions that are idle in a transaction in the case's database.
 pub async fn open_transactions(ground: &Ground) -> Result<i64, Failed> {
     if ground.kind != Backend::Postgres {
         return Ok(0);
@@ -112,7 +111,7 @@ pub async fn open_transactions(ground: &Ground) -> Result<i64, Failed> {
     Ok(count)
 }
 
-/// A case on one backend, or the reason why it is left out. The database is removed whatever the result is.
+/// A case on one backend, or the reason why it is skipped. The database is removed whether the case passes or fails.
 pub fn case<F, W>(name: &str, kind: Backend, work: W) -> Trial
 where
     F: Future<Output = Result<(), Failed>> + Send + 'static,
@@ -125,13 +124,13 @@ where
         runtime()?.block_on(async move {
             let ground = Ground::new(kind).await?;
             let limit = CASE_LIMIT * kind.patience() * effort();
-            let told = tokio::time::timeout(limit, tokio::spawn(work(ground.clone()))).await;
-            let failed = !matches!(told, Ok(Ok(Ok(()))));
-            // If the server hangs because of what the case left open, the result of the case must still be shown.
+            let result = tokio::time::timeout(limit, tokio::spawn(work(ground.clone()))).await;
+            let failed = !matches!(result, Ok(Ok(Ok(()))));
+            // The case's result must be shown even if the server hangs because of what the case left open.
             let cleared = tokio::time::timeout(CLEAR_LIMIT, ground.clear(failed))
                 .await
-                .unwrap_or_else(|_| Err("what the case left behind could not be removed".into()));
-            told.map_err(|_| format!("the case did not end within {} s", limit.as_secs()))???;
+                .unwrap_or_else(|_| Err("the case's database could not be removed".into()));
+            result.map_err(|_| format!("the case did not end within {} s", limit.as_secs()))???;
             cleared.map(|()| Completion::Completed)
         })
     })

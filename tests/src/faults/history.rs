@@ -1,4 +1,4 @@
-//! What a storm did and saw, as data. Its processes write it, and the checker judges it.
+//! The history of a storm, as data: its processes write it, and the checker checks it.
 
 use serde::{Deserialize, Serialize};
 use streamkeep::{ExpectedVersion, RecordedEvent};

@@ -1,7 +1,7 @@
-//! Storms, cut connections, cancellations, and planted bugs that must make them fail.
+//! The suite of faults: storms, cut connections, cancelled calls, and planted bugs that must make those cases fail.
 //!
-//! `STREAMKEEP_FAULTS=1 cargo test --release -p streamkeep-tests --test faults`: with the variable at build time,
-//! planted bugs and failpoints are compiled in.
+//! `STREAMKEEP_FAULTS=1 cargo test --release -p streamkeep-tests --test faults` compiles planted bugs and failpoints
+//! in.
 
 #[cfg(streamkeep_faults)]
 mod attempts;
@@ -69,7 +69,7 @@ fn main() -> ExitCode {
     trials.extend(two_sessions::cases().into_iter().flat_map(|case| case.trials()));
     trials.extend(planted::trials());
     if !arguments.list {
-        // Before the first case, and on this thread: a server ends with the thread that started it.
+        // Before the first case and on this thread, because a server ends with the thread that started it.
         for backend in BACKENDS {
             if let Some(reason) = backend.missing() {
                 println!("SKIPPED: every case on {backend}: {reason}");

@@ -1,4 +1,4 @@
-//! Planted bugs: each takes out one line of the mechanism, and the case that guards it must turn red for that reason.
+//! Planted bugs: each removes one line of core's mechanism, and the case that protects it must fail for that reason.
 
 use libtest_mimic::{Completion, Failed, Trial};
 use streamkeep_tests::harness::Backend;
@@ -6,12 +6,12 @@ use streamkeep_tests::two_sessions::REDDENED_BY;
 
 use super::process::run_case;
 
-/// How many events a storm writes when a bug is planted: enough to turn it red.
+/// How many events a storm writes when a bug is planted: enough to make it fail.
 const STORM_EVENTS: u64 = 6_000;
-/// How many storms a planted bug may pass before it counts as not seen.
+/// How many storms may pass with a planted bug before it counts as not found.
 const STORMS: u32 = 3;
 
-/// A bug, the case that must turn red with it, and words of the reason.
+/// A bug, the case that must fail with it, and a part of the expected failure.
 #[derive(Clone, Copy)]
 struct Bug {
     name: &'static str,
@@ -27,7 +27,12 @@ const fn bug(name: &'static str, kind: Backend, case: &'static str, reason: &'st
 const BUGS: &[Bug] = &[
     bug("memory-forgets-ids", Backend::Memory, "storm", "id: the log has it twice"),
     bug("queue-mixes-answers", Backend::Memory, "storm", "answer: "),
-    bug("queue-keeps-streams", Backend::Memory, "cancel::appends_dropped_at_every_poll", "no end within"),
+    bug(
+        "queue-keeps-streams",
+        Backend::Memory,
+        "cancel::an_append_dropped_at_any_poll_is_whole_or_absent",
+        "no end within",
+    ),
     bug("queue-drops-sent", Backend::Memory, "failpoints::append_dropped_at_queue-before-send", "did not run on"),
     bug("queue-denies-sent", Backend::Memory, "failpoints::deadline_passes_at_queue-before-answer", "refused: "),
     bug("reader-skips-page-end", Backend::Memory, "follow::pages_join_without_a_gap", "were read"),
@@ -36,28 +41,33 @@ const BUGS: &[Bug] = &[
     bug(
         "subscription-trusts-hints",
         Backend::Memory,
-        "follow::a_write_of_another_store_needs_no_hint",
+        "follow::polling_finds_the_write_of_another_store",
         "no end within",
     ),
     bug(
         "subscription-trusts-hints",
         Backend::Sqlite,
-        "follow::a_write_of_another_store_needs_no_hint",
+        "follow::polling_finds_the_write_of_another_store",
         "no end within",
     ),
     bug(
         "subscription-trusts-hints",
         Backend::Postgres,
-        "follow::a_write_of_another_store_needs_no_hint",
+        "follow::polling_finds_the_write_of_another_store",
         "no end within",
     ),
     bug(
         "subscription-listens-late",
         Backend::Sqlite,
-        "failpoints::a_write_between_page_and_wait_wakes_at_once",
+        "failpoints::a_write_between_page_and_wait_wakes_the_subscriber",
         "no end within",
     ),
-    bug("sqlite-ack-before-commit", Backend::Sqlite, "cancel::appends_dropped_at_every_poll", "answer: "),
+    bug(
+        "sqlite-ack-before-commit",
+        Backend::Sqlite,
+        "cancel::an_append_dropped_at_any_poll_is_whole_or_absent",
+        "answer: ",
+    ),
     bug("sqlite-no-unique", Backend::Sqlite, "storm", "demand: "),
     bug("sqlite-reader-skips", Backend::Sqlite, "follow::pages_join_without_a_gap", "were read"),
     bug("sqlite-deferred-begin", Backend::Sqlite, "storm", "refused: "),
@@ -70,7 +80,7 @@ const BUGS: &[Bug] = &[
     bug(
         "sqlite-file-unchecked",
         Backend::Sqlite,
-        "failpoints::a_file_removed_before_the_commit_is_not_acknowledged",
+        "failpoints::an_append_to_a_file_removed_before_the_commit_is_not_acknowledged",
         "acknowledged: ",
     ),
     bug("postgres-naive-reader", Backend::Postgres, "storm", "missed: "),
@@ -80,13 +90,13 @@ const BUGS: &[Bug] = &[
     bug(
         "postgres-connection-returned",
         Backend::Postgres,
-        "cuts::a_silent_server_is_left_at_the_deadline",
+        "cuts::a_call_to_a_silent_server_ends_at_its_deadline",
         "no end within",
     ),
     bug(
         "postgres-refusal-too-early",
         Backend::Postgres,
-        "cuts::a_refusal_waits_for_what_may_still_arrive",
+        "cuts::a_refusal_waits_until_no_attempt_can_still_commit",
         "refused: ",
     ),
     bug(
@@ -97,12 +107,17 @@ const BUGS: &[Bug] = &[
     ),
     bug("mongodb-turn-outside", Backend::Mongodb, "storm", "missed: "),
     bug("mongodb-reader-skips", Backend::Mongodb, "storm", "checkpoint-ahead: "),
-    bug("mongodb-ack-before-commit", Backend::Mongodb, "cancel::appends_dropped_at_every_poll", "answer: "),
+    bug(
+        "mongodb-ack-before-commit",
+        Backend::Mongodb,
+        "cancel::an_append_dropped_at_any_poll_is_whole_or_absent",
+        "answer: ",
+    ),
     bug("mongodb-refuses-unlooked", Backend::Mongodb, "storm", "refused: "),
     bug(
         "mongodb-waits-for-the-dead",
         Backend::Mongodb,
-        "dead::a_writer_that_died_in_its_transaction_is_not_waited_for",
+        "dead::appends_do_not_wait_for_a_writer_that_died_in_its_transaction",
         "no end within",
     ),
     bug("queue-drops-sent", Backend::Mongodb, "failpoints::append_dropped_at_queue-before-send", "did not run on"),
@@ -115,26 +130,26 @@ const BUGS: &[Bug] = &[
     bug(
         "mongodb-watches-once",
         Backend::Mongodb,
-        "hints::a_lost_change_stream_is_begun_anew_without_haste",
-        "the change stream was begun 0 times",
+        "hints::a_lost_change_stream_is_opened_again_with_pauses",
+        "the change stream was opened 0 times",
     ),
     bug(
         "mongodb-watches-hastily",
         Backend::Mongodb,
-        "hints::a_lost_change_stream_is_begun_anew_without_haste",
-        "the change stream was begun",
+        "hints::a_lost_change_stream_is_opened_again_with_pauses",
+        "the change stream was opened",
     ),
-    bug("subscription-trusts-hints", Backend::Mongodb, "hints::polling_alone_is_enough", "no end within"),
+    bug("subscription-trusts-hints", Backend::Mongodb, "hints::polling_works_without_change_streams", "no end within"),
     bug(
         "mongodb-trusts-the-url",
         Backend::Mongodb,
-        "concerns::commands_carry_what_the_store_relies_on",
+        "concerns::commands_carry_the_concerns_that_the_store_needs",
         "reads with concern 'local'",
     ),
     bug(
         "mongodb-primaries-never-change",
         Backend::Mongodb,
-        "primaries::whatever_a_deposed_primary_refuses_comes_back",
+        "primaries::calls_that_a_former_primary_refuses_are_retried",
         "was answered 10107",
     ),
     bug(
@@ -146,41 +161,41 @@ const BUGS: &[Bug] = &[
     bug(
         "mongodb-commits-once",
         Backend::Mongodb,
-        "commits::an_unknown_commit_is_asked_for_again",
-        "an append was answered",
+        "commits::a_commit_with_an_unknown_result_is_sent_again",
+        "an append returned",
     ),
     bug(
         "mongodb-runs-unknown-again",
         Backend::Mongodb,
-        "commits::an_unknown_commit_is_asked_for_again",
-        "an append was answered",
+        "commits::a_commit_with_an_unknown_result_is_sent_again",
+        "an append returned",
     ),
     bug(
         "mongodb-forgets-doubt",
         Backend::Mongodb,
-        "commits::an_append_stays_in_doubt_until_a_commit_has_looked_at_it",
-        "and the append says",
+        "commits::an_append_is_unknown_until_a_committed_look_for_its_ids",
+        "and the append returned",
     ),
-    bug("mongodb-hurries", Backend::Mongodb, "commits::a_refusal_that_stays_ends_at_the_deadline", "was tried"),
+    bug("mongodb-hurries", Backend::Mongodb, "commits::a_refusal_of_every_attempt_ends_at_the_deadline", "was tried"),
     bug(
         "mongodb-takes-any-server",
         Backend::Mongodb,
-        "opening::a_server_that_stands_alone_is_refused_with_the_remedy",
+        "opening::a_standalone_server_is_refused_with_the_remedy",
         "was opened",
     ),
 ];
 
 pub fn trials() -> Vec<Trial> {
-    // What two sessions play by hand: such a case fails where its claim stands, whatever the words.
+    // A case of two sessions fails in an assertion, whatever its message.
     let by_hand = REDDENED_BY.iter().map(|(name, case)| bug(name, Backend::Postgres, case, "panicked"));
     BUGS.iter()
         .copied()
         .chain(by_hand)
-        .map(|bug| Trial::ignorable_test(format!("planted::{} [{}]", bug.name, bug.kind), move || turns_red(&bug)))
+        .map(|bug| Trial::ignorable_test(format!("planted::{} [{}]", bug.name, bug.kind), move || fails_with(&bug)))
         .collect()
 }
 
-fn turns_red(bug: &Bug) -> Result<Completion, Failed> {
+fn fails_with(bug: &Bug) -> Result<Completion, Failed> {
     if !cfg!(streamkeep_faults) {
         return Ok(Completion::ignored_with("built without STREAMKEEP_FAULTS=1: no bug can be planted"));
     }
@@ -188,24 +203,24 @@ fn turns_red(bug: &Bug) -> Result<Completion, Failed> {
         return Ok(Completion::ignored_with(reason));
     }
     let case = format!("{} [{}]", bug.case, bug.kind);
-    // A slow server's writers meet as often by fewer.
+    // A slow server's writers race as often with fewer events.
     let events = (STORM_EVENTS / u64::from(bug.kind.patience())).to_string();
     let run = || run_case(&case, bug.kind, &[("STREAMKEEP_PLANTED", bug.name), ("STREAMKEEP_STORM_EVENTS", &events)]);
-    let mut told = run()?;
-    // A storm's races are random: one storm may miss what the next one meets.
+    let mut result = run()?;
+    // The races of a storm are random: the next storm may show what this one misses.
     for _ in 1..if bug.case == "storm" { STORMS } else { 1 } {
-        if told.failed {
+        if result.failed {
             break;
         }
-        told = run()?;
+        result = run()?;
     }
-    if !told.failed {
-        return Err(format!("with {} planted, {case} did not turn red: {}", bug.name, told.output).into());
+    if !result.failed {
+        return Err(format!("with {} planted, {case} did not fail: {}", bug.name, result.output).into());
     }
-    if !told.output.contains(bug.reason) {
+    if !result.output.contains(bug.reason) {
         return Err(format!(
-            "with {} planted, {case} turned red, but not because of '{}': {}",
-            bug.name, bug.reason, told.output
+            "with {} planted, {case} failed, but not because of '{}': {}",
+            bug.name, bug.reason, result.output
         )
         .into());
     }

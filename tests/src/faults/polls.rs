@@ -4,7 +4,7 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 
-/// Polls a future this many times, each time after it was woken, then drops it. `None` if it had not ended by then.
+/// Polls a future this many times, each time after it is woken, then drops it. `None` if it has not ended by then.
 pub async fn polled<F: Future>(times: usize, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut left = times;

@@ -1,4 +1,4 @@
-//! Parts of a case that run in other processes, which are this program started again.
+//! Parts of a case that run in other processes, each of which is this program.
 #![cfg_attr(not(streamkeep_faults), allow(dead_code, reason = "only failpoints need a process to themselves"))]
 
 use std::future::Future;
@@ -12,10 +12,10 @@ use super::ground::{Ground, case};
 use super::history::History;
 use super::storm::Part;
 
-/// Holds the part that a child process plays, as JSON; its history goes to its standard output.
+/// The variable with the part of a child process, as JSON. The child writes its history to its standard output.
 const PART: &str = "STREAMKEEP_STORM_PART";
 
-/// Plays the part this process was started for, if it was.
+/// Plays the part that this process was started for, if there is one.
 pub fn play() -> Option<Result<(), Failed>> {
     let part = std::env::var(PART).ok()?;
     let play = || {
@@ -26,7 +26,7 @@ pub fn play() -> Option<Result<(), Failed>> {
     Some(play())
 }
 
-/// Plays a part in a process of its own.
+/// Plays a part in a new process.
 pub async fn run(part: Part) -> Result<History, Failed> {
     let mut command = Command::new(std::env::current_exe()?);
     command
@@ -50,7 +50,7 @@ pub async fn run(part: Part) -> Result<History, Failed> {
 /// Set in a process that runs one case alone.
 const ALONE: &str = "STREAMKEEP_ALONE";
 
-/// A case in a process of its own: this program again, for this one case.
+/// A case in a new process, which is this program for this case alone.
 pub fn alone<F, W>(name: &str, kind: Backend, work: W) -> Trial
 where
     F: Future<Output = Result<(), Failed>> + Send + 'static,
@@ -64,31 +64,31 @@ where
         if let Some(reason) = kind.missing() {
             return Ok(Completion::ignored_with(reason));
         }
-        let told = run_case(&name, kind, &[(ALONE, "1")])?;
-        print!("{}", told.figures());
-        if told.passed { Ok(Completion::Completed) } else { Err(told.output.into()) }
+        let result = run_case(&name, kind, &[(ALONE, "1")])?;
+        print!("{}", result.figures());
+        if result.passed { Ok(Completion::Completed) } else { Err(result.output.into()) }
     })
 }
 
-/// How a case went in a process of its own.
+/// How a case ended in its process.
 #[derive(Debug)]
-pub struct Told {
+pub struct CaseResult {
     pub passed: bool,
-    /// The case ran, and failed: not the program.
+    /// The case itself failed, not the program around it.
     pub failed: bool,
     pub output: String,
 }
 
-impl Told {
-    /// What the case printed of its own.
+impl CaseResult {
+    /// The lines that the case printed.
     fn figures(&self) -> String {
         let own = |line: &&str| !line.is_empty() && !line.starts_with("running ") && !line.starts_with("test ");
         self.output.lines().filter(own).flat_map(|line| [line, "\n"]).collect()
     }
 }
 
-/// Runs one case by its name, and nothing else, in a process of its own, on the same server.
-pub fn run_case(name: &str, kind: Backend, environment: &[(&str, &str)]) -> Result<Told, Failed> {
+/// Runs one case by its name in a new process, on the same server.
+pub fn run_case(name: &str, kind: Backend, environment: &[(&str, &str)]) -> Result<CaseResult, Failed> {
     let mut command = std::process::Command::new(std::env::current_exe()?);
     command.args(["--exact", name, "--test-threads", "1"]).envs(environment.iter().copied()).stdin(Stdio::null());
     if let Some(variable) = kind.url_variable() {
@@ -97,7 +97,7 @@ pub fn run_case(name: &str, kind: Backend, environment: &[(&str, &str)]) -> Resu
     let output = command.output()?;
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     let one = text.contains("running 1 test");
-    Ok(Told {
+    Ok(CaseResult {
         passed: one && output.status.success() && text.contains("1 passed"),
         failed: one && text.contains("1 failed"),
         output: text,

@@ -1,4 +1,4 @@
-//! A database set back under an open store, as a restored backup or a failover that lost commits does it.
+//! A database that is set back under an open store, as by a restored backup or a failover that loses commits.
 
 use futures::TryStreamExt;
 use libtest_mimic::{Failed, Trial};
@@ -16,7 +16,7 @@ use super::ground::{Ground, case, command};
 pub fn trials() -> Vec<Trial> {
     let ahead = [Backend::Sqlite, Backend::Postgres, Backend::Mongodb]
         .map(|kind| case("setback::a_cursor_above_the_log_is_a_checkpoint_ahead", kind, cursors));
-    let skipped = case("setback::nothing_written_after_a_set_back_is_skipped", Backend::Postgres, nothing_skipped);
+    let skipped = case("setback::a_reader_skips_nothing_written_after_a_set_back", Backend::Postgres, nothing_skipped);
     ahead.into_iter().chain([skipped]).collect()
 }
 
@@ -24,7 +24,7 @@ fn events(count: usize) -> Vec<Event> {
     (0..count).map(|_| Event::json_text("Happened", "{}")).collect()
 }
 
-/// Writes 100 events and reads them: the positions of the 80th and of the last.
+/// Writes 100 events and reads them. Returns the positions of the 80th and of the last.
 async fn fill(store: &EventStore) -> Result<(u64, u64), Failed> {
     let kept = store.append("kept", events(80), ExpectedVersion::Any).await?.position;
     let lost = store.append("lost", events(20), ExpectedVersion::Any).await?.position;
@@ -35,7 +35,7 @@ async fn fill(store: &EventStore) -> Result<(u64, u64), Failed> {
     Ok((kept, lost))
 }
 
-/// Takes everything above a position out of the log, and ends all sessions where there are any.
+/// Deletes every event above a position, and ends all sessions where there are any.
 async fn set_back(ground: &Ground, kept: u64) -> Result<(), Failed> {
     match ground.kind {
         Backend::Memory => return Err("a memory store cannot be set back".into()),
@@ -71,8 +71,8 @@ async fn set_back(ground: &Ground, kept: u64) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Every reader that begins above the log hears so, whether it lay in what is gone or above that, and so does one that
-/// was live.
+/// Every read that begins above the log is refused, whether its cursor is the position of a deleted event or higher.
+/// A live subscription is refused too.
 async fn cursors(ground: Ground) -> Result<(), Failed> {
     let store = ground.open().await?;
     let mut live = store.subscribe(SubscribeOptions::default());
@@ -83,8 +83,8 @@ async fn cursors(ground: Ground) -> Result<(), Failed> {
     }
     set_back(&ground, kept).await?;
     for after in [kept + 1, lost, lost + 50] {
-        let told = in_time("a page", store.read_page(ReadPageOptions { after, ..Default::default() })).await?;
-        ahead("read_page", after, told)?;
+        let result = in_time("a page", store.read_page(ReadPageOptions { after, ..Default::default() })).await?;
+        ahead("read_page", after, result)?;
         for (before, direction) in
             [(None, Direction::Forward), (Some(after + 2), Direction::Forward), (None, Direction::Backward)]
         {
@@ -94,13 +94,13 @@ async fn cursors(ground: Ground) -> Result<(), Failed> {
         let mut follow = store.subscribe(SubscribeOptions { after: Some(after), ..Default::default() });
         ahead("subscribe", after, in_time("a subscription", follow.next_batch()).await?)?;
     }
-    let told = loop {
+    let result = loop {
         match in_time("a subscription that was live", live.next_batch()).await? {
             Ok(Some(batch)) if batch.events.is_empty() => {}
-            told => break told,
+            result => break result,
         }
     };
-    ahead("a live subscription", lost, told)?;
+    ahead("a live subscription", lost, result)?;
     let page = store.read_page(ReadPageOptions { after: kept, ..Default::default() }).await?;
     if (page.events.len(), page.reached, page.caught_up) != (0, kept, true) {
         return Err(format!("a page at the end of the log was {page:?}").into());
@@ -108,16 +108,16 @@ async fn cursors(ground: Ground) -> Result<(), Failed> {
     Ok(store.close().await?)
 }
 
-fn ahead<T: std::fmt::Debug>(what: &str, after: u64, told: streamkeep::Result<T>) -> Result<(), Failed> {
-    match told {
+fn ahead<T: std::fmt::Debug>(what: &str, after: u64, result: streamkeep::Result<T>) -> Result<(), Failed> {
+    match result {
         Err(error) if matches!(error.kind(), ErrorKind::CheckpointAhead { checkpoint, .. } if *checkpoint == after) => {
             Ok(())
         }
-        told => Err(format!("{what} after {after} was answered {told:?}").into()),
+        result => Err(format!("{what} after {after} returned {result:?}").into()),
     }
 }
 
-/// Positions are drawn again that the store knew as settled. They no longer are: a writer under way holds readers back.
+/// Positions that the store knew as settled are drawn again and no longer are: an open writer holds readers back.
 async fn nothing_skipped(ground: Ground) -> Result<(), Failed> {
     let store = ground.open().await?;
     let (kept, _) = fill(&store).await?;
@@ -128,7 +128,7 @@ async fn nothing_skipped(ground: Ground) -> Result<(), Failed> {
     store.append("fast", events(1), ExpectedVersion::Any).await?;
     let page = store.read_page(ReadPageOptions { after: kept, ..Default::default() }).await?;
     if (page.events.len(), page.reached, page.caught_up) != (0, kept, true) {
-        return Err(format!("missed: a page above a writer under way reached {}", page.reached).into());
+        return Err(format!("missed: a page above an open writer reached {}", page.reached).into());
     }
     transaction.commit().await?;
     let page = store.read_page(ReadPageOptions { after: page.reached, ..Default::default() }).await?;

@@ -1,4 +1,4 @@
-//! The storm: many writers that use every way to write, subscribers that read meanwhile, and a check at the end.
+//! The storm: many writers that use every way to write, subscribers that read at the same time, and a check at the end.
 
 use std::time::{Duration, Instant};
 
@@ -17,15 +17,15 @@ use super::ground::{self, Ground, case};
 use super::history::{Demand, History, Row, Sighting};
 use super::process;
 use super::transactions;
-use super::writers::{Draft, Squad};
+use super::writers::{Draft, WriterGroup};
 
-/// How many events a storm writes with the usual effort; `STREAMKEEP_STORM_EVENTS` says another number.
+/// How many events a storm writes with the usual effort, unless `STREAMKEEP_STORM_EVENTS` says another number.
 const EVENTS: u64 = 20_000;
-/// Where the server is a slow one, so many fewer.
+/// The same on a slow server.
 const SLOW_EVENTS: u64 = 6_000;
-/// The last event of a storm, by which subscribers know that it is over.
+/// The type of a storm's last event, which ends its subscribers.
 const OVER: &str = "StormOver";
-/// A subscriber that gets nothing for this long in the middle of a storm is stuck.
+/// A subscriber that gets nothing for this long during a storm is stuck.
 const STUCK: Duration = Duration::from_secs(15);
 
 /// One subscriber, with a store of its own.
@@ -33,21 +33,21 @@ const STUCK: Duration = Duration::from_secs(15);
 pub struct Follower {
     pub url: String,
     pub name: String,
-    /// Starts with `now` once the head is there; from the beginning at 0.
+    /// The subscriber starts with `now` once the head is there; 0 means from the beginning.
     pub from_head: u64,
 }
 
 /// What a process of a storm does.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Part {
-    Writers(Squad),
+    Writers(WriterGroup),
     Follower(Follower),
 }
 
 impl Part {
     pub async fn run(self) -> Result<History, Failed> {
         match self {
-            Self::Writers(squad) => squad.run().await,
+            Self::Writers(group) => group.run().await,
             Self::Follower(follower) => follower.run().await,
         }
     }
@@ -64,9 +64,9 @@ async fn storm(ground: Ground) -> Result<(), Failed> {
         .and_then(|events| events.parse().ok())
         .unwrap_or_else(|| u64::from(effort()) * if ground.kind == Backend::Mongodb { SLOW_EVENTS } else { EVENTS });
     println!("storm {}: seed {seed}", ground.kind);
-    // A store in memory is gone with its last handle.
+    // A store in memory is deleted with its last handle.
     let keeper = ground.open().await?;
-    let weather = Weather::new(&ground, seed, events);
+    let weather = StormPlan::new(&ground, seed, events);
     let writers = weather.writers();
     let history =
         weather.run().await.map_err(|wrong| format!("seed {seed}: {}", wrong.message().unwrap_or_default()))?;
@@ -88,39 +88,39 @@ async fn storm(ground: Ground) -> Result<(), Failed> {
     }
 }
 
-/// One storm: who takes part, by backend.
-struct Weather {
+/// One storm: its participants, which depend on the backend.
+struct StormPlan {
     ground: Ground,
     seed: u64,
-    squads: Vec<Squad>,
-    /// Writers of which each holds a transaction of its own.
+    groups: Vec<WriterGroup>,
+    /// The number of writers that each hold a transaction of their own.
     holders: u64,
     events: u64,
 }
 
-impl Weather {
+impl StormPlan {
     fn new(ground: &Ground, seed: u64, events: u64) -> Self {
-        let (squads, each, holders) = match ground.kind {
+        let (groups, each, holders) = match ground.kind {
             Backend::Memory => (4, 3, 0),
             Backend::Sqlite => (4, 2, 0),
             Backend::Postgres => (2, 4, 4),
             Backend::Mongodb => (4, 3, 0),
         };
-        let squad = |number| Squad {
+        let group = |number| WriterGroup {
             url: ground.url.clone(),
             seed,
             number: number * each,
             writers: each,
-            events: events / squads,
+            events: events / groups,
         };
-        Self { ground: ground.clone(), seed, squads: (0..squads).map(squad).collect(), holders, events }
+        Self { ground: ground.clone(), seed, groups: (0..groups).map(group).collect(), holders, events }
     }
 
     fn writers(&self) -> u64 {
-        self.squads.iter().map(|squad| squad.writers).sum::<u64>() + self.holders
+        self.groups.iter().map(|group| group.writers).sum::<u64>() + self.holders
     }
 
-    /// SQLite is written by processes, everything else by this one: separate stores, separate pools.
+    /// A part runs in a process of its own on SQLite, and elsewhere in this one with a store of its own.
     fn start(&self, part: Part) -> JoinHandle<Result<History, Failed>> {
         if self.ground.kind == Backend::Sqlite { tokio::spawn(process::run(part)) } else { tokio::spawn(part.run()) }
     }
@@ -135,7 +135,7 @@ impl Weather {
         let heads = tokio::spawn(watch_head(self.ground.clone(), over.clone()));
         let holders = tokio::spawn(transactions::hold(self.ground.clone(), self.seed, self.holders, over.clone()));
         let mut history = History::default();
-        for part in join_all(self.squads.iter().cloned().map(|squad| self.start(Part::Writers(squad)))).await {
+        for part in join_all(self.groups.iter().cloned().map(|group| self.start(Part::Writers(group)))).await {
             history.add(part??);
         }
         over.cancel();
@@ -199,7 +199,7 @@ enum Ended {
     Stuck,
 }
 
-/// Asks for the head and for a page all the time, like callers that use the answers as cursors.
+/// Reads the head and a page all the time, as callers do that use the answers as cursors.
 async fn watch_head(ground: Ground, over: CancellationToken) -> streamkeep::Result<Vec<Vec<u64>>> {
     let store = ground.open().await?;
     let (mut heads, mut cursor, mut pause) = (Vec::new(), vec![0], tokio::time::interval(Duration::from_millis(5)));

@@ -1,5 +1,5 @@
-//! Writers inside transactions of their own on Postgres, which pause, roll back, wrote elsewhere first or hold a hot
-//! stream; and one in another database.
+//! Writers in their own transactions on Postgres, which pause, roll back, write to other tables first or hold a hot
+//! stream, and an open transaction in another database.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use super::writers::{Draft, events, refusal};
 
 type Transaction<'c> = sqlx::Transaction<'c, sqlx::Postgres>;
 
-/// Runs so many of them until the storm is over, and the one in another database all the while.
+/// Runs this many writers, and the transaction in the other database, until the storm is over.
 pub async fn hold(ground: Ground, seed: u64, holders: u64, over: CancellationToken) -> Result<History, Failed> {
     let mut history = History::default();
     if holders == 0 {
@@ -41,7 +41,7 @@ pub async fn hold(ground: Ground, seed: u64, holders: u64, over: CancellationTok
     Ok(history)
 }
 
-/// A transaction that has written and stays open, in another database of the same server: nobody of ours waits for it.
+/// A transaction that has written and stays open in another database of the server: no reader of ours waits for it.
 struct Unrelated {
     connection: PgConnection,
     name: String,
@@ -81,7 +81,7 @@ impl Holder {
         while !over.is_cancelled() {
             let mut transaction = connection.begin().await?;
             if self.rng.u8(..4) == 0 {
-                // It has a number of its own, and an old one, long before it appends.
+                // The transaction gets its number long before it appends.
                 sqlx::query(AssertSqlSafe(format!("insert into elsewhere values ({})", self.number)))
                     .execute(&mut *transaction)
                     .await?;
@@ -101,8 +101,8 @@ impl Holder {
         Ok(self.history)
     }
 
-    /// One to three appends, some behind a savepoint that is rolled back. Answers whether the transaction can be
-    /// committed.
+    /// Does one to three appends, some behind a savepoint that is rolled back. Returns whether the transaction can
+    /// commit.
     async fn work(&mut self, transaction: &mut Transaction<'_>, attempts: &mut Vec<Attempt>) -> Result<bool, Failed> {
         for _ in 0..self.rng.u8(1..=3) {
             let draft = self.draft();
@@ -125,8 +125,9 @@ impl Holder {
         Ok(true)
     }
 
-    /// One in three on a hot stream, which everybody else then waits for. Streams are not sorted, so there are
-    /// deadlocks too.
+    /// One draft in three is for a hot stream, for which every other writer then waits. The order of streams is random,
+    /// so
+    /// there are deadlocks too.
     fn draft(&mut self) -> Draft {
         let stream = if self.rng.u8(..3) == 0 {
             format!("hot-{}", self.rng.u8(..3))
@@ -138,18 +139,18 @@ impl Holder {
     }
 
     async fn append(&mut self, transaction: &mut Transaction<'_>, draft: &Draft, attempts: &mut Vec<Attempt>) -> bool {
-        let told = self
+        let result = self
             .store
             .append_in(transaction, &draft.stream, draft.events.clone(), ExpectedVersion::from(draft.demand))
             .await;
-        let (answer, goes_on) = match told {
+        let (answer, goes_on) = match result {
             Ok(versions) => {
                 (Answer::Done { version: versions.last().copied().unwrap_or_default(), position: None }, true)
             }
             Err(error) => {
                 let (answer, wrong) = refusal(&error, draft.demand);
                 self.history.wrong.extend(wrong);
-                // A conflict leaves the transaction usable; whatever else failed has ended it.
+                // A conflict leaves the transaction usable; any other error ends it.
                 (answer, matches!(answer, Answer::Refused { actual: Some(_) }))
             }
         };

@@ -1,5 +1,5 @@
-//! Writers through the public API: all expected versions, shared and own streams, repeats, races, imports and cancelled
-//! calls.
+//! Writers that use the public API: every expected version, shared and own streams, repeats, races, imports and
+//! cancelled calls.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -17,17 +17,17 @@ use super::history::{Answer, Attempt, Demand, History};
 
 /// Writers that share a store.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Squad {
+pub struct WriterGroup {
     pub url: String,
     pub seed: u64,
-    /// Of the first; names its own streams.
+    /// The number of the first writer; its own streams have it in their names.
     pub number: u64,
     pub writers: u64,
-    /// How many events they stop after, together.
+    /// They stop after this many events together.
     pub events: u64,
 }
 
-/// What the writers of a process know of each other.
+/// What the writers of a process share: the events that are left, and the last known versions.
 #[derive(Debug)]
 pub struct Board {
     left: AtomicI64,
@@ -39,16 +39,16 @@ impl Board {
         Self { left: AtomicI64::new(i64::try_from(events).unwrap_or(i64::MAX)), heads: Mutex::default() }
     }
 
-    pub fn goes_on(&self) -> bool {
+    pub fn has_events_left(&self) -> bool {
         self.left.load(Ordering::Relaxed) > 0
     }
 
-    /// A version that the stream had a moment ago, as a caller's guess has it.
+    /// A version that the stream had a moment ago, as a caller would guess it.
     pub fn guess(&self, stream: &str) -> u64 {
         self.heads.lock().unwrap_or_else(PoisonError::into_inner).get(stream).copied().unwrap_or_default()
     }
 
-    /// `again`: its events were counted before.
+    /// `again`: the events are counted already.
     pub fn note(&self, attempt: &Attempt, again: bool) {
         let known = match attempt.answer {
             Answer::Done { version, .. } => {
@@ -65,7 +65,7 @@ impl Board {
     }
 }
 
-impl Squad {
+impl WriterGroup {
     pub async fn run(self) -> Result<History, Failed> {
         let store = OpenOptions::new(&self.url).max_connections(4).open().await?;
         let board = Arc::new(Board::new(self.events));
@@ -88,7 +88,7 @@ impl Squad {
     }
 }
 
-/// What is to be appended: the same again whenever it is asked again.
+/// An append that can be sent again.
 #[derive(Clone, Debug)]
 pub struct Draft {
     pub stream: String,
@@ -106,10 +106,10 @@ impl Draft {
         }
     }
 
-    /// Appends, and says what was answered, with what is wrong about the answer itself.
+    /// Appends. Returns the attempt, whether it was a repeat, and what is wrong about the answer itself.
     pub async fn append(&self, store: &EventStore) -> (Attempt, bool, Option<String>) {
-        let told = store.append(&self.stream, self.events.clone(), ExpectedVersion::from(self.demand)).await;
-        let (answer, repeated, wrong) = match told {
+        let result = store.append(&self.stream, self.events.clone(), ExpectedVersion::from(self.demand)).await;
+        let (answer, repeated, wrong) = match result {
             Ok(done) => (Answer::Done { version: done.version, position: Some(done.position) }, done.repeated, None),
             Err(error) => {
                 let (answer, wrong) = refusal(&error, self.demand);
@@ -120,20 +120,20 @@ impl Draft {
     }
 }
 
-/// What an error says of the append, and whether there should have been one.
+/// What an error says about the append, and what is wrong about the error itself.
 pub fn refusal(error: &streamkeep::Error, demand: Demand) -> (Answer, Option<String>) {
     match error.kind() {
         ErrorKind::Conflict { .. } if demand == Demand::Any => {
-            (Answer::Refused { actual: None }, Some(format!("any never conflicts: {error:?}")))
+            (Answer::Refused { actual: None }, Some(format!("an append with 'any' conflicts: {error:?}")))
         }
         ErrorKind::Conflict { actual, .. } => (Answer::Refused { actual: Some(*actual) }, None),
         ErrorKind::Unavailable if error.outcome() == Outcome::Unknown => (Answer::Unknown, None),
         ErrorKind::Unavailable => (Answer::Refused { actual: None }, None),
-        _ => (Answer::Unknown, Some(format!("an append was answered {error:?}"))),
+        _ => (Answer::Unknown, Some(format!("an append returned {error:?}"))),
     }
 }
 
-/// Up to `most` events, one in a hundred of them large.
+/// Up to `most` events, of which one in a hundred is large.
 pub fn events(rng: &mut Rng, most: usize) -> Vec<Event> {
     let event = |rng: &mut Rng| {
         let padding = "x".repeat(if rng.u8(..100) == 0 { 8_000 } else { rng.usize(..40) });
@@ -147,32 +147,32 @@ struct Writer {
     board: Arc<Board>,
     rng: Rng,
     number: u64,
-    /// Version of its import stream.
+    /// The version of its import stream.
     imported: u64,
-    /// The last append that was acknowledged.
+    /// The last acknowledged append.
     last: Option<Draft>,
     history: History,
 }
 
 impl Writer {
     async fn run(mut self) -> History {
-        while self.board.goes_on() {
+        while self.board.has_events_left() {
             match self.rng.u8(..100) {
                 0..=43 => self.one(Demand::Any).await,
                 44..=67 => self.exact().await,
                 68..=74 => self.one(Demand::NoStream).await,
                 75..=81 => self.one(Demand::Exists).await,
                 82..=86 => self.several().await,
-                87..=89 => self.twins().await,
+                87..=89 => self.equal_appends().await,
                 90..=93 => self.again().await,
                 94..=96 => self.import().await,
-                _ => self.go_away().await,
+                _ => self.cancelled().await,
             }
         }
         self.history
     }
 
-    /// Hot streams that all share, own ones, and now and then a new one.
+    /// A draft for a hot stream, a shared one, an own one, or sometimes a new one.
     fn draft(&mut self, demand: Demand) -> Draft {
         let stream = match self.rng.u8(..100) {
             _ if demand == Demand::NoStream && self.rng.bool() => format!("new-{}", streamkeep::new_id()),
@@ -203,7 +203,7 @@ impl Writer {
     async fn give(&mut self, draft: Draft) {
         let (attempt, repeated, wrong) = draft.append(&self.store).await;
         if repeated {
-            self.history.wrong.push(format!("a first append was called a repetition: {attempt:?}"));
+            self.history.wrong.push(format!("the first append of some ids returned 'repeated': {attempt:?}"));
         }
         if let Answer::Done { version, .. } = attempt.answer {
             if self.rng.u8(..20) == 0 {
@@ -223,7 +223,7 @@ impl Writer {
         }
     }
 
-    /// Started without awaiting each other: they share a commit, and each has its own answer.
+    /// Appends at the same time share a commit, and each gets its own answer.
     async fn several(&mut self) {
         let drafts: Vec<Draft> = (0..self.rng.usize(2..8)).map(|_| self.draft(Demand::Any)).collect();
         let answers = join_all(drafts.iter().map(|draft| draft.append(&self.store))).await;
@@ -232,30 +232,30 @@ impl Writer {
         }
     }
 
-    /// The same events twice at the same time: one of them is the repetition, and both have one answer.
-    async fn twins(&mut self) {
+    /// Of two equal appends at the same time, one writes and the other is its repeat; both get the same answer.
+    async fn equal_appends(&mut self) {
         let draft = self.draft(Demand::Any);
         let answers = join_all([draft.append(&self.store), draft.append(&self.store)]).await;
         let done = answers.iter().all(|(attempt, ..)| matches!(attempt.answer, Answer::Done { .. }));
         if done && answers.iter().filter(|(_, repeated, _)| *repeated).count() != 1 {
-            self.history.wrong.push(format!("of two equal appends not one was the repetition: {answers:?}"));
+            self.history.wrong.push(format!("of two equal appends not exactly one is the repeat: {answers:?}"));
         }
         for (attempt, repeated, wrong) in answers {
             self.note(attempt, repeated, wrong);
         }
     }
 
-    /// What was acknowledged is asked again, though its demand has long ceased to hold.
+    /// Repeats an acknowledged append, whose demand no longer holds.
     async fn again(&mut self) {
         let Some(draft) = self.last.clone() else { return };
         let (attempt, repeated, wrong) = draft.append(&self.store).await;
         if !repeated && !matches!(attempt.answer, Answer::Unknown) {
-            self.history.wrong.push(format!("a repetition was not known as one: {attempt:?}"));
+            self.history.wrong.push(format!("a repeat did not return 'repeated': {attempt:?}"));
         }
         self.note(attempt, true, wrong);
     }
 
-    /// Into a stream of its own, so that every version can be foretold; every other one is imported twice.
+    /// Imports into a stream of its own, so that every version is known in advance; half of the imports are repeated.
     async fn import(&mut self) {
         let stream = format!("import-{}", self.number);
         let draft = Draft { stream, demand: Demand::Exact(self.imported), events: events(&mut self.rng, 20) };
@@ -269,14 +269,14 @@ impl Writer {
         for time in 0..=self.rng.u64(..2) {
             let count = draft.events.len() as u64;
             match self.store.import_events(imports.clone()).await {
-                Ok(told) if (told.imported, told.passed_over) == if time == 0 { (count, 0) } else { (0, count) } => {
-                    let answer = Answer::Done { version: self.imported + count, position: Some(told.position) };
+                Ok(result)
+                    if (result.imported, result.passed_over) == if time == 0 { (count, 0) } else { (0, count) } =>
+                {
+                    let answer = Answer::Done { version: self.imported + count, position: Some(result.position) };
                     self.note(draft.attempt(answer), time > 0, None);
                 }
-                told => {
-                    self.history
-                        .wrong
-                        .push(format!("an import of {count} events, for time {time}, was answered {told:?}"));
+                result => {
+                    self.history.wrong.push(format!("run {time} of an import of {count} events returned {result:?}"));
                     self.note(draft.attempt(Answer::Unknown), true, None);
                 }
             }
@@ -284,8 +284,8 @@ impl Writer {
         self.imported += draft.events.len() as u64;
     }
 
-    /// A caller who does not wait for the answer.
-    async fn go_away(&mut self) {
+    /// A caller that is cancelled before it gets its answer.
+    async fn cancelled(&mut self) {
         let draft = self.draft(Demand::Any);
         let patience = Duration::from_micros(self.rng.u64(..2_000));
         let attempt = match tokio::time::timeout(patience, draft.append(&self.store)).await {

@@ -1,6 +1,6 @@
-//! A proxy that knows the database's protocol well enough to cut a connection at a place of the append: before it is
-//! sent on, before its reply, inside its reply. It can also go silent: connections stay open, and no bytes pass. On
-//! MongoDB it has a [`Script`] as well.
+//! A proxy that parses the database's protocol. It cuts a connection before an append reaches the server, before its
+//! reply or inside it. It can also fall silent: connections stay open, and no bytes pass. On MongoDB it has a
+//! [`Script`] too.
 
 mod mongodb;
 mod postgres;
@@ -17,40 +17,40 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 pub use self::mongodb::end_sessions;
-pub use self::script::{Deed, Script, Seen, refusal};
+pub use self::script::{Action, Script, Seen, refusal};
 
 /// Where a connection is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
-    /// The server never sees the statement.
+    /// The server does not get the statement.
     BeforeStatement,
-    /// The server runs it, and never hears that it may commit.
+    /// The server runs the statement but does not get the commit.
     BeforeCommit,
-    /// The server sees it, and nobody waits for what it does.
+    /// The server gets the statement, and the client is gone.
     AfterStatement,
-    /// The server has done it, and nothing of its reply arrives.
+    /// The server runs the statement, and no byte of its reply arrives.
     BeforeReply,
-    /// So many thousandths of the reply arrive.
+    /// This many thousandths of the reply arrive.
     InsideReply(usize),
-    /// The client is cut off at once; the server sees the statement only when [`Proxy::deliver`] says so.
+    /// The client is cut off at once, and the server gets the statement when [`Proxy::deliver`] is called.
     Delayed,
 }
 
-/// What the proxy is to do; shared with its connections.
+/// What the proxy must do, shared with its connections.
 #[derive(Debug, Default)]
 struct Orders {
     armed: Mutex<Option<Cut>>,
     cuts: AtomicU64,
     refusing: AtomicBool,
-    dark: AtomicBool,
-    /// Connections made before the last darkness stay dark.
-    darkness: AtomicU64,
+    silent: AtomicBool,
+    /// How often the proxy fell silent: a connection that is older than the last time stays silent.
+    silences: AtomicU64,
     deliver: Notify,
     delivered: Notify,
     script: Script,
 }
 
-/// The proxy. Ends with its handle.
+/// The proxy, which ends when this is dropped.
 #[derive(Debug)]
 pub struct Proxy {
     orders: Arc<Orders>,
@@ -58,7 +58,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts one before the server that a URL names; answers it and the URL to use instead.
+    /// Starts a proxy before the server of a URL. Returns it and the URL through it.
     pub async fn before(kind: Backend, url: &str) -> Result<(Self, String), Failed> {
         let mut through = url::Url::parse(url)?;
         let port = if kind == Backend::Mongodb { 27_017 } else { 5_432 };
@@ -69,7 +69,7 @@ impl Proxy {
         through.set_host(Some("127.0.0.1"))?;
         through.set_port(Some(port)).map_err(|()| "the URL takes no port")?;
         if kind == Backend::Mongodb {
-            // Else the driver goes where the server says that it is.
+            // Without this the driver connects to the address that the server reports.
             through.query_pairs_mut().append_pair("directConnection", "true");
         }
         Ok((Self { orders, listening }, through.into()))
@@ -90,24 +90,24 @@ impl Proxy {
         self.orders.refusing.store(refuse, Ordering::SeqCst);
     }
 
-    /// Sends on what was delayed; answers when the server has done with it, or had closed the connection.
+    /// Sends what was delayed. Ends when the server has answered it or had closed the connection.
     pub async fn deliver(&self) {
         self.orders.deliver.notify_one();
         self.orders.delivered.notified().await;
     }
 
-    /// From now on nothing passes, on old connections and on new ones.
-    pub fn darken(&self) {
-        self.orders.darkness.fetch_add(1, Ordering::SeqCst);
-        self.orders.dark.store(true, Ordering::SeqCst);
+    /// Stops every byte on old and new connections.
+    pub fn fall_silent(&self) {
+        self.orders.silences.fetch_add(1, Ordering::SeqCst);
+        self.orders.silent.store(true, Ordering::SeqCst);
     }
 
-    /// New connections work again; those that saw the darkness never do.
-    pub fn lighten(&self) {
-        self.orders.dark.store(false, Ordering::SeqCst);
+    /// Lets bytes pass on new connections; those that were open during the silence stay silent.
+    pub fn end_silence(&self) {
+        self.orders.silent.store(false, Ordering::SeqCst);
     }
 
-    /// What commands are answered with, and which were seen: on MongoDB alone.
+    /// The script of answers and the commands that were seen, for MongoDB.
     pub fn script(&self) -> &Script {
         &self.orders.script
     }
@@ -126,10 +126,10 @@ async fn listen(listener: TcpListener, kind: Backend, server: (String, u16), ord
         }
         let (orders, server) = (Arc::clone(&orders), server.clone());
         tokio::spawn(async move {
-            let born = orders.darkness.load(Ordering::SeqCst);
+            let born = orders.silences.load(Ordering::SeqCst);
             let Ok(server) = TcpStream::connect(server).await else { return };
             let link = Link { client, server, orders, born };
-            // However it ends, both sides are closed by it.
+            // Both sides are closed when this ends, with or without an error.
             let _ = match kind {
                 Backend::Mongodb => mongodb::Connection::new(link).run().await,
                 _ => postgres::Connection::new(link).run().await,
@@ -138,7 +138,7 @@ async fn listen(listener: TcpListener, kind: Backend, server: (String, u16), ord
     }
 }
 
-/// A client's connection, and the proxy's own one to the server for it.
+/// A client's connection and the proxy's connection to the server for it.
 #[derive(Debug)]
 struct Link {
     client: TcpStream,
@@ -148,16 +148,16 @@ struct Link {
 }
 
 impl Link {
-    fn is_dark(&self) -> bool {
-        self.orders.dark.load(Ordering::SeqCst) || self.orders.darkness.load(Ordering::SeqCst) > self.born
+    fn is_silent(&self) -> bool {
+        self.orders.silent.load(Ordering::SeqCst) || self.orders.silences.load(Ordering::SeqCst) > self.born
     }
 
-    /// Where this connection is to be cut.
+    /// Where this connection must be cut.
     fn armed(&self) -> std::sync::MutexGuard<'_, Option<Cut>> {
         self.orders.armed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// So much of a reply as arrives.
+    /// Sends a part of a reply.
     async fn answer_partly(&mut self, reply: &[u8], thousandths: usize) -> std::io::Result<()> {
         let arrives = (reply.len() * thousandths / 1_000).clamp(1, reply.len().saturating_sub(1));
         self.client.write_all(&reply[..arrives]).await

@@ -1,4 +1,5 @@
-//! MongoDB: what is cut is the insert of an append or its commit; and what the script says is done with any command.
+//! MongoDB's side of the proxy: it cuts at the insert of an append or at its commit, and follows a script for any
+//! command.
 
 use std::collections::HashMap;
 use std::io;
@@ -10,12 +11,12 @@ use tokio::io::AsyncWriteExt;
 
 use super::super::wire::Incoming;
 use super::super::wire::mongodb::{Command, Either, Message};
-use super::{Cut, Deed, Link};
+use super::{Action, Cut, Link};
 
 /// The sessions of every transaction that went through a proxy of this process.
 static SESSIONS: Mutex<Vec<Document>> = Mutex::new(Vec::new());
 
-/// Ends what a failed case has left open on the server: it would be in the way of the next one for a minute.
+/// Ends the transactions that a failed case left open on the server, where they would block the next case for a minute.
 pub async fn end_sessions(client: &mongodb::Client) -> mongodb::error::Result<()> {
     let sessions = std::mem::take(&mut *SESSIONS.lock().unwrap_or_else(PoisonError::into_inner));
     client.database("admin").run_command(doc! { "killSessions": sessions }).await.map(drop)
@@ -26,7 +27,7 @@ type Change = Arc<dyn Fn(&mut Document) + Send + Sync>;
 #[derive(Debug)]
 pub struct Connection {
     link: Link,
-    /// How answers that are not here yet are to be changed, by their requests.
+    /// How to change the answers that have not arrived yet, by the number of their request.
     changes: HashMap<u32, Changed>,
 }
 
@@ -50,21 +51,21 @@ impl Connection {
             tokio::select! {
                 message = from_client.next(client) => {
                     let Some(message) = message? else { return Ok(()) };
-                    if self.link.is_dark() {
+                    if self.link.is_silent() {
                         continue;
                     }
-                    let Some(deed) = message.command()?.and_then(|command| self.deed(&command)) else {
+                    let Some(action) = message.command()?.and_then(|command| self.action(&command)) else {
                         self.link.server.write_all(message.bytes()).await?;
                         continue;
                     };
-                    match deed {
-                        Deed::Cut(cut) => return self.cut(cut, &message, &mut from_server).await,
-                        deed => self.play(deed, &message).await?,
+                    match action {
+                        Action::Cut(cut) => return self.cut(cut, &message, &mut from_server).await,
+                        action => self.play(action, &message).await?,
                     }
                 }
                 message = from_server.next(server) => {
                     let Some(message) = message? else { return Ok(()) };
-                    if !self.link.is_dark() {
+                    if !self.link.is_silent() {
                         let message = self.changed(message)?;
                         self.link.client.write_all(message.bytes()).await?;
                     }
@@ -73,22 +74,22 @@ impl Connection {
         }
     }
 
-    /// What the script says, or else the cut that is due.
-    fn deed(&self, command: &Command) -> Option<Deed> {
+    /// The action of the script, or the cut that is armed.
+    fn action(&self, command: &Command) -> Option<Action> {
         if let (true, Ok(session)) = (command.body.contains_key("startTransaction"), command.body.get_document("lsid"))
         {
             SESSIONS.lock().unwrap_or_else(PoisonError::into_inner).push(session.clone());
         }
-        let scripted = self.link.orders.script.deed(command);
+        let scripted = self.link.orders.script.action(command);
         scripted.or_else(|| {
             let mut armed = self.link.armed();
             let due = armed.is_some_and(|cut| self.is_place(cut, command));
-            if due { armed.take().map(Deed::Cut) } else { None }
+            if due { armed.take().map(Action::Cut) } else { None }
         })
     }
 
-    /// Whether a command is where to cut: the insert, or the commit, which comes without an insert too. A cut that fits
-    /// both is made at either in turn.
+    /// Whether a command is the place of a cut: the insert, or the commit, which can come without an insert. A cut that
+    /// fits both is made at each of them alternately.
     fn is_place(&self, cut: Cut, command: &Command) -> bool {
         let turn = self.link.orders.cuts.load(Ordering::SeqCst) % 2 == 1;
         let at_insert = match cut {
@@ -99,22 +100,22 @@ impl Connection {
         command.name == "commitTransaction" || (at_insert && command.name == "insert" && command.in_transaction())
     }
 
-    async fn play(&mut self, deed: Deed, message: &Message) -> io::Result<()> {
-        match deed {
-            Deed::Answer(answer) => {
+    async fn play(&mut self, action: Action, message: &Message) -> io::Result<()> {
+        match action {
+            Action::Answer(answer) => {
                 return self.link.client.write_all(Message::answer(message.request(), &answer)?.bytes()).await;
             }
-            Deed::Edit(change) => {
+            Action::Edit(change) => {
                 self.changes.insert(message.request(), Changed(change));
                 self.link.server.write_all(message.bytes()).await?;
             }
-            Deed::Abort(answer) => {
+            Action::Abort(answer) => {
                 let change: Change = Arc::new(move |document| document.clone_from(&answer));
                 self.changes.insert(message.request(), Changed(change));
                 let Some(command) = message.command()? else { return Ok(()) };
                 self.link.server.write_all(message.with(&abort(&command))?.bytes()).await?;
             }
-            Deed::Cut(_) => {}
+            Action::Cut(_) => {}
         }
         Ok(())
     }
@@ -149,7 +150,7 @@ impl Connection {
         let Link { client, mut server, orders, .. } = self.link;
         drop(client);
         orders.deliver.notified().await;
-        // Whatever comes of it: the server may have closed the connection long ago.
+        // The result does not matter: the server may have closed the connection long ago.
         let _ = server.write_all(message.bytes()).await;
         let _ = from_server.next(&mut server).await;
         orders.delivered.notify_one();
@@ -157,7 +158,7 @@ impl Connection {
     }
 }
 
-/// The end of a command's transaction, as its client would ask for it.
+/// The command that aborts a command's transaction, as its client would send it.
 fn abort(command: &Command) -> Document {
     let mut end = Document::new();
     end.insert("abortTransaction", 1);

@@ -1,4 +1,4 @@
-//! Postgres: what is cut is an append's statement, which the server sees together with what makes it commit.
+//! Postgres' side of the proxy: it cuts at an append's statement, which the server gets together with its commit.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -14,9 +14,9 @@ pub struct Connection {
     link: Link,
     /// The texts of prepared statements, by name.
     statements: HashMap<Vec<u8>, Vec<u8>>,
-    /// What the client sent since its last synchronisation: the server sees it together with the next.
+    /// What the client has sent since its last Sync; the server gets it together with the next one.
     held: Vec<u8>,
-    /// Whether that writes events.
+    /// Whether `held` writes events.
     appending: bool,
 }
 
@@ -39,7 +39,7 @@ impl Connection {
             tokio::select! {
                 message = from_client.next(client) => {
                     let Some(message) = message? else { return Ok(()) };
-                    if self.link.is_dark() {
+                    if self.link.is_silent() {
                         continue;
                     }
                     if message.asks_for_encryption() {
@@ -58,7 +58,7 @@ impl Connection {
                 }
                 message = from_server.next(server) => {
                     let Some(message) = message? else { return Ok(()) };
-                    if !self.link.is_dark() {
+                    if !self.link.is_silent() {
                         self.link.client.write_all(message.bytes()).await?;
                     }
                 }
@@ -66,7 +66,7 @@ impl Connection {
         }
     }
 
-    /// Follows what the client does: which text a name stands for, and whether the text at work writes events.
+    /// Tracks the texts of prepared statements and whether the current one writes events.
     fn way_of(&mut self, message: &Message) -> Way {
         if let Some((name, text)) = message.parse() {
             self.statements.insert(name.to_vec(), text.to_vec());
@@ -90,7 +90,7 @@ impl Connection {
             return Ok(());
         }
         if cut == Cut::BeforeCommit {
-            // A text of its own, such as a commit, has no second part that could be left out.
+            // A query of its own, such as a commit, has no second part that could be omitted.
             return self.link.server.write_all(&self.held).await;
         }
         self.held.extend_from_slice(last.bytes());
@@ -118,7 +118,7 @@ impl Connection {
         let Self { link: Link { client, mut server, orders, .. }, held, .. } = self;
         drop(client);
         orders.deliver.notified().await;
-        // Whatever comes of it: the server may have closed the connection long ago.
+        // The result does not matter: the server may have closed the connection long ago.
         let _ = server.write_all(&held).await;
         while let Ok(Some(message)) = from_server.next(&mut server).await {
             if message.is_ready_for_query() {

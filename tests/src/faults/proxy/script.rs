@@ -1,4 +1,4 @@
-//! What a proxy before a MongoDB answers instead of the server, and which commands it has seen.
+//! The script of a proxy before a MongoDB: what it answers instead of the server, and which commands it has seen.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,31 +9,31 @@ use tokio::sync::watch;
 use super::super::wire::mongodb::Command;
 use super::Cut;
 
-/// What is done with a command.
+/// What the proxy does with a command.
 #[derive(Clone)]
-pub enum Deed {
-    /// It is answered so, and the server never sees it.
+pub enum Action {
+    /// The proxy answers with this, and the server does not get the command.
     Answer(Document),
-    /// The server does it, and its answer is changed so.
+    /// The server runs the command, and the proxy changes its answer.
     Edit(Arc<dyn Fn(&mut Document) + Send + Sync>),
-    /// The server ends the transaction instead, and this is the answer.
+    /// The server aborts the transaction instead, and the proxy answers with this.
     Abort(Document),
-    /// The connection is cut.
+    /// The proxy cuts the connection.
     Cut(Cut),
 }
 
-impl Deed {
+impl Action {
     pub fn edit(change: impl Fn(&mut Document) + Send + Sync + 'static) -> Self {
         Self::Edit(Arc::new(change))
     }
 
-    /// The server does it, and this is the answer.
+    /// The server runs the command, and the proxy answers with this.
     pub fn replace(answer: Document) -> Self {
         Self::edit(move |document| document.clone_from(&answer))
     }
 }
 
-impl fmt::Debug for Deed {
+impl fmt::Debug for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Answer(answer) => write!(f, "Answer({answer})"),
@@ -44,10 +44,10 @@ impl fmt::Debug for Deed {
     }
 }
 
-/// A refusal, as a server words it.
+/// A refusal in the format of a server's answer.
 pub fn refusal(code: i32, labels: &[&str]) -> Document {
     let mut answer =
-        doc! { "ok": 0.0, "errmsg": "so it says in the script", "code": code, "codeName": format!("Scripted{code}") };
+        doc! { "ok": 0.0, "errmsg": "refused by the script", "code": code, "codeName": format!("Scripted{code}") };
     if !labels.is_empty() {
         answer.insert("errorLabels", labels.to_vec());
     }
@@ -58,20 +58,20 @@ pub fn refusal(code: i32, labels: &[&str]) -> Document {
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub command: Command,
-    /// Answered by the script, or cut.
+    /// The script answered it or cut its connection.
     pub scripted: bool,
 }
 
 #[derive(Debug)]
 struct Order {
     command: &'static str,
-    /// The end of the collection's name.
+    /// The end of the collection's name must be this.
     on: &'static str,
     times: u64,
-    deed: Deed,
+    action: Action,
 }
 
-/// Orders by command, the oldest first, and what was seen.
+/// The orders, the oldest first, and the commands that were seen.
 #[derive(Debug)]
 pub struct Script {
     orders: Mutex<Vec<Order>>,
@@ -85,54 +85,54 @@ impl Default for Script {
 }
 
 impl Script {
-    /// The next so many commands of that name, on a collection whose name ends so.
-    pub fn order(&self, command: &'static str, on: &'static str, times: u64, deed: Deed) {
-        self.orders().push(Order { command, on, times, deed });
+    /// Gives an order for the next `times` commands of a name, on a collection whose name ends with `on`.
+    pub fn order(&self, command: &'static str, on: &'static str, times: u64, action: Action) {
+        self.orders().push(Order { command, on, times, action });
     }
 
-    /// Every command of that name, until [`Script::clear`].
-    pub fn always(&self, command: &'static str, deed: Deed) {
-        self.order(command, "", u64::MAX, deed);
+    /// Gives an order for every command of a name, until [`Script::clear`].
+    pub fn always(&self, command: &'static str, action: Action) {
+        self.order(command, "", u64::MAX, action);
     }
 
-    /// No orders any more.
+    /// Removes every order.
     pub fn clear(&self) {
         self.orders().clear();
     }
 
-    /// Whether every order was carried out as often as it says.
+    /// Whether every order was carried out `times` times.
     pub fn is_done(&self) -> bool {
         self.orders().is_empty()
     }
 
-    /// Notes a command, and says what is to be done with it.
-    pub(super) fn deed(&self, command: &Command) -> Option<Deed> {
-        let deed = {
+    /// Records a command and returns what to do with it.
+    pub(super) fn action(&self, command: &Command) -> Option<Action> {
+        let action = {
             let mut orders = self.orders();
             let place =
                 orders.iter().position(|order| order.command == command.name && command.collection.ends_with(order.on));
             place.map(|place| {
                 let order = &mut orders[place];
                 order.times -= 1;
-                if order.times == 0 { orders.remove(place).deed } else { order.deed.clone() }
+                if order.times == 0 { orders.remove(place).action } else { order.action.clone() }
             })
         };
-        let seen = Seen { command: command.clone(), scripted: deed.is_some() };
+        let seen = Seen { command: command.clone(), scripted: action.is_some() };
         self.seen.send_modify(|all| all.push(seen));
-        deed
+        action
     }
 
-    /// What was seen since the last time this was asked.
+    /// The commands that were seen since the last call.
     pub fn take(&self) -> Vec<Seen> {
         self.seen.send_replace(Vec::new())
     }
 
-    /// How many commands of that name were seen.
+    /// How many commands of a name were seen.
     pub fn count(&self, command: &str) -> usize {
         self.seen.borrow().iter().filter(|seen| seen.command.name == command).count()
     }
 
-    /// Ends when so many were seen as make this true.
+    /// Ends when the commands that were seen are enough.
     pub async fn until(&self, enough: impl Fn(&[Seen]) -> bool) {
         let _ = self.seen.subscribe().wait_for(|seen| enough(seen)).await;
     }

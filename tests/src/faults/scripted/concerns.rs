@@ -1,4 +1,4 @@
-//! The commands carry the concerns that the store relies on, whatever the URL says.
+//! The commands carry the concerns that the store needs, whatever the URL says.
 
 use libtest_mimic::{Failed, Trial};
 use mongodb::bson::{Bson, Document, doc};
@@ -7,23 +7,23 @@ use streamkeep_tests::harness::Backend;
 
 use super::super::ground::{Ground, case};
 use super::super::proxy::Seen;
-use super::Stage;
+use super::Proxied;
 
-/// Weaker in every way.
+/// Parameters that ask for weaker concerns.
 const WEAKER: &str =
     "&w=1&journal=false&readConcernLevel=local&readPreference=secondary&retryWrites=false&retryReads=false";
 const WRITES: [&str; 5] = ["insert", "update", "findAndModify", "create", "createIndexes"];
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        case("concerns::commands_carry_what_the_store_relies_on", Backend::Mongodb, commands),
+        case("concerns::commands_carry_the_concerns_that_the_store_needs", Backend::Mongodb, commands),
         case("concerns::a_page_is_read_in_one_session", Backend::Mongodb, session),
     ]
 }
 
 async fn commands(ground: Ground) -> Result<(), Failed> {
-    let stage = Stage::set(&ground).await?;
-    let store = OpenOptions::new(format!("{}{WEAKER}", stage.url)).open().await?;
+    let proxied = Proxied::new(&ground).await?;
+    let store = OpenOptions::new(format!("{}{WEAKER}", proxied.url)).open().await?;
     let happened = || Event::json_text("Happened", "{}");
     store.append("s-1", [happened(), happened()], ExpectedVersion::NoStream).await?;
     store
@@ -41,7 +41,7 @@ async fn commands(ground: Ground) -> Result<(), Failed> {
     store.read_page(ReadPageOptions::default()).await?;
     store.head().await?;
     store.close().await?;
-    let seen = stage.proxy.script().take();
+    let seen = proxied.proxy.script().take();
     let mut wrong: Vec<String> = seen.iter().filter_map(weakness).collect();
     wrong.extend(
         ["find", "insert", "update", "commitTransaction", "createIndexes"]
@@ -52,7 +52,7 @@ async fn commands(ground: Ground) -> Result<(), Failed> {
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
 }
 
-/// What a command lacks.
+/// Why a command is too weak.
 fn weakness(seen: &Seen) -> Option<String> {
     let (name, body) = (seen.command.name.as_str(), &seen.command.body);
     let (begins, inside) = (body.contains_key("startTransaction"), seen.command.in_transaction());
@@ -61,9 +61,9 @@ fn weakness(seen: &Seen) -> Option<String> {
         .ok()
         .and_then(|preference| preference.get_str("mode").ok())
         .unwrap_or("primary");
-    // A driver that was told to go to one server directly adds 'preferred', so that it may be any.
+    // A driver with a direct connection adds 'primaryPreferred', so that the server may have any role.
     if !matches!(preference, "primary" | "primaryPreferred") {
-        return Some(format!("{name} may be done by another server than the primary: {body}"));
+        return Some(format!("{name} may run on another server than the primary: {body}"));
     }
     let level =
         body.get_document("readConcern").ok().and_then(|concern| concern.get_str("level").ok()).unwrap_or("none");
@@ -71,7 +71,7 @@ fn weakness(seen: &Seen) -> Option<String> {
         return Some(format!("{name} reads with concern '{level}': {body}"));
     }
     if (name == "commitTransaction" || (WRITES.contains(&name) && !inside)) && !is_durable(body) {
-        return Some(format!("{name} is no write to the disks of a majority: {body}"));
+        return Some(format!("{name} does not wait for the disks of a majority: {body}"));
     }
     None
 }
@@ -81,20 +81,20 @@ fn is_durable(body: &Document) -> bool {
     concern.get_str("w").is_ok_and(|w| w == "majority") && concern.get_bool("j").unwrap_or_default()
 }
 
-/// The head and the events of a page may come from two servers, of which the second was behind: it waits until it is
-/// not.
+/// The head and the events of a page may come from two servers, of which the second is behind. In one session the
+/// second waits until it has the head.
 async fn session(ground: Ground) -> Result<(), Failed> {
-    let stage = Stage::set(&ground).await?;
-    let store = stage.open().await?;
+    let proxied = Proxied::new(&ground).await?;
+    let store = proxied.open().await?;
     store.append("s-1", [Event::json_text("Happened", "{}")], ExpectedVersion::NoStream).await?;
-    stage.proxy.script().take();
+    proxied.proxy.script().take();
     for _ in 0..3 {
         store.read_page(ReadPageOptions::default()).await?;
-        let seen = stage.proxy.script().take();
+        let seen = proxied.proxy.script().take();
         let finds: Vec<&Document> =
             seen.iter().filter(|seen| seen.command.name == "find").map(|seen| &seen.command.body).collect();
         let session = |body: &Document| body.get("lsid").cloned();
-        let [head, page] = finds[..] else { return Err(format!("a page took {} finds", finds.len()).into()) };
+        let [head, page] = finds[..] else { return Err(format!("a page used {} finds", finds.len()).into()) };
         let after = page.get_document("readConcern").ok().and_then(|concern| concern.get("afterClusterTime"));
         if session(head).is_none() || session(head) != session(page) || !matches!(after, Some(Bson::Timestamp(_))) {
             return Err(format!("the events of a page need not be as new as its head: {head} {page}").into());

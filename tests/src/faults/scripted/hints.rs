@@ -1,4 +1,4 @@
-//! Change streams are hints. A lost one costs time, never an event, and it is opened again after a pause.
+//! Change streams are only hints. A lost one delays events and loses none, and it is opened again after a pause.
 
 use std::time::Duration;
 
@@ -12,26 +12,26 @@ use tokio::time::sleep;
 use super::super::cancel::in_time;
 use super::super::ground::{Ground, case};
 use super::super::history::{Demand, History};
-use super::super::proxy::{Deed, Seen, refusal};
-use super::{Stage, done, draft};
+use super::super::proxy::{Action, Seen, refusal};
+use super::{Proxied, done, draft};
 
-/// No case waits for this.
+/// Longer than any case.
 const NEVER: Duration = Duration::from_secs(600);
 const SOON: Duration = Duration::from_millis(50);
-/// How long a change stream is kept from working, and how often it may be tried meanwhile: by pauses that grow from a
-/// quarter of a second it is four times, and the driver asks once more each time.
+/// How long change streams fail, and how often the store may open one in that time. With pauses that grow from a
+/// quarter of a second it opens four, and the driver repeats each once.
 const WINDOW: Duration = Duration::from_millis(1_500);
 const MOST: usize = 10;
 
 pub fn trials() -> Vec<Trial> {
     vec![
         case("hints::a_write_of_another_store_arrives_long_before_the_poll", Backend::Mongodb, hinted),
-        case("hints::a_lost_change_stream_is_begun_anew_without_haste", Backend::Mongodb, lost),
-        case("hints::polling_alone_is_enough", Backend::Mongodb, hintless),
+        case("hints::a_lost_change_stream_is_opened_again_with_pauses", Backend::Mongodb, lost),
+        case("hints::polling_works_without_change_streams", Backend::Mongodb, hintless),
     ]
 }
 
-/// What a subscriber is given of what another store writes.
+/// A subscriber to the writes of another store.
 struct Listener {
     store: EventStore,
     follow: Subscription,
@@ -39,14 +39,14 @@ struct Listener {
 }
 
 impl Listener {
-    async fn begin(stage: &Stage, namespace: &str, poll: Duration) -> Result<Self, Failed> {
-        let store = stage.options().namespace(namespace).poll_interval(poll).open().await?;
+    async fn begin(proxied: &Proxied, namespace: &str, poll: Duration) -> Result<Self, Failed> {
+        let store = proxied.options().namespace(namespace).poll_interval(poll).open().await?;
         let mut follow = store.subscribe(SubscribeOptions::default());
         in_time("catching up", follow.next_batch()).await??;
         Ok(Self { store, follow, given: 0 })
     }
 
-    /// Each of some writes arrives.
+    /// Checks that several writes arrive.
     async fn hears(&mut self, writer: &EventStore) -> Result<(), Failed> {
         for _ in 0..3 {
             let draft = draft("s-1", Demand::Any);
@@ -54,13 +54,13 @@ impl Listener {
             let ids: Vec<_> = draft.events.iter().map(|event| event.id).collect();
             let given: Vec<_> = self.takes(ids.len()).await?.iter().map(|event| event.id).collect();
             if given != ids {
-                return Err(format!("a subscriber was given {given:?} instead of {ids:?}, which was written").into());
+                return Err(format!("a subscriber got {given:?} instead of {ids:?}").into());
             }
         }
         Ok(())
     }
 
-    /// The next events, as many as are to be there.
+    /// Takes the next `count` events.
     async fn takes(&mut self, count: usize) -> Result<Vec<RecordedEvent>, Failed> {
         let mut events = Vec::new();
         while events.len() < count {
@@ -77,28 +77,28 @@ impl Listener {
     }
 }
 
-/// A change stream stands: since it last was kept from working it was asked for news twice.
+/// Whether a change stream works: it was asked for news twice since it last failed.
 fn stands(seen: &[Seen]) -> bool {
     let since = seen.iter().rposition(|seen| seen.scripted).map_or(0, |last| last + 1);
     seen[since..].iter().filter(|seen| seen.command.name == "getMore").count() >= 2
 }
 
 async fn hinted(ground: Ground) -> Result<(), Failed> {
-    let stage = Stage::set(&ground).await?;
-    let (writer, mut listener) = (ground.open().await?, Listener::begin(&stage, "default", NEVER).await?);
-    in_time("a change stream", stage.proxy.script().until(stands)).await?;
+    let proxied = Proxied::new(&ground).await?;
+    let (writer, mut listener) = (ground.open().await?, Listener::begin(&proxied, "default", NEVER).await?);
+    in_time("a change stream", proxied.proxy.script().until(stands)).await?;
     listener.hears(&writer).await?;
     listener.end().await?;
     Ok(writer.close().await?)
 }
 
-/// No server with change streams, or none that lets us have them.
+/// The server has no change streams or does not permit them.
 async fn hintless(ground: Ground) -> Result<(), Failed> {
     let cases = [("alone", 40_573), ("forbidden", 13), ("unknown", 59)].map(async |(namespace, code)| {
-        let stage = Stage::set(&ground).await?;
-        stage.proxy.script().always("aggregate", Deed::Answer(refusal(code, &[])));
+        let proxied = Proxied::new(&ground).await?;
+        proxied.proxy.script().always("aggregate", Action::Answer(refusal(code, &[])));
         let (writer, mut listener) =
-            (ground.options().namespace(namespace).open().await?, Listener::begin(&stage, namespace, SOON).await?);
+            (ground.options().namespace(namespace).open().await?, Listener::begin(&proxied, namespace, SOON).await?);
         listener.hears(&writer).await?;
         listener.end().await?;
         Ok::<_, Failed>(writer.close().await?)
@@ -106,7 +106,7 @@ async fn hintless(ground: Ground) -> Result<(), Failed> {
     try_join_all(cases).await.map(drop)
 }
 
-/// A way to lose a change stream.
+/// A way in which a change stream is lost.
 struct Loss {
     name: &'static str,
     command: &'static str,
@@ -123,7 +123,7 @@ fn losses() -> Vec<Loss> {
         loss("forbidden", "getMore", 13, &[]),
         loss("forbidden_at_once", "aggregate", 13, &[]),
         loss("unsupported", "aggregate", 40_573, &[]),
-        // What a driver would begin anew by itself, and as often as it meets it.
+        // Errors for which a driver opens the stream again by itself, as often as they come.
         loss("killed", "getMore", 43, resumable),
         loss("interrupted", "getMore", 237, resumable),
         loss("deposed", "getMore", 10_107, resumable),
@@ -131,7 +131,7 @@ fn losses() -> Vec<Loss> {
     ]
 }
 
-/// The collection was dropped or renamed: the stream's last word.
+/// The collection was dropped or renamed: the last event of its stream.
 fn invalidated() -> Document {
     let event = doc! { "_id": { "_data": "82" }, "operationType": "invalidate" };
     doc! { "ok": 1.0, "cursor": { "id": Bson::Int64(0), "ns": "test.events", "nextBatch": [event], "postBatchResumeToken": { "_data": "82" } } }
@@ -145,26 +145,26 @@ async fn lose(ground: &Ground, loss: Loss) -> Result<(), Failed> {
     let why = |wrong: Failed| -> Failed {
         format!("{} answered {}: {}", loss.command, loss.answer, wrong.message().unwrap_or_default()).into()
     };
-    let stage = Stage::set(ground).await?;
-    let (writer, script) = (ground.options().namespace(loss.name).open().await?, stage.proxy.script());
-    // One that polls, and one that would wait for ever; each has a change stream of its own.
-    let polled = stage.beside().await?;
-    polled.proxy.script().always(loss.command, Deed::Answer(loss.answer.clone()));
+    let proxied = Proxied::new(ground).await?;
+    let (writer, script) = (ground.options().namespace(loss.name).open().await?, proxied.proxy.script());
+    // One store polls and one never does; each has its own change stream.
+    let polled = proxied.beside().await?;
+    polled.proxy.script().always(loss.command, Action::Answer(loss.answer.clone()));
     let (mut polling, mut waiting) =
-        (Listener::begin(&polled, loss.name, SOON).await?, Listener::begin(&stage, loss.name, NEVER).await?);
+        (Listener::begin(&polled, loss.name, SOON).await?, Listener::begin(&proxied, loss.name, NEVER).await?);
     in_time("a change stream", script.until(stands)).await.map_err(why)?;
     script.take();
-    script.always(loss.command, Deed::Answer(loss.answer.clone()));
+    script.always(loss.command, Action::Answer(loss.answer.clone()));
     if loss.command == "aggregate" {
-        // The one that stands must end first.
-        script.order("getMore", "", 1, Deed::Answer(refusal(280, &[])));
+        // The change stream that works must end first.
+        script.order("getMore", "", 1, Action::Answer(refusal(280, &[])));
     }
     polling.hears(&writer).await.map_err(why)?;
     sleep(WINDOW).await;
-    let (tries, of_polling) = (script.count("aggregate"), polled.proxy.script().count("aggregate"));
-    if tries == 0 || tries > MOST || of_polling > MOST * 2 {
+    let (tries, by_the_poller) = (script.count("aggregate"), polled.proxy.script().count("aggregate"));
+    if tries == 0 || tries > MOST || by_the_poller > MOST * 2 {
         return Err(why(format!(
-            "in {WINDOW:?} the change stream was begun {tries} times, and {of_polling} times beside a poller"
+            "in {WINDOW:?} the change stream was opened {tries} times, and {by_the_poller} times by the store that polls"
         )
         .into()));
     }
@@ -172,7 +172,7 @@ async fn lose(ground: &Ground, loss: Loss) -> Result<(), Failed> {
     in_time("a change stream again", script.until(stands)).await.map_err(why)?;
     waiting.takes(polling.given).await.map_err(why)?;
     waiting.hears(&writer).await.map_err(why)?;
-    println!("hints: {} {}: begun {tries} times while it did not work", loss.command, loss.name);
+    println!("hints: {} {}: opened {tries} times while it failed", loss.command, loss.name);
     polling.end().await?;
     waiting.end().await?;
     Ok(writer.close().await?)

@@ -35,23 +35,23 @@ pub fn trials() -> Vec<Trial> {
     .collect()
 }
 
-/// A fresh database behind a proxy of its own.
+/// A new database behind its own proxy.
 #[derive(Debug)]
-struct Stage {
+struct Proxied {
     ground: Ground,
     proxy: Arc<Proxy>,
     url: String,
 }
 
-impl Stage {
-    async fn set(ground: &Ground) -> Result<Self, Failed> {
+impl Proxied {
+    async fn new(ground: &Ground) -> Result<Self, Failed> {
         let (proxy, url) = Proxy::before(ground.kind, &ground.url).await?;
         Ok(Self { ground: ground.clone(), proxy: Arc::new(proxy), url })
     }
 
-    /// The same database through another proxy, so that what is done to one does not touch the other.
+    /// The same database behind another proxy.
     async fn beside(&self) -> Result<Self, Failed> {
-        Self::set(&self.ground).await
+        Self::new(&self.ground).await
     }
 
     fn options(&self) -> OpenOptions {
@@ -62,14 +62,14 @@ impl Stage {
         Ok(self.options().open().await?)
     }
 
-    /// Everything agrees with the log.
+    /// Checks that the history agrees with the log.
     async fn conclude(&self, what: &str, store: &EventStore, history: &History) -> Result<(), Failed> {
         self.proxy.script().clear();
         conclude(what, &self.ground, store, history, 0).await
     }
 }
 
-/// The collection on which a command is meant, when a store sends it to others too.
+/// The collection of a command that a store sends to others as well.
 fn place(command: &str) -> &'static str {
     if command == "update" { ".heads" } else { "" }
 }
@@ -78,11 +78,11 @@ fn draft(stream: &str, demand: Demand) -> Draft {
     Draft { stream: stream.to_owned(), demand, events: (0..2).map(|_| Event::json_text("Happened", "{}")).collect() }
 }
 
-/// An append that has to be done, for the first time.
+/// Appends, and checks that this is the first time.
 async fn done(store: &EventStore, draft: &Draft, history: &mut History) -> Result<(), Failed> {
     let (attempt, repeated, wrong) = in_time("an append", draft.append(store)).await?;
     if !matches!(attempt.answer, Answer::Done { .. }) || repeated {
-        return Err(format!("an append was answered {:?}, repeated: {repeated}, {wrong:?}", attempt.answer).into());
+        return Err(format!("an append returned {:?}, repeated: {repeated}, {wrong:?}", attempt.answer).into());
     }
     history.attempts.push(attempt);
     Ok(())

@@ -8,21 +8,17 @@ use streamkeep_tests::servers::MongoServer;
 
 use super::super::cancel::in_time;
 use super::super::ground::{Ground, case};
-use super::super::proxy::Deed;
-use super::Stage;
+use super::super::proxy::Action;
+use super::Proxied;
 
-/// What makes a replica set of a server that stands alone.
+/// How to turn a standalone server into a replica set.
 const REMEDY: [&str; 2] = ["--replSet", "rs.initiate()"];
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        case("opening::a_server_that_stands_alone_is_refused_with_the_remedy", Backend::Mongodb, alone),
+        case("opening::a_standalone_server_is_refused_with_the_remedy", Backend::Mongodb, alone),
         case("opening::a_server_too_old_is_refused", Backend::Mongodb, old),
-        case(
-            "opening::a_server_that_keeps_nothing_is_refused_unless_durability_is_relaxed",
-            Backend::Mongodb,
-            forgetful,
-        ),
+        case("opening::an_in_memory_server_is_refused_unless_durability_is_relaxed", Backend::Mongodb, forgetful),
     ]
 }
 
@@ -45,27 +41,27 @@ async fn opened(options: OpenOptions) -> Result<(), Failed> {
 }
 
 async fn alone(ground: Ground) -> Result<(), Failed> {
-    let stage = Stage::set(&ground).await?;
-    stage.proxy.script().always("hello", Deed::edit(stand_alone));
-    stage.proxy.script().always("isMaster", Deed::edit(stand_alone));
-    refused("a server that says that it stands alone", stage.options(), &REMEDY).await?;
-    stage.proxy.script().clear();
-    opened(stage.options()).await?;
-    // The gate of a sharded cluster is in no set either.
-    stage.proxy.script().always(
+    let proxied = Proxied::new(&ground).await?;
+    proxied.proxy.script().always("hello", Action::edit(stand_alone));
+    proxied.proxy.script().always("isMaster", Action::edit(stand_alone));
+    refused("a server that says that it is standalone", proxied.options(), &REMEDY).await?;
+    proxied.proxy.script().clear();
+    opened(proxied.options()).await?;
+    // The router of a sharded cluster is not a member of a replica set either.
+    proxied.proxy.script().always(
         "hello",
-        Deed::edit(|hello| {
+        Action::edit(|hello| {
             stand_alone(hello);
             hello.insert("msg", "isdbgrid");
         }),
     );
-    opened(stage.options()).await?;
+    opened(proxied.options()).await?;
     let server =
         tokio::task::spawn_blocking(MongoServer::start_standalone).await?.map_err(|error| format!("{error:?}"))?;
-    refused("a server that stands alone", OpenOptions::new(server.url()), &REMEDY).await
+    refused("a standalone server", OpenOptions::new(server.url()), &REMEDY).await
 }
 
-/// What a replica set's member says beside what a server alone does.
+/// Removes what only the members of a replica set say.
 fn stand_alone(hello: &mut Document) {
     for of_a_set in
         ["setName", "setVersion", "hosts", "primary", "me", "electionId", "lastWrite", "secondary", "topologyVersion"]
@@ -76,28 +72,28 @@ fn stand_alone(hello: &mut Document) {
 
 async fn old(ground: Ground) -> Result<(), Failed> {
     for (version, words) in [(8, "wire version 8"), (5, "wire version 5")] {
-        let stage = Stage::set(&ground).await?;
+        let proxied = Proxied::new(&ground).await?;
         for command in ["hello", "isMaster"] {
-            stage
+            proxied
                 .proxy
                 .script()
-                .always(command, Deed::edit(move |hello| drop(hello.insert("maxWireVersion", version))));
+                .always(command, Action::edit(move |hello| drop(hello.insert("maxWireVersion", version))));
         }
-        refused(&format!("a server of wire version {version}"), stage.options(), &[words]).await?;
+        refused(&format!("a server of wire version {version}"), proxied.options(), &[words]).await?;
     }
     Ok(())
 }
 
 async fn forgetful(ground: Ground) -> Result<(), Failed> {
-    let stage = Stage::set(&ground).await?;
-    stage.proxy.script().always(
+    let proxied = Proxied::new(&ground).await?;
+    proxied.proxy.script().always(
         "serverStatus",
-        Deed::edit(|status| drop(status.insert("storageEngine", doc! { "name": "ephemeral", "persistent": false }))),
+        Action::edit(|status| drop(status.insert("storageEngine", doc! { "name": "ephemeral", "persistent": false }))),
     );
-    refused("a server that keeps nothing", stage.options(), &["durability=relaxed"]).await?;
-    opened(OpenOptions::new(format!("{}&durability=relaxed", stage.url))).await?;
-    // Whoever may not ask is not refused for that.
-    stage.proxy.script().clear();
-    stage.proxy.script().always("serverStatus", Deed::Answer(super::super::proxy::refusal(13, &[])));
-    opened(stage.options()).await
+    refused("an in-memory server", proxied.options(), &["durability=relaxed"]).await?;
+    opened(OpenOptions::new(format!("{}&durability=relaxed", proxied.url))).await?;
+    // A server that does not permit the question is not refused for that.
+    proxied.proxy.script().clear();
+    proxied.proxy.script().always("serverStatus", Action::Answer(super::super::proxy::refusal(13, &[])));
+    opened(proxied.options()).await
 }

@@ -1,4 +1,4 @@
-//! A server that is no longer the primary: reads and appends are repeated, and nothing is stored twice.
+//! A server that is no longer the primary: reads and appends are retried, and nothing is stored twice.
 
 use futures::future::try_join_all;
 use libtest_mimic::{Failed, Trial};
@@ -8,19 +8,19 @@ use streamkeep_tests::harness::Backend;
 use super::super::cancel::in_time;
 use super::super::ground::{Ground, case};
 use super::super::history::{Demand, History};
-use super::super::proxy::{Deed, refusal};
-use super::{Stage, done, draft, place};
+use super::super::proxy::{Action, refusal};
+use super::{Proxied, done, draft, place};
 
 /// Not the primary, stepping down, no primary here, shutting down.
 const CODES: [i32; 4] = [10_107, 189, 13_435, 91];
 /// Commands of reads, of appends, of hints and of the driver's own.
 const COMMANDS: [&str; 8] =
     ["find", "getMore", "update", "insert", "commitTransaction", "aggregate", "hello", "isMaster"];
-/// The driver asks once more by itself.
+/// The driver sends a command once more by itself, so one retry of the store is the third time.
 const TIMES: u64 = 3;
 
 pub fn trials() -> Vec<Trial> {
-    vec![case("primaries::whatever_a_deposed_primary_refuses_comes_back", Backend::Mongodb, deposed)]
+    vec![case("primaries::calls_that_a_former_primary_refuses_are_retried", Backend::Mongodb, deposed)]
 }
 
 async fn deposed(ground: Ground) -> Result<(), Failed> {
@@ -28,22 +28,22 @@ async fn deposed(ground: Ground) -> Result<(), Failed> {
 }
 
 async fn refused(ground: &Ground, command: &'static str) -> Result<(), Failed> {
-    let stage = Stage::set(ground).await?;
+    let proxied = Proxied::new(ground).await?;
     let namespace = command.to_ascii_lowercase();
     let (store, script, mut history) =
-        (stage.options().namespace(namespace.as_str()).open().await?, stage.proxy.script(), History::default());
-    // Somebody who listens: there is a change stream.
+        (proxied.options().namespace(namespace.as_str()).open().await?, proxied.proxy.script(), History::default());
+    // A live subscription, so that there is a change stream.
     let mut follow = store.subscribe(streamkeep::SubscribeOptions::default());
     let (mut written, mut given) = (0, 0);
     for code in CODES {
         for labels in [&["RetryableWriteError"][..], &[]] {
-            let deed = refusal(code, labels);
-            let deed = if matches!(command, "update" | "insert" | "commitTransaction") {
-                Deed::Abort(deed)
+            let action = refusal(code, labels);
+            let action = if matches!(command, "update" | "insert" | "commitTransaction") {
+                Action::Abort(action)
             } else {
-                Deed::Answer(deed)
+                Action::Answer(action)
             };
-            script.order(command, place(command), TIMES, deed);
+            script.order(command, place(command), TIMES, action);
             let why = |wrong: Failed| -> Failed {
                 format!("{command} was answered {code}: {}", wrong.message().unwrap_or_default()).into()
             };
@@ -70,7 +70,7 @@ async fn refused(ground: &Ground, command: &'static str) -> Result<(), Failed> {
     }
     drop(follow);
     if given != written {
-        return Err(format!("{command}: of {written} events a subscriber was given {given}").into());
+        return Err(format!("{command}: of {written} events a subscriber got {given}").into());
     }
     store.close().await?;
     Ok(())

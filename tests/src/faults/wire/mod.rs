@@ -1,4 +1,4 @@
-//! Where a message ends, on each wire protocol that a proxy knows, and the few messages it must understand.
+//! The parts of each wire protocol that a proxy needs: where a message ends, and the few messages it must understand.
 
 pub mod mongodb;
 pub mod postgres;
@@ -8,18 +8,18 @@ use std::io;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
-/// Longer than anything an append sends.
+/// Longer than anything that an append sends.
 const LONGEST: usize = 64 << 20;
 
-/// How bytes become messages.
+/// How to split bytes into messages.
 pub trait Protocol {
     type Message;
 
-    /// Takes a whole message from the front; nothing when more must come first.
+    /// Takes a whole message from the front; `None` if it is not complete.
     fn take(&mut self, buffer: &mut Vec<u8>) -> io::Result<Option<Self::Message>>;
 }
 
-/// What came from one side and was not yet a whole message.
+/// Bytes from one side that are not yet a whole message.
 #[derive(Debug)]
 pub struct Incoming<P> {
     buffer: Vec<u8>,
@@ -31,7 +31,7 @@ impl<P: Protocol> Incoming<P> {
         Self { buffer: Vec::new(), protocol }
     }
 
-    /// The next whole message; nothing at the end. Can be dropped and asked again.
+    /// The next whole message, or `None` at the end. Safe to drop and call again.
     pub async fn next(&mut self, stream: &mut TcpStream) -> io::Result<Option<P::Message>> {
         loop {
             if let Some(message) = self.protocol.take(&mut self.buffer)? {
@@ -44,7 +44,7 @@ impl<P: Protocol> Incoming<P> {
     }
 }
 
-/// The first so many bytes.
+/// Takes this many bytes from the front.
 fn split(buffer: &mut Vec<u8>, length: usize) -> Vec<u8> {
     let rest = buffer.split_off(length);
     std::mem::replace(buffer, rest)

@@ -1,4 +1,4 @@
-//! MongoDB's protocol: OP_MSG with its sections. Anything else (an old driver's first hello) is a message without a
+//! MongoDB's protocol: OP_MSG with its sections. Any other message, such as an old driver's first hello, has no
 //! command.
 
 use std::io;
@@ -7,29 +7,29 @@ use mongodb::bson::Document;
 
 use super::{LONGEST, Protocol, split};
 
-/// Length, request, the request it answers, kind: four bytes each.
+/// Length, request, answered request, kind: four bytes each.
 const HEADER: usize = 16;
 const OP_MSG: u32 = 2013;
-/// The last four bytes are a checksum.
+/// The flag that says that the last four bytes are a checksum.
 const CHECKSUM: u32 = 1;
 
-/// One message, whole, as it came.
+/// One whole message, as it came.
 #[derive(Clone, Debug)]
 pub struct Message {
     bytes: Vec<u8>,
 }
 
-/// What a client asks for.
+/// A client's command.
 #[derive(Clone, Debug)]
 pub struct Command {
     pub name: String,
-    /// Without the database.
+    /// Without the name of the database.
     pub collection: String,
     pub body: Document,
 }
 
 impl Message {
-    /// One that answers a request.
+    /// The answer to a request.
     pub fn answer(request: u32, document: &Document) -> io::Result<Self> {
         Self::of(0, request, document)
     }
@@ -52,12 +52,12 @@ impl Message {
         number(&self.bytes, 4).unwrap_or_default()
     }
 
-    /// The request this answers.
+    /// The request that this message answers.
     pub fn answers(&self) -> u32 {
         number(&self.bytes, 8).unwrap_or_default()
     }
 
-    /// The document of the message, without what came beside it in sequences; nothing in a message of another kind.
+    /// The document of the message without its sequences; `None` in a message of another kind.
     pub fn document(&self) -> io::Result<Option<Document>> {
         if number(&self.bytes, 12) != Some(OP_MSG) {
             return Ok(None);
@@ -79,12 +79,12 @@ impl Message {
     pub fn command(&self) -> io::Result<Option<Command>> {
         let Some(body) = self.document()? else { return Ok(None) };
         let (name, value) = body.iter().next().ok_or_else(broken)?;
-        // A getMore names its cursor first.
+        // A getMore has the cursor as its first value.
         let collection = value.as_str().or_else(|| body.get_str("collection").ok()).unwrap_or_default().to_owned();
         Ok(Some(Command { name: name.clone(), collection, body }))
     }
 
-    /// The same request with another document. Sequences are not kept.
+    /// The same message with another document, without sequences.
     pub fn with(&self, document: &Document) -> io::Result<Self> {
         Self::of(self.request(), self.answers(), document)
     }
@@ -105,7 +105,7 @@ fn broken() -> io::Error {
     io::Error::other("this is not MongoDB's protocol")
 }
 
-/// Both sides of a connection speak alike.
+/// Both sides of a connection use the same format.
 #[derive(Debug)]
 pub struct Either;
 

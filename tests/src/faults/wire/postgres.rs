@@ -4,14 +4,14 @@ use std::io;
 
 use super::{LONGEST, Protocol, split};
 
-/// Codes in place of a protocol version: the client asks for TLS or GSS encryption.
+/// Codes instead of a protocol version: the client asks for TLS or GSS encryption.
 const ENCRYPTION: [u32; 2] = [80_877_103, 80_877_104];
 
-/// One message, whole, as it came.
+/// One whole message, as it came.
 #[derive(Debug)]
 pub struct Message {
     bytes: Vec<u8>,
-    /// The very first ones of a client have no type.
+    /// The first messages of a client have no type.
     typed: bool,
 }
 
@@ -32,7 +32,7 @@ impl Message {
         !self.typed && number(self.body()).is_some_and(|code| ENCRYPTION.contains(&code))
     }
 
-    /// A statement being prepared: its name and its text.
+    /// The name and text of a statement that is prepared.
     pub fn parse(&self) -> Option<(&[u8], &[u8])> {
         if self.kind() != b'P' {
             return None;
@@ -41,7 +41,7 @@ impl Message {
         Some((parts.next()?, parts.next()?))
     }
 
-    /// A prepared statement being given its values: its name.
+    /// The name of a prepared statement that gets its parameters.
     pub fn bind(&self) -> Option<&[u8]> {
         if self.kind() != b'B' {
             return None;
@@ -49,7 +49,7 @@ impl Message {
         self.body().split(|byte| *byte == 0).nth(1)
     }
 
-    /// A text to be run as it is.
+    /// The text of a simple query.
     pub fn query(&self) -> Option<&[u8]> {
         (self.kind() == b'Q').then(|| self.body().split(|byte| *byte == 0).next())?
     }
@@ -59,7 +59,7 @@ impl Message {
         matches!(self.kind(), b'P' | b'B' | b'D' | b'E' | b'C')
     }
 
-    /// Whether the server answers all before it, and commits where nobody else does: Sync, or a query.
+    /// A Sync or a query: the server answers everything before it, and commits where no transaction is open.
     pub fn synchronises(&self) -> bool {
         matches!(self.kind(), b'S' | b'Q')
     }
@@ -73,7 +73,7 @@ fn number(bytes: &[u8]) -> Option<u32> {
     Some(u32::from_be_bytes(bytes.get(..4)?.try_into().ok()?))
 }
 
-/// One side of a connection: whether its messages have a type by now.
+/// One side of a connection, and whether its messages have a type yet.
 #[derive(Debug)]
 pub struct Side {
     typed: bool,
@@ -98,7 +98,7 @@ impl Protocol for Side {
             return Ok(None);
         }
         let message = Message { bytes: split(buffer, length), typed: self.typed };
-        // After the start-up message, and not after a question for encryption, messages have a type.
+        // Messages have a type after the start-up message, but not yet after a request for encryption.
         self.typed |= !message.asks_for_encryption();
         Ok(Some(message))
     }
