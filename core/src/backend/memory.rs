@@ -1,4 +1,5 @@
-//! Memory: the reference the other backends are compared with. A log behind a lock, gone with its last handle.
+//! The memory backend: a log behind a mutex, which is lost with its last handle. The other backends are compared with
+//! it.
 
 mod candidates;
 
@@ -29,7 +30,7 @@ use crate::request::{
 };
 use crate::stream::check_namespace;
 
-/// Opens `memory:` or `memory:NAME`. All handles of a process share a store with a name, whatever their runtime.
+/// Opens `memory:` or `memory:NAME`. All handles of a process share a named store, whatever their runtime.
 pub(crate) fn open(name: &str) -> Result<Arc<dyn DatabaseBackend>> {
     static NAMED: PerProcess<Mutex<HashMap<String, Weak<MemoryDatabase>>>> = PerProcess::new();
     if name.is_empty() {
@@ -46,7 +47,7 @@ pub(crate) fn open(name: &str) -> Result<Arc<dyn DatabaseBackend>> {
     }))
 }
 
-/// The namespaces of one memory store, gone with its last handle.
+/// The namespaces of one memory store, which are lost with its last handle.
 #[derive(Debug, Default)]
 struct MemoryDatabase {
     namespaces: Mutex<HashMap<String, Arc<Memory>>>,
@@ -66,7 +67,7 @@ impl DatabaseBackend for MemoryDatabase {
     async fn close(&self) {}
 }
 
-/// A poisoned lock means a panic elsewhere; every change under these locks is whole, so the data is still good.
+/// Ignores poison: no change under these mutexes can stop half way, so the data is valid after a panic.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -81,7 +82,7 @@ pub(crate) struct Memory {
 
 #[derive(Debug, Default)]
 struct Log {
-    /// Position n stands at n − 1.
+    /// The event at position n has the index n − 1.
     events: Vec<RecordedEvent>,
     /// Positions of each stream's events, by version.
     streams: HashMap<String, Vec<u64>>,
@@ -142,7 +143,7 @@ impl Log {
         position
     }
 
-    /// A page above the lower bound and up to the upper one, of the candidates that match.
+    /// A page of the matching candidates, above `lowest` and up to `highest`.
     fn page_of_candidates(
         &self,
         request: &LogPageRequest,
@@ -178,7 +179,7 @@ impl Log {
             }
             Some(Decision::Repeated(appended)) => Ok(appended),
             Some(Decision::Refuse(error)) => Err(error),
-            Some(Decision::Again) | None => Err(Error::internal("an append alone in its group was not decided")),
+            Some(Decision::Again) | None => Err(Error::internal("a single append was not decided")),
         }
     }
 }
@@ -298,7 +299,7 @@ impl EventBackend for Memory {
     async fn close(&self) {}
 }
 
-/// Counts the events a page looked at, so that a sparse query stays bounded.
+/// Limits how many events a page looks at, so that a sparse query stays bounded.
 struct Scan {
     left: u64,
     seen: Option<u64>,
@@ -315,7 +316,7 @@ impl Scan {
     }
 }
 
-/// Fills up to its bounds.
+/// Collects events up to the limits of a page.
 struct PageBuilder {
     events: Vec<RecordedEvent>,
     max_events: usize,
@@ -327,7 +328,7 @@ impl PageBuilder {
         Self { events: Vec::new(), max_events, bytes_left: max_bytes }
     }
 
-    /// Takes events while they fit; answers whether all did.
+    /// Takes events while they fit. Returns whether all did.
     fn fill<'a>(&mut self, events: impl Iterator<Item = &'a RecordedEvent>) -> bool {
         for event in events {
             let bytes = event.data.len() + event.metadata.len();
@@ -375,7 +376,7 @@ fn now() -> OffsetDateTime {
     to_micros(OffsetDateTime::now_utc())
 }
 
-/// Times are kept to the microsecond, in UTC, as databases do.
+/// Rounds a time down to microseconds in UTC, as databases store it.
 fn to_micros(time: OffsetDateTime) -> OffsetDateTime {
     let time = time.to_offset(time::UtcOffset::UTC);
     time.replace_microsecond(time.microsecond()).unwrap_or(time)

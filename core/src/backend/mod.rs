@@ -1,11 +1,10 @@
-//! The seams between the store and what keeps its data.
+//! The traits between the store and the backends, which store its data.
 //!
-//! A backend stores and reads; it decides nothing that has a meaning. Limits, validation, paging, grouping, retry of
-//! what is safe to repeat, deadlines towards the caller and subscriptions are the store's. What an append means is
-//! decided by [`crate::decision`], which a backend gives the facts.
+//! A backend stores and reads. The store does the rest: limits, checks, pages, groups, retries, deadlines and
+//! subscriptions. [`crate::decision`] decides what an append means, from the facts that the backend reads.
 //!
-//! Every method runs in a task of the store's own and is always polled to its end; it ends by itself at its `deadline`
-//! with `unavailable`, and then closes the connection it used instead of giving it back.
+//! Every method runs in a task of the store and is polled to its end. At its `deadline` it returns `unavailable`, and
+//! closes the connection it used instead of returning it to the pool.
 
 use std::any::Any;
 use std::fmt::Debug;
@@ -30,67 +29,68 @@ pub(crate) mod postgres;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
 
-/// Where events live.
+/// Stores and reads the events of one namespace.
 #[async_trait]
 pub(crate) trait EventBackend: Any + Send + Sync + Debug {
-    /// How many groups of appends are worth having in flight at once.
+    /// The number of lanes: how many groups of appends the store sends to this backend at the same time.
     fn lanes(&self) -> usize;
 
-    /// How long a lane waits at most for those it has just answered to come back before it sends the next group: little
-    /// beside what a group costs. Zero where it need not.
+    /// How long a lane waits, after it has answered a group, for the same callers to append again before it sends the
+    /// next group. Short compared with the cost of a group; zero if waiting does not pay.
     fn gathering(&self) -> Duration;
 
-    /// Writes a group of appends, together where possible; answers each, in the order given.
+    /// Writes a group of appends, in one commit if possible, and answers each in the order given.
     ///
-    /// Each append is whole or absent, and answered for itself: one that is refused does not touch the others. In a
-    /// group a stream stands once, or every time with `any`. Acknowledged means durable. When the connection dies
-    /// around the commit, the append is repeated with the same ids until it is known what happened; a refusal answers
-    /// only if it can no longer turn; past the append's deadline the answer is `unavailable` with outcome `unknown` if
-    /// it may have been sent.
+    /// Each append is written whole or not at all, and has its own answer: a refused append does not affect the others. A
+    /// group holds one append to a stream, or several that all expect `any`. An acknowledged append is durable. If the
+    /// connection is lost around the commit, the backend retries with the same ids until it knows the outcome. It refuses
+    /// an append only if no earlier attempt can still change that. Past the deadline the answer is `unavailable`, with the
+    /// outcome `unknown` if the append may have been sent.
     async fn append(&self, group: &[AppendRequest]) -> Vec<Result<AppendResult>>;
 
-    /// Writes what [`Self::append`] answered as held up: appends to one stream, on a task of their own that no lane
-    /// waits for.
+    /// Writes appends to one stream that [`Self::append`] answered with [`crate::error::Error::held_up`]. It runs in
+    /// its own task, so no lane waits for it.
     async fn append_apart(&self, group: &[AppendRequest]) -> Vec<Result<AppendResult>> {
         self.append(group).await
     }
 
-    /// Writes events recorded elsewhere, whole or not at all, as [`crate::decision::decide_import`] decides.
+    /// Writes events that were recorded elsewhere, all of them or none, as [`crate::decision::decide_import`] decides.
     async fn import(&self, request: &ImportRequest) -> Result<ImportResult>;
 
-    /// Reads one page of a stream, from one snapshot. An absent stream is an empty page.
+    /// Reads one page of a stream, in one snapshot. The page of an absent stream is empty.
     async fn read_stream(&self, request: &StreamPageRequest) -> Result<StreamPage>;
 
-    /// Reads one page of the log, looking at a bounded number of events.
+    /// Reads one page of the log, and looks at a bounded number of events.
     ///
-    /// Once any page has shown an event or answered `reached`, no event with a smaller position ever appears. A page
-    /// that finds no event says what the highest position is that was ever drawn.
+    /// Once a page has returned an event or `reached`, no event with a smaller position ever appears. A page without events
+    /// tells the highest position drawn so far.
     async fn read_log(&self, request: &LogPageRequest) -> Result<LogPage>;
 
-    /// The position of the last committed event that is safe to read; 0 when there is none.
+    /// The position of the last committed event that is safe to read; 0 if there is none.
     async fn head(&self, deadline: Instant) -> Result<u64>;
 
-    /// A number that is another one than before whenever the log may have more to read than before, whoever wrote it.
-    /// Cheap: it is polled.
+    /// A number that changes whenever the log may have more to read, whichever process wrote. It must be cheap, because
+    /// it is polled.
     async fn change_mark(&self, deadline: Instant) -> Result<u64>;
 
-    /// Says how the database is, and who holds readers back. Knows nothing of subscriptions: without a last loss.
+    /// Reports the state of the database, and which writers hold readers back. The store adds the last loss of its
+    /// subscriptions.
     async fn diagnose(&self, deadline: Instant) -> Result<Diagnosis>;
 
-    /// Ends when somebody outside this store has probably written. Only a hint: it may never end. Safe to drop.
+    /// Returns when another process has probably written. It is only a hint and may never return. It may be dropped.
     async fn hinted(&self);
 
-    /// Frees what belongs to this namespace alone. Nothing else runs on it any more.
+    /// Frees what belongs to this namespace only. No other method runs or follows.
     async fn close(&self);
 }
 
-/// Where snapshots live.
+/// Stores and reads the snapshots of one namespace.
 #[async_trait]
 pub(crate) trait SnapshotBackend: Send + Sync + Debug {
-    /// Keeps a snapshot; one of the same stream, schema and version is replaced, every other stays.
+    /// Saves a snapshot. It replaces one of the same stream, schema and version, and no other.
     async fn save(&self, record: &SnapshotRecord, deadline: Instant) -> Result<()>;
 
-    /// The snapshot of a stream and schema with the highest version at or below `at_or_before`.
+    /// Loads the snapshot of a stream and schema with the highest version at or below `at_or_before`.
     async fn load(
         &self,
         stream: &str,
@@ -107,12 +107,13 @@ pub(crate) struct NamespaceBackends {
     pub snapshots: Arc<dyn SnapshotBackend>,
 }
 
-/// A database: what its namespaces share, such as connections, a file or a listener.
+/// A database, with what its namespaces share, such as connections, a file or a listener.
 #[async_trait]
 pub(crate) trait DatabaseBackend: Send + Sync + Debug {
-    /// Opens a namespace; makes what is missing if `create` allows it. A missing namespace is else `config`.
+    /// Opens a namespace, and creates what is missing if `create` is set. Otherwise a missing namespace is a `config`
+    /// error.
     async fn open_namespace(&self, name: &str, create: bool, deadline: Instant) -> Result<NamespaceBackends>;
 
-    /// Frees connections and files. All namespaces are closed.
+    /// Frees connections and files. All namespaces are closed by then.
     async fn close(&self);
 }

@@ -1,4 +1,5 @@
-//! Candidates for a page of the log, by the indexes on tags and streams.
+//! Finds the candidates for a page of the log: the positions that can match its query, by the indexes on tags and
+//! streams.
 
 use super::{Log, index};
 use crate::plan::{Candidates, Plan, Sources, Versions};
@@ -6,7 +7,7 @@ use crate::position::Direction;
 use crate::request::LogPageRequest;
 
 impl Log {
-    /// What can match above `lowest` and up to `highest`. Nothing where looking at every event costs less.
+    /// Finds what can match above `lowest` and up to `highest`. `None` if scanning every event costs less.
     pub(super) fn candidates(&self, request: &LogPageRequest, lowest: u64, highest: u64) -> Option<Candidates> {
         let width = highest.saturating_sub(lowest);
         let mut plan = Plan::of(&request.query, request.direction, request.max_events, width)?;
@@ -35,7 +36,7 @@ impl Log {
         (!sources.rather_scan(&candidates, width)).then_some(candidates)
     }
 
-    /// The positions of each source, in the page's direction.
+    /// Reads the positions of each source, in the page's direction.
     fn positions(
         &self,
         sources: &Sources<'_>,

@@ -1,4 +1,4 @@
-//! Appends: which form to write in, and what to do when it fails.
+//! Appends: chooses the form of the write, and reacts to its failures.
 
 use std::borrow::Cow;
 
@@ -18,24 +18,24 @@ use crate::faults::{planted, point};
 use crate::request::{AppendRequest, AppendResult};
 use crate::version::ExpectedVersion;
 
-/// How long to wait before writing again after the file could not be read or written.
+/// The pause before a retry after the file could not be opened, read or written.
 const RETRY_AFTER: std::time::Duration = std::time::Duration::from_millis(20);
 
-/// The ways to write appends, each dearer than the one before it and able to answer more.
+/// The ways to write appends. Each costs more than the one before it, and can answer more cases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    /// One event alone, in one statement that holds its expectation.
+    /// One append in one text, which checks its expected version.
     One,
-    /// Any group: versions first, ids only if somebody is refused.
+    /// Any group. The versions are read first, the ids only if an append would be refused.
     Group,
-    /// Any group: versions and ids first.
+    /// Any group. The versions and ids are read first.
     Careful,
 }
 
-/// What an attempt has come to.
+/// How far an attempt got.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    /// Its commit is on the way.
+    /// Whether its commit was sent.
     pub(super) sent: bool,
     /// The appends of the group that turned out to be stored already.
     repeated: Vec<usize>,
@@ -48,12 +48,12 @@ impl Progress {
     }
 }
 
-/// What an error says of an append that is in doubt, or not.
+/// The outcome that an error reports, by whether an earlier attempt may have been applied.
 pub(super) const fn outcome(doubt: bool) -> Outcome {
     if doubt { Outcome::Unknown } else { Outcome::NotApplied }
 }
 
-/// The answers of a group, in its order; nothing where an append must be decided once more.
+/// The answers of a group, in its order; `None` for an append that must be decided again.
 type Answers = Vec<Option<Result<AppendResult>>>;
 
 impl Sqlite {
@@ -64,7 +64,7 @@ impl Sqlite {
         self.append_in_form(group, form, deadline, vec![false; group.len()]).await
     }
 
-    /// Answers every append of a group. Each has its doubt: whether an earlier attempt may have been applied.
+    /// Answers every append of a group. `doubts` tells for each whether an earlier attempt may have been applied.
     pub(super) async fn append_in_form(
         &self,
         group: &[AppendRequest],
@@ -101,7 +101,7 @@ impl Sqlite {
             if failure.kind == FailureKind::Busy && form == Form::One {
                 form = Form::Group;
             } else if failure.kind == FailureKind::Refused && requests.len() > 1 {
-                // One of the values was refused. Each append is sent alone, so that only its own append is.
+                // One of the values was refused. Each append is sent alone, so that only the one with that value fails.
                 for n in open {
                     let (alone, doubt) = (&group[n..=n], vec![doubts[n]]);
                     answers[n] = Box::pin(self.append_in_form(alone, Form::Careful, deadline, doubt)).await.pop();
@@ -116,7 +116,7 @@ impl Sqlite {
         answers.into_iter().flatten().collect()
     }
 
-    /// Writes in one form. No answers at all: it takes a more careful one.
+    /// Makes one attempt. `None` means that a more careful form is needed.
     async fn attempt(
         &self,
         form: Form,
@@ -134,14 +134,15 @@ impl Sqlite {
             }
         };
         let answer = lease.settle(answer)?;
-        // Nothing is acknowledged that went into a file without a name.
+        // A write to a file that was removed or replaced meanwhile must not be acknowledged.
         if !planted("sqlite-file-unchecked") {
             self.file.identity.check(deadline).await?;
         }
         Ok(answer)
     }
 
-    /// In one trip to the driver. No answers: the stream is not as expected, or an id is known.
+    /// Writes one append in one call of the driver. `None` means that the stream's version is not as expected, or that
+    /// an id is known.
     async fn append_one(
         &self,
         connection: &mut SqliteConnection,
@@ -164,8 +165,8 @@ impl Sqlite {
         }
         progress.sent = true;
         let placed = match head {
-            Some(head) => place_after(connection, statement, head, request.events.len()).await,
-            None => place_somewhere(connection, statement).await,
+            Some(head) => write_after(connection, statement, head, request.events.len()).await,
+            None => write_at_end(connection, statement).await,
         };
         match placed {
             Ok(appended) => Ok(Some(vec![Some(Ok(appended))])),
@@ -188,7 +189,7 @@ impl Sqlite {
         self.file.identity.check(deadline).await?;
         point("sqlite-in-transaction").await;
         if planted("sqlite-deferred-begin") {
-            // Time for another process to commit.
+            // Gives another process time to commit.
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         }
         if careful {
@@ -206,14 +207,14 @@ impl Sqlite {
         let end = if progress.repeated.is_empty() { End::Nothing } else { End::Repeats };
         match write_and_commit(connection, &self.sql, &rows, end, &mut progress.sent).await {
             Ok(()) => Ok(Some(answers)),
-            // An id is known. `OR ROLLBACK` has ended the transaction.
+            // An id is known, and `OR ROLLBACK` has ended the transaction.
             Err(failure) if failure.kind == FailureKind::Unique && !careful => Ok(None),
             Err(failure) => Err(failure),
         }
     }
 
-    /// Whether to write again, on a fresh connection, after a pause. Nothing of a first attempt is left by then: who
-    /// writes holds the lock, so once it is ours, the first attempt is over, and what it did is there to be seen.
+    /// Whether to retry on a new connection; waits for the pause before it. The retry sees what the failed attempt did:
+    /// it runs under the write lock, which it gets only after the attempt has ended.
     pub(super) async fn worth_a_retry(&self, failure: &Failure, deadline: Instant) -> bool {
         let again = matches!(failure.kind, FailureKind::Broken | FailureKind::CannotOpen)
             && Instant::now() + RETRY_AFTER < deadline;
@@ -224,8 +225,8 @@ impl Sqlite {
     }
 }
 
-/// Runs the statement of an append whose stream's head is said.
-async fn place_after(
+/// Runs the statement of an append with an exact expected version.
+async fn write_after(
     connection: &mut SqliteConnection,
     statement: Bound,
     head: i64,
@@ -238,9 +239,9 @@ async fn place_after(
     Ok(AppendResult { version: head + count as u64, position, repeated: false })
 }
 
-/// Runs the statement of one event, and asks where it stands. To its end: the driver's `fetch_one` would not see a
-/// failing commit.
-async fn place_somewhere(
+/// Runs the statement of one event, which returns its place. It reads all rows, because the driver's `fetch_one` would
+/// miss a failed commit.
+async fn write_at_end(
     connection: &mut SqliteConnection,
     statement: Bound,
 ) -> std::result::Result<AppendResult, Failure> {
@@ -249,14 +250,14 @@ async fn place_somewhere(
     Ok(AppendResult { position: number(row, 0)?, version: number(row, 1)?, repeated: false })
 }
 
-/// What has one statement goes alone: one event, or some whose stream's version is said, without tags. Close to the
-/// deadline it goes in a transaction, whose commit is not yet sent while it waits for the lock: `not applied` can then
-/// be answered.
+/// A single append without tags that has one event or an exact expected version is written in one text. Close to the
+/// deadline it is written as a group instead, which sends its commit only after it has the lock, so that a late append
+/// is known to be not applied.
 fn first_form(sql: &Sql, group: &[AppendRequest], deadline: Instant) -> Form {
     let has_one_statement = |request: &AppendRequest| {
         let count = request.events.len();
-        let said = matches!(request.expected, ExpectedVersion::NoStream | ExpectedVersion::Exact(_));
-        (count == 1 || (said && sql.append_run(count).is_some()))
+        let exact = matches!(request.expected, ExpectedVersion::NoStream | ExpectedVersion::Exact(_));
+        (count == 1 || (exact && sql.append_run(count).is_some()))
             && request.events.iter().all(|event| event.tags.is_empty())
     };
     match group {
@@ -265,7 +266,7 @@ fn first_form(sql: &Sql, group: &[AppendRequest], deadline: Instant) -> Form {
     }
 }
 
-/// Whether a commit that was sent may have been done, though this came back.
+/// Whether a commit that was sent may have succeeded despite this failure.
 pub(super) fn may_be_applied(failure: &Failure) -> bool {
     matches!(
         failure.kind,
@@ -278,8 +279,8 @@ pub(super) fn may_be_applied(failure: &Failure) -> bool {
     )
 }
 
-/// The versions a stream may be at, lowest and highest: [`ExpectedVersion::holds`] for the one statement that decides
-/// in SQL.
+/// The lowest and highest version that an expected version allows: [`ExpectedVersion::holds`] for [`Form::One`], which
+/// decides in SQL.
 fn bounds(expected: ExpectedVersion) -> (i64, i64) {
     if planted("sqlite-no-unique") {
         return (0, i64::MAX);
@@ -296,7 +297,7 @@ fn ids_of(requests: &[AppendRequest]) -> Vec<Uuid> {
     requests.iter().flat_map(|request| request.events.iter().map(|event| event.id)).collect()
 }
 
-/// Gives what is to be written its positions, and every append its answer.
+/// Assigns positions to the events to write, and an answer to every append.
 fn place(requests: &[AppendRequest], decisions: Vec<Decision>, drawn: u64) -> (Vec<NewRow<'_>>, Answers) {
     let mut rows: Vec<NewRow<'_>> = Vec::new();
     let mut position = drawn;

@@ -1,7 +1,8 @@
-//! Candidates for a page of the log, by the indexes on tags and on (stream, version).
+//! Finds the candidates for a page of the log: the positions that can match its query, by the indexes on tags and on
+//! (stream, version).
 //!
-//! Lists come as one JSON argument each, and the positions of a source go as one JSON text: the driver hands over every
-//! row by itself.
+//! Each list is one JSON argument, and the positions of a source are returned as one JSON text, because the driver's
+//! cost is per row.
 
 use std::collections::HashMap;
 
@@ -20,7 +21,7 @@ use crate::request::LogPageRequest;
 type Read<T> = std::result::Result<T, Failure>;
 
 impl Sqlite {
-    /// What can match in a window that ends with `end`. Nothing where looking at every event costs less.
+    /// Finds what can match in a window that ends with `end`. `None` if scanning every event costs less.
     pub(super) async fn candidates(
         &self,
         connection: &mut SqliteConnection,
@@ -50,7 +51,7 @@ impl Sqlite {
     }
 }
 
-/// How many events each tag has in the window, counted up to a limit.
+/// Counts the events of each tag in the window, up to a limit.
 async fn count_tags(
     connection: &mut SqliteConnection,
     sql: &Sql,
@@ -69,10 +70,10 @@ async fn count_tags(
     rows.iter().map(|row| Ok((row.try_get(0)?, number(row, 1)?))).collect()
 }
 
-/// Which versions of each stream lie in the window, except that those beyond its end may be among them.
+/// Finds the versions of each stream in the window. Versions beyond the window's end may be among them.
 ///
-/// Versions have no gaps and positions grow with them, so halving finds the first one above a position without an index
-/// of its own.
+/// Versions have no gaps and positions grow with them, so a binary search finds the first one above a position without
+/// another index.
 async fn versions_within(
     connection: &mut SqliteConnection,
     sql: &Sql,
@@ -110,7 +111,7 @@ async fn versions_within(
     rows.iter().map(read).collect()
 }
 
-/// The positions of each source in the window, in its direction.
+/// Reads the positions of each source in the window, in its direction.
 async fn positions(
     connection: &mut SqliteConnection,
     sql: &Sql,

@@ -1,4 +1,4 @@
-//! How a connection is set up and opened.
+//! Opens connections, and sets their options.
 
 use std::future::Future;
 use std::path::Path;
@@ -10,13 +10,13 @@ use tokio::time::{Instant, timeout_at};
 
 use super::error::{Failure, FailureKind};
 
-/// How long SQLite waits for a lock at a time. Short, because nothing can end that wait from outside.
+/// How long SQLite waits for a lock at a time. It is short, because the store cannot interrupt that wait.
 pub(super) const BUSY_SLICE: Duration = Duration::from_millis(100);
-/// How many rows the driver's thread may be ahead of the reader.
+/// How many rows the driver's thread may read ahead.
 const ROWS_AHEAD: usize = 128;
 
-/// The settings of every connection. `fullfsync` matters on macOS alone. Memory is never mapped, because processes
-/// share the file.
+/// The settings of each connection. `fullfsync` has an effect only on macOS. The file is not mapped into memory,
+/// because processes share it.
 pub(super) fn connect_options(file: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(file)
@@ -34,8 +34,8 @@ pub(super) fn connect_options(file: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
-/// Waits for an answer of the driver until the deadline. A statement that was sent runs on; its connection must not be
-/// used again.
+/// Waits for the driver's answer until the deadline. After the deadline the statement still runs, so its connection
+/// must not be used again.
 pub(super) async fn within<T, E: Into<Failure>>(
     deadline: Instant,
     answer: impl Future<Output = Result<T, E>>,
@@ -43,7 +43,7 @@ pub(super) async fn within<T, E: Into<Failure>>(
     timeout_at(deadline, answer).await.map_err(|_| Failure::late())?.map_err(Into::into)
 }
 
-/// Opens a connection. While another connection closes the file or recovers its WAL, it waits.
+/// Opens a connection. It waits while another connection closes the file or recovers its WAL.
 pub(super) async fn connect(options: &SqliteConnectOptions, deadline: Instant) -> Result<SqliteConnection, Failure> {
     loop {
         match within(deadline, options.connect()).await {

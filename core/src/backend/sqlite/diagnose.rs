@@ -1,4 +1,4 @@
-//! How the file is, for [`crate::EventStore::diagnose`].
+//! Reads the state of the file for [`crate::EventStore::diagnose`].
 
 use sqlx::Row;
 use tokio::time::Instant;

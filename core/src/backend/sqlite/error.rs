@@ -1,10 +1,10 @@
-//! What the driver can answer, and what that means to a caller.
+//! The failures of the driver, and the error that the caller gets for each.
 
 use sqlx::Error as DriverError;
 
 use crate::error::Error;
 
-/// A failure of the driver, told apart as far as somebody acts differently.
+/// A failure of the driver. Its kind decides what the store does next.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) kind: FailureKind,
@@ -13,32 +13,32 @@ pub(super) struct Failure {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FailureKind {
-    /// Somebody else holds the lock. Nothing was done.
+    /// Another connection holds the lock. Nothing was done.
     Busy,
-    /// The deadline passed; the connection may still be at work.
+    /// The deadline passed. The statement may still run.
     Late,
-    /// No room on the disk. The transaction is rolled back.
+    /// The disk is full. The transaction is rolled back.
     Full,
-    /// The file, its folder or its file system cannot be written.
+    /// The file, its folder or its file system is read-only.
     ReadOnly,
-    /// The file is damaged, or none of SQLite's.
+    /// The file is damaged, or not a SQLite file.
     Corrupt,
-    /// The file, or one of the files beside it, is not the one that was opened.
+    /// The file, its `-wal` or its `-shm` is no longer the one that was opened.
     Removed,
-    /// The file, its folder or one of the files beside it cannot be opened.
+    /// The file, its folder, its `-wal` or its `-shm` cannot be opened.
     CannotOpen,
-    /// The system refused a write: a quota, a limit on the file's length, a failing disk. What was under way may be
-    /// done.
+    /// The system refused a write, because of a quota, a limit on the file's length or a failing disk. The write may be
+    /// applied.
     CannotWrite,
-    /// Input, output or memory failed, or the connection's worker is gone. What was under way may be done.
+    /// I/O or memory failed, or the connection's thread died. The write may be applied.
     Broken,
-    /// A unique index said no.
+    /// A unique index refused a value.
     Unique,
-    /// A version was NULL: how the statement of one append says that its stream is not as expected.
+    /// A version was NULL: the stream's version is not as expected; see [`super::sql`].
     Expectation,
-    /// Another constraint or a limit of SQLite said no to a value.
+    /// Another constraint or limit of SQLite refused a value.
     Refused,
-    /// Anything else is a bug here.
+    /// Everything else is a bug in this library.
     Bug,
 }
 
@@ -47,7 +47,7 @@ impl Failure {
         Self { kind: FailureKind::Late, cause: None }
     }
 
-    /// Stored data that cannot be what the store wrote.
+    /// Stored data that the store cannot have written.
     pub(super) const fn unreadable() -> Self {
         Self { kind: FailureKind::Corrupt, cause: None }
     }
@@ -88,7 +88,7 @@ const fn kind_of(code: i32) -> FailureKind {
     match code & 0xff {
         // SQLITE_BUSY, SQLITE_LOCKED
         5 | 6 => FailureKind::Busy,
-        // SQLITE_IOERR_SHMSIZE: no room for the file that processes share.
+        // SQLITE_IOERR_SHMSIZE: no room for the `-shm` file.
         10 if code == 4874 => FailureKind::Full,
         // SQLITE_IOERR_WRITE
         10 if code == 778 => FailureKind::CannotWrite,
@@ -116,29 +116,28 @@ impl From<Failure> for Error {
             }
             FailureKind::Late => Self::unavailable("the deadline passed"),
             FailureKind::Full => {
-                Self::unavailable(with_words("there is no room left for the SQLite file", &failure.cause)).at_once()
+                Self::unavailable(with_detail("the disk of the SQLite file is full", &failure.cause)).at_once()
             }
             FailureKind::ReadOnly => {
-                Self::unavailable(with_words("the SQLite file cannot be written any more", &failure.cause)).at_once()
+                Self::unavailable(with_detail("the SQLite file is read-only", &failure.cause)).at_once()
             }
             FailureKind::CannotWrite => {
-                Self::unavailable(with_words("the system refused to write the SQLite file", &failure.cause)).at_once()
+                Self::unavailable(with_detail("the system refused to write the SQLite file", &failure.cause)).at_once()
             }
-            FailureKind::Corrupt => Self::corrupt("sqlite", "the SQLite file is damaged, or holds something else"),
+            FailureKind::Corrupt => Self::corrupt("sqlite", "the file is damaged, or is not a SQLite file"),
             FailureKind::Removed => Self::corrupt(
                 "sqlite",
-                "the SQLite file, or one beside it (-wal, -shm), was removed, replaced or cut off while it was open",
+                "the SQLite file, its -wal or its -shm was removed, replaced or truncated while it was open",
             )
             .with_hint("close every store on it, put the file back, and open it again"),
-            FailureKind::CannotOpen => Self::unavailable(with_words(
-                "the SQLite file or one beside it (-wal, -shm) cannot be opened",
-                &failure.cause,
-            )),
-            FailureKind::Broken => Self::unavailable(with_words("SQLite could not read or write", &failure.cause)),
+            FailureKind::CannotOpen => {
+                Self::unavailable(with_detail("the SQLite file, its -wal or its -shm cannot be opened", &failure.cause))
+            }
+            FailureKind::Broken => Self::unavailable(with_detail("SQLite could not read or write", &failure.cause)),
             FailureKind::Unique | FailureKind::Expectation | FailureKind::Refused => {
                 Self::internal("SQLite refused a value that was checked")
             }
-            FailureKind::Bug => Self::internal("SQLite did not understand a statement"),
+            FailureKind::Bug => Self::internal("SQLite refused a statement"),
         };
         match failure.cause {
             Some(cause) => error.with_cause(cause),
@@ -147,8 +146,8 @@ impl From<Failure> for Error {
     }
 }
 
-/// What happened, and what SQLite says of it.
-fn with_words(what: &str, cause: &Option<DriverError>) -> String {
+/// Appends SQLite's own message, if there is one.
+fn with_detail(what: &str, cause: &Option<DriverError>) -> String {
     match cause {
         Some(DriverError::Database(error)) => format!("{what}: {}", error.message()),
         Some(cause) => format!("{what}: {cause}"),
@@ -156,7 +155,8 @@ fn with_words(what: &str, cause: &Option<DriverError>) -> String {
     }
 }
 
-/// A failure while a store is being opened, when waiting does not help and the caller can still choose another file.
+/// The error of a failure while a store is being opened. A file that cannot be opened is `config` then, because a retry
+/// does not help.
 pub(super) fn at_open(cause: DriverError) -> Error {
     Failure::from(cause).at_open()
 }
@@ -169,8 +169,8 @@ impl Failure {
             FailureKind::ReadOnly => "the SQLite file, its folder or its file system cannot be written",
             _ => return self.into(),
         };
-        let error = Error::config(with_words(message, &self.cause))
-            .with_hint("does its folder exist, and may this program write there?");
+        let error = Error::config(with_detail(message, &self.cause))
+            .with_hint("check that its folder exists and that this program may write there");
         match self.cause {
             Some(cause) => error.with_cause(cause),
             None => error,

@@ -1,4 +1,4 @@
-//! An open file: the connections that all its namespaces share.
+//! An open file, with the connections that all its namespaces share.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,16 +17,17 @@ use super::pool::Pool;
 use super::schema;
 use crate::error::{Error, Result};
 
-/// One file: one connection that writes, and a pool of connections that read.
+/// An open file: one connection that writes, and a pool of connections that read.
 #[derive(Debug)]
 pub(super) struct SqliteFile {
     pub(super) writer: Pool,
     pub(super) readers: Pool,
     pub(super) identity: Arc<Identity>,
-    /// A connection that only stays open, so that SQLite keeps the `-wal` and `-shm` files until the file is closed.
+    /// A connection that stays open and unused, so that SQLite keeps the `-wal` and `-shm` files until the file is
+    /// closed.
     pub(super) anchor: Mutex<Option<SqliteConnection>>,
-    /// Dropped when no connection is left.
-    pub(super) held: Mutex<Option<OpenFile>>,
+    /// The file's entry in the list of open files. It is dropped after the last connection.
+    pub(super) open_file: Mutex<Option<OpenFile>>,
 }
 
 impl SqliteFile {
@@ -38,28 +39,28 @@ impl SqliteFile {
         max_connections: u32,
         deadline: Instant,
     ) -> Result<Self> {
-        // Before SQLite opens the file: in a forked child that alone can damage it. No process has a file open that
-        // does not exist yet.
-        let held = file.exists().then(|| OpenFile::new(file)).transpose()?;
+        // This check comes before SQLite opens the file, because in a forked child even that can damage it. A file that
+        // does not exist yet cannot be open.
+        let open_file = file.exists().then(|| OpenFile::new(file)).transpose()?;
         let options = connect_options(file);
         let mut connection =
             connect(&options.clone().create_if_missing(create), deadline).await.map_err(Failure::at_open)?;
         #[cfg(unix)]
         fork::prepare();
         prepare(&mut connection, namespace, create, deadline).await?;
-        let held = held.map_or_else(|| OpenFile::new(file), Ok)?;
-        let identity = Arc::new(Identity::note(file, &options)?);
+        let open_file = open_file.map_or_else(|| OpenFile::new(file), Ok)?;
+        let identity = Arc::new(Identity::record(file, &options)?);
         let readers = usize::try_from(max_connections).map_or(1, |connections| connections.saturating_sub(1).max(1));
         Ok(Self {
             writer: Pool::new(options.clone(), Arc::clone(&identity), 1),
             readers: Pool::new(options, Arc::clone(&identity), readers),
             identity,
             anchor: Mutex::new(Some(connection)),
-            held: Mutex::new(Some(held)),
+            open_file: Mutex::new(Some(open_file)),
         })
     }
 
-    /// Prepares another namespace, on the connection that writes. A connection that fails is closed.
+    /// Prepares another namespace on the writing connection, which is closed if that fails.
     pub(super) async fn prepare(&self, namespace: &str, create: bool, deadline: Instant) -> Result<()> {
         let mut lease = self.writer.lease(deadline).await.map_err(Failure::at_open)?;
         prepare(&mut lease.connection, namespace, create, deadline).await?;
@@ -73,11 +74,11 @@ impl SqliteFile {
         self.writer.close().await;
         let anchor = self.anchor.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(mut anchor) = anchor {
-            // Best effort: what stays in the WAL is as safe there.
+            // An error does no harm: events in the WAL are as durable as in the file.
             let _ = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut anchor).await;
             let _ = anchor.close().await;
         }
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.open_file.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 

@@ -1,6 +1,6 @@
-//! A query as SQL: what matches, and where to look for it.
+//! Turns a query into SQL: the condition, and the part of the log to search.
 //!
-//! Lists come as one JSON argument each, so a statement's text depends on a query's shape alone and is prepared once.
+//! Each list is one JSON argument. So the text of a statement depends only on the query's shape, and is prepared once.
 
 use std::fmt::Write;
 
@@ -11,7 +11,7 @@ use crate::plan::Candidates;
 use crate::position::Direction;
 use crate::query::{Query, QueryItem};
 
-/// A part of the log; both bounds exclusive.
+/// A part of the log. Both bounds are exclusive.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {
     pub(super) after: u64,
@@ -20,7 +20,7 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// How many positions lie between its beginning and its last event.
+    /// How many positions are between the window's beginning and `end`.
     pub(super) fn width(&self, end: u64) -> u64 {
         match self.direction {
             Direction::Forward => end.saturating_sub(self.after),
@@ -28,7 +28,7 @@ impl Window {
         }
     }
 
-    /// Ends the window with a position, inclusive.
+    /// Ends the window with the position `last`, inclusive.
     pub(super) fn end_with(&mut self, last: u64) {
         match self.direction {
             Direction::Forward => self.before = self.before.min(last + 1),
@@ -44,14 +44,14 @@ impl Window {
     }
 }
 
-/// A value of a statement.
+/// An argument of a statement.
 #[derive(Debug)]
 enum Argument {
     Number(i64),
     Text(String),
 }
 
-/// Numbers arguments as they are used.
+/// Collects arguments, and returns the placeholder of each.
 #[derive(Debug, Default)]
 struct Arguments(Vec<Argument>);
 
@@ -79,7 +79,7 @@ impl Arguments {
     }
 }
 
-/// What matches.
+/// The condition of a query, with its arguments.
 #[derive(Debug)]
 pub(super) struct Filter {
     condition: String,
@@ -94,7 +94,7 @@ impl Filter {
         Ok(Self { condition: items.join(" OR "), arguments })
     }
 
-    /// The statement of a page: every event in the window that matches, of the candidates if they are known.
+    /// The statement of a page: the matching events in the window, or among the candidates if there are any.
     pub(super) fn page(
         &mut self,
         sql: &Sql,
@@ -120,7 +120,7 @@ impl Filter {
     }
 }
 
-/// One item: all four lists agree.
+/// The condition of one item: each of its four lists matches.
 fn condition(sql: &Sql, item: &QueryItem, arguments: &mut Arguments) -> Result<String, Failure> {
     let mut terms = Vec::new();
     if !item.types.is_empty() {

@@ -1,11 +1,11 @@
-//! Forking a process in which SQLite works on other threads.
+//! Makes it safe to fork a process while SQLite works on other threads.
 //!
-//! A child gets a copy of SQLite's global mutexes as they stood at that instant, but not the threads that would release
-//! them: one that was held, even to allocate memory, would stay so for ever, and the child would wait at its first
-//! `open`. So whoever forks holds all of them for that instant, and both processes go on with free ones. They are held
-//! for microseconds at a time; nobody keeps one while waiting for a disk's sync or a file's lock.
+//! A forked child gets a copy of SQLite's global mutexes, but not the threads that would release them. A mutex that was
+//! held at the fork would stay locked, and the child would hang when it opens a file. So the forking thread acquires
+//! all of them before the fork, and releases them afterwards in both processes. Each is held for microseconds only,
+//! never during a disk sync or a wait for a file lock.
 //!
-//! The one place in core with unsafe code: the mutexes have no safe face, and the hooks around `fork` are C's.
+//! This is the only unsafe code in core: the mutexes have no safe API, and the hooks around `fork` are C functions.
 #![allow(unsafe_code)]
 
 use std::cell::RefCell;
@@ -13,57 +13,57 @@ use std::sync::{MutexGuard, Once};
 
 use libsqlite3_sys as ffi;
 
-use super::inherited::{Books, books};
+use super::inherited::{OpenFiles, open_files};
 
-/// Every global mutex SQLite has. The list ends where `sqlite3_mutex_alloc` knows none of a higher number.
+/// The numbers of all global mutexes of SQLite; `sqlite3_mutex_alloc` knows no higher one.
 const MUTEXES: std::ops::RangeInclusive<i32> = ffi::SQLITE_MUTEX_STATIC_MAIN..=ffi::SQLITE_MUTEX_STATIC_VFS3;
 
 thread_local! {
-    /// What the thread that forks holds while it does; its copy in the child is that thread too.
-    static HELD: RefCell<Option<Still>> = const { RefCell::new(None) };
+    /// What the forking thread holds during the fork. The child runs a copy of that thread, which releases the copy.
+static HELD: RefCell<Option<HeldMutexes>> = const { RefCell::new(None) };
 }
 
-/// Takes care of forks from now on. Called once SQLite has been set up, that is, with a connection open.
+/// Installs the hooks. SQLite must be initialised, so a connection must be open.
 pub(super) fn prepare() {
     static HOOKS: Once = Once::new();
     HOOKS.call_once(|| {
-        // SAFETY: three functions that live as long as the program and neither unwind nor need more than the thread
-        // they run on. Out of memory, there are no hooks, and forking is as it was without them.
+        // SAFETY: the functions are static, do not unwind, and need no other thread. If memory runs out, no hooks are
+        // installed, and a fork is only as unsafe as without them.
         let _ = unsafe { libc::pthread_atfork(Some(hold), Some(release), Some(release)) };
     });
 }
 
 extern "C" fn hold() {
-    // An error means that the thread is ending: nobody forks from there.
-    let _ = HELD.try_with(|held| held.replace(Some(Still::reach())));
+    // An error means that the thread is ending, and such a thread does not fork.
+    let _ = HELD.try_with(|held| held.replace(Some(HeldMutexes::acquire())));
 }
 
 extern "C" fn release() {
     let _ = HELD.try_with(|held| held.take());
 }
 
-/// Nobody is inside SQLite's global state, nor inside our books of its files, while this lives.
-struct Still {
+/// While this exists, no other thread uses SQLite's global state or the list of open files.
+struct HeldMutexes {
     mutexes: Vec<*mut ffi::sqlite3_mutex>,
-    _books: MutexGuard<'static, Books>,
+    _open_files: MutexGuard<'static, OpenFiles>,
 }
 
-impl Still {
-    /// Tries for all at once and gives everything back where one is taken: SQLite has an order of its own for them, in
-    /// which waiting could not end.
-    fn reach() -> Self {
-        let mut still = Self { mutexes: Vec::with_capacity(MUTEXES.count()), _books: books() };
-        while !still.try_all() {
-            still.leave();
+impl HeldMutexes {
+    /// Tries to acquire all of them, and releases all if one is taken. Waiting for one while holding others could
+    /// deadlock, because SQLite acquires them in its own order.
+    fn acquire() -> Self {
+        let mut held = Self { mutexes: Vec::with_capacity(MUTEXES.count()), _open_files: open_files() };
+        while !held.try_all() {
+            held.release();
             std::thread::yield_now();
         }
-        still
+        held
     }
 
     fn try_all(&mut self) -> bool {
         MUTEXES.into_iter().all(|number| {
-            // SAFETY: a global mutex is only looked up by its number, exists for ever once SQLite is set up, and is
-            // null in a build without mutexes, which both functions take for one that is always free.
+            // SAFETY: this only looks up a global mutex by its number. It exists for ever once SQLite is initialised.
+            // In a build without mutexes it is null, which both functions accept as a mutex that is always free.
             let (mutex, taken) = unsafe {
                 let mutex = ffi::sqlite3_mutex_alloc(number);
                 (mutex, ffi::sqlite3_mutex_try(mutex) == ffi::SQLITE_OK)
@@ -75,16 +75,16 @@ impl Still {
         })
     }
 
-    fn leave(&mut self) {
+    fn release(&mut self) {
         for mutex in self.mutexes.drain(..).rev() {
-            // SAFETY: this thread, or the one it is a copy of, has entered it and not left it since.
+            // SAFETY: this thread, or the thread it is a copy of, holds the mutex.
             unsafe { ffi::sqlite3_mutex_leave(mutex) };
         }
     }
 }
 
-impl Drop for Still {
+impl Drop for HeldMutexes {
     fn drop(&mut self) {
-        self.leave();
+        self.release();
     }
 }

@@ -1,4 +1,4 @@
-//! The format of a namespace, which this library may be too old to read or to write.
+//! The stored format of a namespace: which version this library writes, and whether it may read and write another.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -12,35 +12,35 @@ use super::error::Failure;
 use crate::error::{Error, Result};
 use crate::format::Format;
 
-/// The format this library writes, and the oldest library that may read it and write it.
+/// The format that this library writes, and the oldest library formats that may read and write it.
 pub(super) const FORMAT: i64 = 1;
 pub(super) const MIN_READER: i64 = 1;
 pub(super) const MIN_WRITER: i64 = 1;
 
-/// How often an open namespace looks at its format again: a migration by a newer library ends the calls of an older one
-/// within this time.
+/// How often an open namespace checks its format again. A migration by a newer library stops older ones within this
+/// time.
 const CHECK: Duration = Duration::from_secs(5);
 
-/// The format at the last look.
+/// The format at the last check.
 #[derive(Debug)]
-pub(super) struct Seen(Mutex<Option<(Instant, Format)>>);
+pub(super) struct LastFormat(Mutex<Option<(Instant, Format)>>);
 
-impl Seen {
-    pub(super) const fn nothing() -> Self {
+impl LastFormat {
+    pub(super) const fn unknown() -> Self {
         Self(Mutex::new(None))
     }
 
     fn recent(&self) -> Option<Format> {
-        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.filter(|(at, _)| at.elapsed() < CHECK).map(|(_, format)| format)
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.filter(|(at, _)| at.elapsed() < CHECK).map(|(_, format)| format)
     }
 
-    fn saw(&self, format: Format) {
+    fn record(&self, format: Format) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), format));
     }
 }
 
-/// The format in the registry. `None` if the namespace is not there.
+/// The format in the registry; `None` if the namespace does not exist.
 pub(super) async fn registered(
     connection: &mut SqliteConnection,
     namespace: &str,
@@ -55,18 +55,18 @@ pub(super) async fn registered(
 }
 
 impl Sqlite {
-    /// Refuses to read what this library is too old for.
+    /// Refuses a read if this library is too old for the namespace.
     pub(super) async fn check_reader(&self, deadline: Instant) -> Result<()> {
         self.format(deadline).await?.check_reader(FORMAT).map_err(Error::config)
     }
 
-    /// Refuses to write what this library is too old for.
+    /// Refuses a write if this library is too old for the namespace.
     pub(super) async fn check_writer(&self, deadline: Instant) -> Result<()> {
         self.format(deadline).await?.check_writer(FORMAT).map_err(Error::config)
     }
 
     async fn format(&self, deadline: Instant) -> Result<Format> {
-        if let Some(format) = self.seen.recent() {
+        if let Some(format) = self.last_format.recent() {
             return Ok(format);
         }
         let namespace = &self.sql.namespace;
@@ -74,8 +74,10 @@ impl Sqlite {
             let found = registered(&mut lease.connection, namespace).await;
             lease.settle(found)
         });
-        let format = read.await?.ok_or_else(|| Error::config(format!("namespace '{namespace}' is gone")))?;
-        self.seen.saw(format);
+        let format = read
+            .await?
+            .ok_or_else(|| Error::config(format!("namespace '{namespace}' was removed while it was open")))?;
+        self.last_format.record(format);
         Ok(format)
     }
 }

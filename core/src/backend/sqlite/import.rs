@@ -1,4 +1,4 @@
-//! Imports: whole or not at all, ids and versions first.
+//! Imports events that were recorded elsewhere, all of them or none. It reads the ids and versions first.
 
 use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
@@ -8,13 +8,13 @@ use super::append::{may_be_applied, outcome};
 use super::connect::within;
 use super::error::Failure;
 use super::row::{NewRow, now_micros, to_micros};
-use super::write::{End, abandon, begin, known, write_and_commit};
+use super::write::{End, begin, known, roll_back, write_and_commit};
 use crate::decision::{ImportDecision, decide_import};
 use crate::error::{Error, Result};
 use crate::request::{ImportRequest, ImportResult};
 
 impl Sqlite {
-    /// Writes an import whole or not at all; see the trait.
+    /// Imports all events or none; see the trait.
     pub(super) async fn import_events(&self, request: &ImportRequest) -> Result<ImportResult> {
         let mut doubt = false;
         loop {
@@ -56,7 +56,7 @@ impl Sqlite {
         let decisions = match decide_import(&request.events, &facts) {
             Ok(decisions) => decisions,
             Err(refusal) => {
-                abandon(connection).await?;
+                roll_back(connection).await?;
                 return Ok(Err(refusal));
             }
         };

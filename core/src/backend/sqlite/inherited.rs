@@ -1,8 +1,8 @@
-//! Files that a process has open when it is forked.
+//! Refuses a file in a forked child if its parent had the file open.
 //!
-//! SQLite keeps the locks of a process in that process's memory. A forked child inherits the memory but not the locks:
-//! on a file that its parent had open it would believe to hold locks that it has not, and acknowledged events would
-//! vanish. So it is refused there. Any other file, and the same file in a process that was started afresh, works.
+//! SQLite keeps a process's file locks in the process's memory. A forked child inherits the memory but not the locks.
+//! On a file that its parent had open, it would rely on locks that it does not hold, and acknowledged events would be
+//! lost. The child may open any other file, and a newly started process may open any file.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -11,11 +11,11 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use super::identity::{FileId, file_id};
 use crate::error::{Error, Result};
 
-/// Which files this process, or the one it was forked from, has open: SQLite's own books are as global as this.
-static OPEN: LazyLock<Mutex<Books>> = LazyLock::new(Mutex::default);
+/// The files that this process, or the one it was forked from, has open. It is global, like SQLite's own list.
+static OPEN: LazyLock<Mutex<OpenFiles>> = LazyLock::new(Mutex::default);
 
-/// The files that are open.
-pub(super) type Books = HashMap<FileId, Holder>;
+/// The open files, each with the process that opened it.
+pub(super) type OpenFiles = HashMap<FileId, Holder>;
 
 #[derive(Debug)]
 pub(super) struct Holder {
@@ -23,7 +23,7 @@ pub(super) struct Holder {
     handles: usize,
 }
 
-/// A file that this process has open, for as long as this lives.
+/// Keeps a file in the list of open files until it is dropped.
 #[derive(Debug)]
 pub(super) struct OpenFile {
     file: Option<FileId>,
@@ -31,15 +31,15 @@ pub(super) struct OpenFile {
 }
 
 impl OpenFile {
-    /// Takes note of a file that exists.
+    /// Adds an existing file to the list.
     pub(super) fn new(path: &Path) -> Result<Self> {
         let (file, process_id) = (file_id(path), std::process::id());
         if let Some(file) = file {
-            let mut open = books();
+            let mut open = open_files();
             let holder = open.entry(file).or_insert(Holder { process_id, handles: 0 });
             if holder.process_id != process_id {
                 return Err(Error::config(
-                    "this SQLite file was open in the parent when the process was forked, and SQLite would lose events on it here: \
+                    "the parent process had this SQLite file open when it forked, and SQLite would lose events in the child: \
                      close the store before forking, or start a new process (spawn) instead",
                 ));
             }
@@ -52,7 +52,7 @@ impl OpenFile {
 impl Drop for OpenFile {
     fn drop(&mut self) {
         let Some(file) = self.file.filter(|_| self.process_id == std::process::id()) else { return };
-        let mut open = books();
+        let mut open = open_files();
         if let Some(holder) = open.get_mut(&file) {
             holder.handles -= 1;
             if holder.handles == 0 {
@@ -62,6 +62,6 @@ impl Drop for OpenFile {
     }
 }
 
-pub(super) fn books() -> MutexGuard<'static, Books> {
+pub(super) fn open_files() -> MutexGuard<'static, OpenFiles> {
     OPEN.lock().unwrap_or_else(PoisonError::into_inner)
 }

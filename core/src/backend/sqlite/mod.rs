@@ -1,11 +1,11 @@
-//! SQLite: the embedded default. One file, in WAL mode with `synchronous=FULL`, that several processes may share.
+//! The SQLite backend: one file in WAL mode with `synchronous=FULL`, which several processes may share.
 //!
-//! A namespace is three tables, `streamkeep_<namespace>_events`, `_tags` and `_snapshots`, so that other tools find one
-//! log in one place (from another process: two copies of SQLite in one process damage the file).
+//! A namespace has three tables, `streamkeep_<namespace>_events`, `_tags` and `_snapshots`. Other tools may read them,
+//! but only from another process, because two copies of SQLite in one process damage the file.
 //!
-//! All namespaces of a file share its connections. One connection writes, one transaction at a time, and each begins
-//! with the lock. Positions are drawn and committed in one transaction, and no row is ever deleted, so they become
-//! visible in their order, in whichever process they are written.
+//! All namespaces of a file share its connections. One connection writes, and each of its transactions starts with the
+//! write lock. A transaction draws its positions and commits them under this lock, and no row is ever deleted, so
+//! positions become visible in their order, whichever process writes.
 
 mod append;
 mod candidates;
@@ -40,7 +40,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use self::file::SqliteFile;
-use self::format::Seen;
+use self::format::LastFormat;
 use self::identity::file_id;
 use self::sql::Sql;
 use super::{DatabaseBackend, EventBackend, NamespaceBackends, SnapshotBackend};
@@ -52,9 +52,11 @@ use crate::request::{
     StreamPageRequest,
 };
 
-/// The key of a file in the registry of open databases: the file itself, however its path is written.
+/// The key of a file in the registry of open databases. It identifies the file itself, so that all paths to it share
+/// one database.
 ///
-/// Makes an empty file where there is none and `create` allows it, so that there is one to know.
+/// If the file does not exist and `create` is set, this creates an empty file, because only an existing file has an
+/// identity.
 pub(crate) fn database_key(location: &str, options: &OpenOptions) -> Result<String> {
     let file = path::file(location)?;
     if options.durability == Durability::Full {
@@ -65,13 +67,13 @@ pub(crate) fn database_key(location: &str, options: &OpenOptions) -> Result<Stri
             Ok(_) => {}
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(error) => {
-                return Err(Error::config(format!("the SQLite file cannot be opened: {error}"))
+                return Err(Error::config(format!("the SQLite file cannot be created: {error}"))
                     .with_cause(error)
-                    .with_hint("does its folder exist, and may this program write there?"));
+                    .with_hint("check that its folder exists and that this program may write there"));
             }
         }
     } else if !file.exists() {
-        return Err(Error::config("there is no such SQLite file, and create is false"));
+        return Err(Error::config("the SQLite file does not exist, and create is false"));
     }
     Ok(match file_id(&file) {
         Some((device, inode)) => format!("sqlite:{device}:{inode}"),
@@ -79,8 +81,8 @@ pub(crate) fn database_key(location: &str, options: &OpenOptions) -> Result<Stri
     })
 }
 
-/// Opens a file: what follows `sqlite:` in the URL.
-#[allow(clippy::unused_async, reason = "like the other backends")]
+/// Opens a file. `location` is the part of the URL after `sqlite:`.
+#[allow(clippy::unused_async, reason = "the other backends' `open` is async too")]
 pub(crate) async fn open(
     location: &str,
     options: &OpenOptions,
@@ -90,7 +92,7 @@ pub(crate) async fn open(
     Ok(Arc::new(SqliteDatabase { path, max_connections: options.max_connections, file: Mutex::default() }))
 }
 
-/// A file, which is opened with its first namespace.
+/// A SQLite file. It is opened together with its first namespace.
 #[derive(Debug)]
 struct SqliteDatabase {
     path: PathBuf,
@@ -112,7 +114,7 @@ impl DatabaseBackend for SqliteDatabase {
                 Arc::clone(open.insert(Arc::new(file)))
             }
         };
-        let sqlite = Arc::new(Sqlite { sql: Sql::new(name), file, seen: Seen::nothing() });
+        let sqlite = Arc::new(Sqlite { sql: Sql::new(name), file, last_format: LastFormat::unknown() });
         Ok(NamespaceBackends { events: Arc::<Sqlite>::clone(&sqlite), snapshots: sqlite })
     }
 
@@ -128,7 +130,7 @@ impl DatabaseBackend for SqliteDatabase {
 pub(crate) struct Sqlite {
     sql: Sql,
     file: Arc<SqliteFile>,
-    seen: Seen,
+    last_format: LastFormat,
 }
 
 #[async_trait]
@@ -177,12 +179,12 @@ impl EventBackend for Sqlite {
         self.read_diagnosis(deadline).await
     }
 
-    /// Never: other processes are seen by asking.
+    /// Never ends: writes of other processes are found by polling.
     async fn hinted(&self) {
         std::future::pending().await
     }
 
-    /// Nothing: the connections are the file's.
+    /// Nothing to close: the connections belong to the file.
     async fn close(&self) {}
 }
 

@@ -1,27 +1,26 @@
-//! Which file is meant, and whether it lies where SQLite can work.
+//! Reads the path of a SQLite URL, and refuses file systems on which SQLite is not safe.
 
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// File systems over a network or into another kernel, where the memory that processes share beside the WAL is not
-/// shared.
+/// File systems that reach over a network or into another kernel. There, processes do not share the memory of the
+/// `-shm` file, which SQLite's WAL needs.
 const UNSUITABLE: [&str; 17] = [
     "nfs", "nfs4", "cifs", "smb3", "smbfs", "smb2", "9p", "virtiofs", "fuse", "afs", "ceph", "lustre", "beegfs",
     "ncpfs", "coda", "vboxsf", "prl_fs",
 ];
 
-/// The file of a URL: what follows `sqlite:`, as an absolute path.
+/// Reads the part of a URL after `sqlite:` as an absolute path.
 ///
-/// `orders.db` lies in the working directory, `/var/x.db` and `///var/x.db` say where. `%XX` stands for a byte, as in
-/// every URL, so that names with `?` or `%` can be given; a `%` that two hexadecimal digits do not follow stands for
-/// itself.
+/// `orders.db` is in the working directory; `/var/x.db` and `///var/x.db` are absolute. `%XX` is a byte, so that a name
+/// may hold `?` or `%`. A `%` without two hexadecimal digits after it is a plain `%`.
 pub(super) fn file(location: &str) -> Result<PathBuf> {
     let path = match location.strip_prefix("//") {
         Some(path) if path.starts_with('/') => path,
         Some(_) => {
             return Err(Error::config(
-                "a SQLite URL names no host: write sqlite:orders.db or sqlite:///var/lib/orders.db",
+                "a SQLite URL has no host: write sqlite:orders.db or sqlite:///var/lib/orders.db",
             ));
         }
         None => location,
@@ -51,14 +50,14 @@ fn decode(path: &str) -> Result<String> {
         .ok_or_else(|| Error::config("the path of the SQLite file is not UTF-8 text"))
 }
 
-/// Refuses a file on a file system that cannot keep it safe, where the system tells (Linux).
+/// Refuses a file on an unsuitable file system. Only Linux tells which one it is.
 pub(super) fn refuse_unsuitable(file: &Path) -> Result<()> {
     let Ok(mounts) = std::fs::read_to_string("/proc/self/mountinfo") else { return Ok(()) };
     let real = file.canonicalize().or_else(|_| file.parent().unwrap_or(file).canonicalize());
     let Ok(real) = real else { return Ok(()) };
     match file_system(&mounts, &real) {
         Some(kind) if unsuitable(&kind) => Err(Error::config(format!(
-            "the SQLite file lies on {kind}, where SQLite can lose or damage it: use a local disk (in a container a named volume), or durability=relaxed to do it all the same"
+            "the SQLite file is on {kind}, where SQLite can lose or damage it: use a local disk (in a container a named volume), or accept the risk with durability=relaxed"
         ))),
         _ => Ok(()),
     }
@@ -68,8 +67,8 @@ fn unsuitable(kind: &str) -> bool {
     UNSUITABLE.contains(&kind) || kind.starts_with("fuse.")
 }
 
-/// The kind of file system a path lies on, by the text of `/proc/self/mountinfo`: the longest mount point wins, of
-/// equals the last.
+/// The kind of file system of a path, by the text of `/proc/self/mountinfo`: that of the longest mount point, and of
+/// the last one among equals.
 fn file_system(mounts: &str, path: &Path) -> Option<String> {
     let mounted = mounts.lines().filter_map(|line| {
         let (place, kind) = line.split_once(" - ")?;
@@ -80,7 +79,7 @@ fn file_system(mounts: &str, path: &Path) -> Option<String> {
     mounted.max_by_key(|(depth, _)| *depth).map(|(_, kind)| kind)
 }
 
-/// Mount points are written with `\040` for a space, and the like.
+/// Decodes the escapes of a mount point, such as `\040` for a space.
 fn unescape(point: &str) -> String {
     [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
         .iter()

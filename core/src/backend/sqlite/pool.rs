@@ -1,4 +1,4 @@
-//! Connections, lent for one operation each.
+//! A pool of connections, which lends each for one operation.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,8 +13,8 @@ use super::identity::Identity;
 
 /// A bounded number of connections to one file, opened when needed.
 ///
-/// The driver's own pool asks each connection for a sign of life before it lends it, which costs as much as a small
-/// read. A local file needs none.
+/// The driver's own pool checks each connection before it lends it, which costs as much as a small read. A connection
+/// to a local file needs no check.
 #[derive(Debug)]
 pub(super) struct Pool {
     options: SqliteConnectOptions,
@@ -32,7 +32,7 @@ impl Pool {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lends a connection to the file that was opened, waiting for one until the deadline.
+    /// Borrows a connection, and waits for a free one until the deadline. Fails if the file was removed or replaced.
     pub(super) async fn lease(&self, deadline: Instant) -> Result<Lease<'_>, Failure> {
         let slot = timeout_at(deadline, self.slots.acquire())
             .await
@@ -44,7 +44,7 @@ impl Pool {
             Some(connection) => connection,
             None => {
                 let connection = connect(&self.options, deadline).await?;
-                // Whatever took the file's place in between is not used.
+                // The file may have been replaced since the first check.
                 self.identity.check(deadline).await?;
                 connection
             }
@@ -57,22 +57,22 @@ impl Pool {
         !self.idle().is_empty()
     }
 
-    /// Takes a connection that was opened elsewhere.
-    pub(super) fn adopt(&self, connection: SqliteConnection) {
+    /// Puts a connection into the pool.
+    pub(super) fn put(&self, connection: SqliteConnection) {
         self.idle().push(connection);
     }
 
-    /// Closes what is idle, and waits for it. The last connection of all processes takes the WAL with it.
+    /// Closes the idle connections. The last connection of all processes removes the WAL.
     pub(super) async fn close(&self) {
         let idle = std::mem::take(&mut *self.idle());
         for connection in idle {
-            // An error here changes nothing: the file is whole either way.
+            // An error does no harm: the file is intact either way.
             let _ = connection.close().await;
         }
     }
 }
 
-/// A connection on loan. Dropped, it is closed; only an operation that ended cleanly gives it back.
+/// A borrowed connection. Dropping it closes it; an operation that ended cleanly gives it back.
 #[derive(Debug)]
 pub(super) struct Lease<'p> {
     pub(super) connection: SqliteConnection,
@@ -81,12 +81,12 @@ pub(super) struct Lease<'p> {
 }
 
 impl Lease<'_> {
-    /// Gives the connection back: no transaction is open on it and no statement under way.
+    /// Gives the connection back. No transaction may be open on it, and no statement running.
     pub(super) fn give_back(self) {
-        self.pool.adopt(self.connection);
+        self.pool.put(self.connection);
     }
 
-    /// Gives the connection back if the operation ended well, else closes it.
+    /// Gives the connection back if the operation succeeded, else closes it.
     pub(super) fn settle<T>(self, answer: Result<T, Failure>) -> Result<T, Failure> {
         if answer.is_ok() || crate::faults::planted("sqlite-connection-returned") {
             self.give_back();

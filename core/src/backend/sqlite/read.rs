@@ -1,5 +1,5 @@
-//! Pages of a stream and of the log. One writer at a time draws positions and commits them, so positions become visible
-//! in their order.
+//! Reads pages of a stream and of the log. Positions become visible in their order, because only one writer at a time
+//! draws positions and commits them.
 
 use sqlx::sqlite::SqliteConnection;
 use tokio::time::Instant;
@@ -18,10 +18,11 @@ use crate::request::{LogPage, LogPageRequest, StreamPage, StreamPageRequest};
 type Read<T> = std::result::Result<T, Failure>;
 
 impl Sqlite {
-    /// Runs a read on a connection of the readers. Readers hardly ever meet a lock; when they do, they wait until the
+    /// Runs a read on a reader's connection. If another connection holds a lock, which is rare, it retries until the
     /// deadline.
     ///
-    /// The read settles its lease; past the deadline it is dropped with it, and the connection closed.
+    /// The read itself returns the connection with [`Lease::settle`]. Past the deadline both are dropped, which closes the
+    /// connection.
     pub(super) async fn read<'a, T, F: Future<Output = Read<T>>>(
         &'a self,
         deadline: Instant,
@@ -36,7 +37,7 @@ impl Sqlite {
         }
     }
 
-    /// One page of a stream; see the trait.
+    /// Reads one page of a stream; see the trait.
     pub(super) async fn stream_page(&self, request: &StreamPageRequest) -> Result<StreamPage> {
         let text =
             if request.direction == Direction::Forward { &self.sql.stream_forward } else { &self.sql.stream_backward };
@@ -55,7 +56,7 @@ impl Sqlite {
         Ok(StreamPage { end: !page.more, events: page.into_events() })
     }
 
-    /// One page of the log; see the trait.
+    /// Reads one page of the log; see the trait.
     pub(super) async fn log_page(&self, request: &LogPageRequest) -> Result<LogPage> {
         let everything = request.query.is_everything();
         let read = self.read(request.deadline, |mut lease| async move {
@@ -86,17 +87,17 @@ impl Sqlite {
             request.max_bytes,
         )
         .await?;
-        let drawn = if page.rows.is_empty() { Some(self.ask(connection, &self.sql.head).await?) } else { None };
+        let drawn = if page.rows.is_empty() { Some(self.read_number(connection, &self.sql.head).await?) } else { None };
         let (reached, caught_up) = (page.reached().unwrap_or(request.after), !page.more);
         Ok(LogPage { events: page.into_events(), reached, caught_up, drawn })
     }
 
-    /// A page of what matches: first how far it may look, then the events.
+    /// Reads a page of matching events. It first finds out how far the page may look.
     async fn matching_page(&self, connection: &mut SqliteConnection, request: &LogPageRequest) -> Read<LogPage> {
         let mut filter = Filter::new(&self.sql, &request.query)?;
         let mut window =
             Window { after: request.after, before: request.before.unwrap_or(u64::MAX), direction: request.direction };
-        let (scan_end, end, drawn) = self.reach(connection, &window).await?;
+        let (scan_end, end, drawn) = self.scan_bounds(connection, &window).await?;
         let nothing = LogPage { events: Vec::new(), reached: request.after, caught_up: true, drawn: Some(drawn) };
         let (Some(scan_end), Some(end)) = (scan_end, end) else { return Ok(nothing) };
         let candidates = self.candidates(connection, request, window, end).await?;
@@ -109,8 +110,12 @@ impl Sqlite {
         Ok(LogPage { events: page.into_events(), reached, caught_up, drawn: Some(drawn) })
     }
 
-    /// Where a bounded scan of the window ends, where the window does, and the last position of all.
-    async fn reach(&self, connection: &mut SqliteConnection, window: &Window) -> Read<(Option<u64>, Option<u64>, u64)> {
+    /// Returns the last position of a bounded scan of the window, the last position in the window, and the log's head.
+    async fn scan_bounds(
+        &self,
+        connection: &mut SqliteConnection,
+        window: &Window,
+    ) -> Read<(Option<u64>, Option<u64>, u64)> {
         let (events, head) = (&self.sql.events, &self.sql.head);
         let text = match window.direction {
             Direction::Forward => format!(
@@ -134,24 +139,24 @@ impl Sqlite {
         Ok((inside(number(row, 0)?), inside(number(row, 1)?), number(row, 2)?))
     }
 
-    /// Asks for one number; nothing is 0.
-    async fn ask(&self, connection: &mut SqliteConnection, text: &super::sql::Text) -> Read<u64> {
+    /// Runs a statement that returns one number; 0 if there is no row.
+    async fn read_number(&self, connection: &mut SqliteConnection, text: &super::sql::Text) -> Read<u64> {
         let statement: Bound = self.sql.query(text);
         let rows = statement.fetch_all(connection).await?;
         rows.first().map_or(Ok(0), |row| number(row, 0))
     }
 
-    /// The last position there is. Also the mark of change: every commit that gives something to read moves it.
+    /// The last position. It is also the change mark, because each commit of events changes it.
     pub(super) async fn last_position(&self, deadline: Instant) -> Result<u64> {
         let read = self.read(deadline, |mut lease| async move {
-            let position = self.ask(&mut lease.connection, &self.sql.head).await;
+            let position = self.read_number(&mut lease.connection, &self.sql.head).await;
             lease.settle(position)
         });
         Ok(read.await?)
     }
 }
 
-/// One row more than a page takes says whether it is the last.
+/// The row limit of a page's statement. The one extra row tells whether anything follows.
 fn one_more(max_events: usize) -> i64 {
     i64::try_from(max_events).unwrap_or(i64::MAX).saturating_add(1)
 }

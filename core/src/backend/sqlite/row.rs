@@ -1,4 +1,4 @@
-//! Events as rows, and rows as events.
+//! Converts events to rows and rows to events.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ use crate::event::{Event, Payload, RecordedEvent};
 /// A statement with its arguments.
 pub(super) type Bound = Statement<'static, Sqlite, SqliteArguments>;
 
-/// An event to write, with its place.
+/// An event to write, with its stream, version and position.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NewRow<'a> {
     pub(super) position: u64,
@@ -25,7 +25,7 @@ pub(super) struct NewRow<'a> {
     pub(super) event: &'a Event,
 }
 
-/// Binds what an event holds, in the order of [`super::sql::CONTENT_COLUMNS`].
+/// Binds an event's content, in the order of [`super::sql::CONTENT_COLUMNS`].
 pub(super) fn bind_content(statement: Bound, event: &Event, recorded_at: i64) -> Result<Bound, Failure> {
     let tags = if event.tags.is_empty() { None } else { Some(json_list(&event.tags)?) };
     let (text, bytes) = match &event.data {
@@ -49,12 +49,12 @@ pub(super) fn bind_row(statement: Bound, row: &NewRow<'_>) -> Result<Bound, Fail
     bind_content(statement, row.event, row.recorded_at)
 }
 
-/// Texts as a JSON array: one argument, however many there are.
+/// Values as a JSON array, so that a list of any length is one argument.
 pub(super) fn json_list<T: serde::Serialize>(texts: &[T]) -> Result<String, Failure> {
     serde_json::to_string(texts).map_err(|_| Failure::bug())
 }
 
-/// Positions and versions are below 2^53; larger bounds of a read are as good as the largest integer.
+/// A bound of a read. Positions and versions are below 2^53, so a larger bound becomes the largest integer.
 pub(super) fn bound(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
@@ -63,7 +63,7 @@ fn signed(number: u64) -> Result<i64, Failure> {
     i64::try_from(number).map_err(|_| Failure::bug())
 }
 
-/// Reads a column that holds a position or version; absent is 0.
+/// Reads a column with a position or version; NULL is 0.
 pub(super) fn number(row: &SqliteRow, column: usize) -> Result<u64, Failure> {
     let number: Option<i64> = row.try_get(column)?;
     u64::try_from(number.unwrap_or(0)).map_err(|_| Failure::unreadable())
@@ -79,23 +79,23 @@ pub(super) fn to_micros(time: OffsetDateTime) -> i64 {
     i64::try_from(time.unix_timestamp_nanos().div_euclid(1_000)).unwrap_or(i64::MAX)
 }
 
-/// An event read, out of the text of [`super::sql::packed`].
+/// An event, read from the text of [`super::sql::packed`].
 #[derive(Debug)]
 pub(super) struct ReadRow {
     pub(super) position: u64,
     pub(super) version: u64,
     pub(super) stream: String,
     pub(super) id: Uuid,
-    /// What the event holds; `None` when it was removed.
+    /// The event; `None` if it was removed.
     pub(super) event: Option<RecordedEvent>,
-    /// What it counts against a page's bound.
+    /// The bytes that it counts against a page's limit.
     size_bytes: usize,
-    /// Data and metadata did not come along.
+    /// Whether its data and metadata must be fetched separately.
     long: bool,
 }
 
 impl ReadRow {
-    /// Takes the first event off a page's text.
+    /// Takes the first event from a page's text.
     fn take(page: &mut &str) -> Option<Self> {
         let (head, rest) = page.split_once('\n')?;
         let mut rest = Texts(rest);
@@ -145,11 +145,11 @@ impl ReadRow {
     }
 }
 
-/// Texts one behind the other.
+/// Texts without separators between them.
 struct Texts<'a>(&'a str);
 
 impl<'a> Texts<'a> {
-    /// The next text of a length; of no length, no text.
+    /// Takes the next text of this length; without a length it is NULL.
     fn take(&mut self, length: Option<usize>) -> Option<Option<&'a str>> {
         let Some(length) = length else { return Some(None) };
         let (text, rest) = self.0.split_at_checked(length)?;
@@ -167,7 +167,7 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
     text.as_bytes().chunks_exact(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
 }
 
-/// Content of a column that is text or a blob.
+/// Reads the content of a column that is text or a blob.
 pub(super) fn content(row: &SqliteRow, column: usize) -> Result<Payload, Failure> {
     let value = row.try_get_raw(column)?;
     match value.type_info().name() {
@@ -177,27 +177,27 @@ pub(super) fn content(row: &SqliteRow, column: usize) -> Result<Payload, Failure
     }
 }
 
-/// Rows of a page, up to its bounds.
+/// The rows of a page, up to its limits.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     pub(super) rows: Vec<ReadRow>,
-    /// There was at least one row more.
+    /// Whether at least one more row follows.
     pub(super) more: bool,
 }
 
 impl Rows {
-    /// The position of the last row taken.
+    /// The position of the last row.
     pub(super) fn reached(&self) -> Option<u64> {
         self.rows.last().map(|row| row.position)
     }
 
-    /// The events, without what was removed.
+    /// The events, without those that were removed.
     pub(super) fn into_events(self) -> Vec<RecordedEvent> {
         self.rows.into_iter().filter_map(|row| row.event).collect()
     }
 }
 
-/// Runs the statement of a page, and takes of it what the page may hold.
+/// Runs the statement of a page, and keeps the rows that fit the page.
 pub(super) async fn fetch(
     connection: &mut SqliteConnection,
     sql: &Sql,
@@ -225,7 +225,7 @@ pub(super) async fn fetch(
     Ok(page)
 }
 
-/// Fetches what was too long to come along: no more than a page may hold, or one event.
+/// Fetches the long content of a page's events. The rows already fit the page, so this stays bounded.
 async fn complete(connection: &mut SqliteConnection, sql: &Sql, rows: &mut [ReadRow]) -> Result<(), Failure> {
     let positions: Vec<u64> = rows.iter().filter(|row| row.long).map(|row| row.position).collect();
     let answer = sql.query(&sql.content).bind(json_list(&positions)?).fetch_all(connection).await?;

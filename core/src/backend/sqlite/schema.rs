@@ -1,7 +1,7 @@
-//! What a file must be, and how it becomes that.
+//! Checks a file when a store opens it, and creates what is missing.
 //!
-//! A file belongs to Streamkeep alone (`application_id`), keeps a registry of its namespaces, and for each the format
-//! it is in and the oldest format number a library must know to read and to write it.
+//! A file belongs to Streamkeep alone, which its `application_id` tells. Its registry has a row for each namespace: the
+//! format, and the oldest library formats that may read and write it.
 
 use std::time::Duration;
 
@@ -15,9 +15,9 @@ use super::sql::APPLICATION_ID;
 use crate::error::{Error, Result};
 use crate::id::new_id;
 
-/// Older ones can corrupt a WAL that several connections reset at once.
+/// Older versions can corrupt a WAL that several connections reset at the same time.
 const OLDEST_SQLITE: [u32; 3] = [3, 51, 3];
-/// SQLite does not wait by itself for the lock that a change of the journal's mode needs.
+/// The pause between attempts to set WAL mode: SQLite itself does not wait for the lock that this needs.
 const JOURNAL_RETRY: Duration = Duration::from_millis(10);
 
 const MIGRATION_1: &str = include_str!("migrations/0001_namespace.sql");
@@ -29,7 +29,7 @@ const REGISTRY: &str = "CREATE TABLE IF NOT EXISTS streamkeep_namespaces (
     min_writer INTEGER NOT NULL
 ) STRICT";
 
-/// What stands in a file before anything is done to it.
+/// The state of a file before anything is changed.
 #[derive(Debug)]
 struct State {
     application: i64,
@@ -38,10 +38,10 @@ struct State {
     wal: bool,
 }
 
-/// Sees to it that the file holds the namespace, in a format to work with. Without `create` it only looks.
+/// Makes sure that the file has the namespace, in a format that this library can read. Without `create` it only checks.
 ///
-/// Safe when many do it at once: all that is written is written in one transaction that begins with the lock, after
-/// looking again.
+/// Several stores may do this at the same time: everything is created in one transaction, which takes the write lock
+/// first and then checks again.
 pub(super) async fn prepare(connection: &mut SqliteConnection, namespace: &str, create: bool) -> Result<()> {
     refuse_old_library(connection).await?;
     let state = look(connection).await?;
@@ -54,10 +54,10 @@ pub(super) async fn prepare(connection: &mut SqliteConnection, namespace: &str, 
     }
     use_wal(connection).await?;
     begin(connection).await?;
-    let made = make(connection, namespace).await;
-    let end = if made.is_ok() { "COMMIT" } else { "ROLLBACK" };
+    let created = create_missing(connection, namespace).await;
+    let end = if created.is_ok() { "COMMIT" } else { "ROLLBACK" };
     sqlx::query(end).execute(connection).await.map_err(at_open)?;
-    made
+    created
 }
 
 async fn refuse_old_library(connection: &mut SqliteConnection) -> Result<()> {
@@ -65,7 +65,7 @@ async fn refuse_old_library(connection: &mut SqliteConnection) -> Result<()> {
     let numbers: Vec<u32> = version.split('.').map_while(|number| number.parse().ok()).collect();
     if numbers.as_slice() < OLDEST_SQLITE.as_slice() {
         return Err(Error::config(format!(
-            "this program is linked with SQLite {version}, whose WAL can be damaged; 3.51.3 is the oldest that will do"
+            "this program is linked with SQLite {version}, which can damage its WAL; the store needs 3.51.3 or later"
         )));
     }
     Ok(())
@@ -74,15 +74,15 @@ async fn refuse_old_library(connection: &mut SqliteConnection) -> Result<()> {
 async fn look(connection: &mut SqliteConnection) -> Result<State> {
     const LOOK: &str = "SELECT (SELECT application_id FROM pragma_application_id), (SELECT count(*) FROM sqlite_schema), \
         (SELECT count(*) FROM sqlite_schema WHERE name = 'streamkeep_namespaces'), (SELECT journal_mode FROM pragma_journal_mode)";
-    let rows = patiently(connection, LOOK).await?;
+    let rows = fetch_waiting(connection, LOOK).await?;
     let row = rows.first().ok_or_else(Failure::bug)?;
     let number = |column: usize| row.try_get::<i64, _>(column).map_err(Failure::from);
     let mode: String = row.try_get(3).map_err(at_open)?;
     Ok(State { application: number(0)?, tables: number(1)?, registry: number(2)? > 0, wal: mode == "wal" })
 }
 
-/// A file that holds somebody else's tables is not touched: what else works on it in this process may carry another
-/// copy of SQLite, which damages it.
+/// Refuses a file with another program's tables. Other code in this process may use it through another copy of SQLite,
+/// and two copies damage a file.
 fn refuse_foreign(state: &State) -> Result<()> {
     let fresh = state.application == 0 && (state.tables == 0 || state.registry);
     if fresh || state.application == APPLICATION_ID {
@@ -91,7 +91,7 @@ fn refuse_foreign(state: &State) -> Result<()> {
     Err(Error::config("the SQLite file belongs to another program: give the store a file of its own"))
 }
 
-/// Whether the namespace is there. One that this library is too old to read is refused.
+/// Whether the namespace exists. Refuses one that this library is too old to read.
 async fn registered(connection: &mut SqliteConnection, namespace: &str) -> Result<bool> {
     let format = format::registered(connection, namespace).await.map_err(Failure::at_open)?;
     format.map(|format| format.check_reader(FORMAT)).transpose().map_err(Error::config)?;
@@ -108,7 +108,7 @@ async fn use_wal(connection: &mut SqliteConnection) -> Result<()> {
                 return if mode == "wal" {
                     Ok(())
                 } else {
-                    Err(Error::config("SQLite cannot keep a write-ahead log where the file lies"))
+                    Err(Error::config("SQLite cannot keep a write-ahead log on the file system of this file"))
                 };
             }
         }
@@ -116,11 +116,11 @@ async fn use_wal(connection: &mut SqliteConnection) -> Result<()> {
 }
 
 async fn begin(connection: &mut SqliteConnection) -> Result<()> {
-    patiently(connection, "BEGIN IMMEDIATE").await?;
+    fetch_waiting(connection, "BEGIN IMMEDIATE").await?;
     Ok(())
 }
 
-async fn make(connection: &mut SqliteConnection, namespace: &str) -> Result<()> {
+async fn create_missing(connection: &mut SqliteConnection, namespace: &str) -> Result<()> {
     let state = look(connection).await?;
     refuse_foreign(&state)?;
     run(connection, format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; {REGISTRY}"))
@@ -144,12 +144,12 @@ async fn run(connection: &mut SqliteConnection, text: String) -> Result<()> {
 }
 
 async fn one(connection: &mut SqliteConnection, text: &'static str) -> Result<String> {
-    let rows = patiently(connection, text).await?;
+    let rows = fetch_waiting(connection, text).await?;
     rows.first().ok_or_else(Failure::bug)?.try_get(0).map_err(at_open)
 }
 
-/// Runs a statement, waiting for whoever holds the lock. The caller keeps the deadline.
-async fn patiently(connection: &mut SqliteConnection, text: &'static str) -> Result<Vec<sqlx::sqlite::SqliteRow>> {
+/// Runs a statement, and waits while another connection holds the lock. The caller ends the wait at the deadline.
+async fn fetch_waiting(connection: &mut SqliteConnection, text: &'static str) -> Result<Vec<sqlx::sqlite::SqliteRow>> {
     loop {
         match sqlx::query(text).fetch_all(&mut *connection).await.map_err(Failure::from) {
             Err(failure) if failure.kind == FailureKind::Busy => {}

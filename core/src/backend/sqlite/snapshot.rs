@@ -1,4 +1,4 @@
-//! Snapshots, beside the events they are made of.
+//! Saves and loads snapshots.
 
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
@@ -14,7 +14,7 @@ use crate::event::Payload;
 use crate::request::SnapshotRecord;
 
 impl Sqlite {
-    /// Keeps a snapshot; see the trait.
+    /// Saves a snapshot; see the trait.
     pub(super) async fn save_snapshot(&self, record: &SnapshotRecord, deadline: Instant) -> Result<()> {
         let mut lease = self.file.writer.lease(deadline).await?;
         let answer = within(deadline, self.put(&mut lease.connection, record)).await;
@@ -44,7 +44,7 @@ impl Sqlite {
         }
     }
 
-    /// The best snapshot at or below a version; see the trait.
+    /// Loads the latest snapshot at or below a version; see the trait.
     pub(super) async fn load_snapshot(
         &self,
         stream: &str,

@@ -1,7 +1,7 @@
-//! The statements of one namespace, written once when it is opened.
+//! The SQL statements of one namespace, built when it is opened.
 //!
-//! The driver hands each statement to a thread of its own, which costs about as much as a small statement does. So what
-//! belongs together goes as one text with several statements, each prepared once and kept.
+//! The driver passes each statement to a thread, which costs about as much as a small statement itself. So statements
+//! that belong together are sent as one text. Each is prepared once and kept.
 
 use std::sync::Arc;
 
@@ -9,29 +9,30 @@ use sqlx::AssertSqlSafe;
 
 use super::row::Bound;
 
-/// `Skp1`, which tells tools like `file` whose the database is.
+/// `Skp1`: marks the file as Streamkeep's, for the store and for tools like `file`.
 pub(super) const APPLICATION_ID: i64 = 0x536B_7031;
 
 /// A statement's text, shared with the driver.
 pub(super) type Text = Arc<str>;
 
-/// What an event holds, in the order it is bound.
+/// The columns of an event's content, in the order they are bound.
 pub(super) const CONTENT_COLUMNS: &str = "id, recorded_at, type, schema, tags, metadata, data, data_bytes";
-/// A whole row, in the order it is bound.
+/// All columns of an event, in the order they are bound.
 pub(super) const EVENT_COLUMNS: &str =
     "position, stream, version, id, recorded_at, type, schema, tags, metadata, data, data_bytes";
 const EVENT_WIDTH: usize = 11;
 
-/// How many rows an insert takes; fewer are filled up, so that each length's statement is prepared once.
+/// The numbers of rows for which there is an insert. Fewer rows are padded with NULLs, so that few statements are
+/// prepared.
 const CHUNKS: [usize; 10] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
 
-/// How many events of one stream follow the first in one go, filled up likewise: a filled-up row costs a quarter of a
-/// real one, and people choose round numbers.
+/// The numbers of events after the first for which there is an append to one stream, padded likewise. A padding row
+/// costs a quarter of a real one. The sizes suit round numbers of events.
 const RUNS: [usize; 9] = [4, 9, 19, 31, 49, 63, 79, 99, 127];
 const CONTENT_WIDTH: usize = 8;
 
-/// Data and metadata up to this length together come with their event. What is longer is fetched by itself once a page
-/// is known to hold it, so that pages stay small on their way.
+/// Data and metadata up to this length together are read with their event. Longer content is fetched separately, and
+/// only for events that the page returns.
 const INLINE_BYTES: usize = 8 * 1024;
 
 /// An insert of a fixed number of rows.
@@ -39,7 +40,7 @@ const INLINE_BYTES: usize = 8 * 1024;
 pub(super) struct Insert {
     pub(super) rows: usize,
     pub(super) text: Text,
-    /// The same, and the commit.
+    /// The same insert, followed by the commit.
     pub(super) and_commit: Text,
 }
 
@@ -49,31 +50,32 @@ pub(super) struct Sql {
     pub(super) namespace: String,
     pub(super) events: String,
     pub(super) tags: String,
-    /// Begins to write; the last position, then each stream's version.
+    /// Begins a write transaction, and reads the last position and the version of each stream.
     pub(super) begin: Text,
-    /// The same with a transaction that only becomes a writer later: the planted bug.
+    /// A planted bug: the same with a transaction that takes the write lock only later.
     begin_deferred: Text,
-    /// Appends one event alone, if the stream's version lies between two bounds.
+    /// Appends one event, if the stream's version is between two bounds.
     pub(super) append_one: Text,
-    /// The same, and where the event stands.
+    /// The same, and returns the event's position and version.
     pub(super) append_one_and_tell: Text,
-    /// Appends some events of one stream, likewise; how many after the first.
+    /// Appends several events to one stream likewise; each with the number of events after the first.
     append_runs: Vec<(usize, Text)>,
     pub(super) inserts: Vec<Insert>,
-    /// Lists the tags of the events between two positions, and commits.
+    /// Inserts the tags of the events between two positions, and commits.
     pub(super) tag_and_commit: Text,
-    /// Writes what is there already into the file's header, and commits. SQLite skips an update that changes nothing,
-    /// but not this.
+    /// Writes the file's header unchanged, and commits. SQLite would skip an update that changes nothing, but it does
+    /// not skip this.
     pub(super) touch_and_commit: Text,
-    /// Events by their ids.
+    /// Reads events by their ids.
     pub(super) by_id: Text,
-    /// Long content, by positions.
+    /// Reads long content by positions.
     pub(super) content: Text,
     pub(super) stream_forward: Text,
     pub(super) stream_backward: Text,
     pub(super) log_forward: Text,
     pub(super) log_backward: Text,
-    /// The last position there is: nothing is ever drawn above it, because drawing and committing are one transaction.
+    /// Reads the last position. No higher one is drawn yet, because positions are drawn and committed in one
+    /// transaction.
     pub(super) head: Text,
     pub(super) save_snapshot: Text,
     pub(super) load_snapshot: Text,
@@ -144,32 +146,33 @@ impl Sql {
         }
     }
 
-    /// A prepared statement. Its text is the store's own; names and values of users only ever come as arguments.
+    /// A prepared statement. Its text is built by this module; callers' values are only passed as arguments.
     pub(super) fn query(&self, text: &Text) -> Bound {
         sqlx::query(AssertSqlSafe(Arc::clone(text)))
     }
 
-    /// The text that begins to write: with the lock first, so that what is read then stays true until the commit.
+    /// The statement that begins a write. It takes the write lock first, so that what it reads does not change before
+    /// the commit.
     pub(super) fn begin(&self) -> &Text {
         if crate::faults::planted("sqlite-deferred-begin") { &self.begin_deferred } else { &self.begin }
     }
 
-    /// The statement that appends so many events of one stream, at least two, unless they are too many.
+    /// The statement that appends this many events to one stream; at least two. `None` if they are too many.
     pub(super) fn append_run(&self, events: usize) -> Option<&Text> {
         self.append_runs.iter().find(|(after_first, _)| *after_first >= events.saturating_sub(1)).map(|(_, text)| text)
     }
 
-    /// The insert for so many rows or, of more, for the first of them.
+    /// The insert for this many rows, or for the first of them if there are more.
     pub(super) fn insert(&self, rows: usize) -> Option<&Insert> {
         self.inserts.iter().find(|insert| insert.rows >= rows).or(self.inserts.last())
     }
 }
 
-/// An event as one text, as [`super::row::ReadRow`] reads it: numbers and lengths in a line, then the texts. A length
-/// that is missing is a NULL.
+/// An event as one text, which [`super::row::ReadRow`] reads: one line of numbers and lengths, then the texts. An empty
+/// length means NULL.
 ///
-/// The driver copies every column of every row by itself and hands each row over by itself. A page as one text costs a
-/// third of that.
+/// The driver copies each column separately and passes on each row separately. One text for a whole page costs a third
+/// of that.
 pub(super) fn packed(table: &str) -> String {
     let column = |name: &str| format!("{table}{name}");
     let [data, bytes, metadata] = ["data", "data_bytes", "metadata"].map(column);
@@ -186,17 +189,18 @@ pub(super) fn packed(table: &str) -> String {
     )
 }
 
-/// A page's events, each in a column `event`, as one text. The order stays that of the rows: a limit keeps SQLite from
-/// dropping it.
+/// Joins a page's rows, each in a column `event`, into one text. The page's limit makes SQLite keep the order of the
+/// rows.
 pub(super) fn join_packed(page: &str) -> String {
     format!("SELECT group_concat(event, '') FROM ({page})")
 }
 
-/// A statement that writes takes the lock before it reads, so one event needs no transaction around it.
+/// Appends one event. It needs no transaction around it, because a statement that writes takes the lock before it
+/// reads.
 ///
-/// If the stream's head is not within two bounds, the version is NULL, which no event may have. As a value of the
-/// insert, and not as a condition of a select, because then SQLite need not keep the rows aside first. Bound: the
-/// bounds, the stream twice, the content.
+/// If the stream's version is not within two bounds, the new version is NULL, which the table refuses. This is a value
+/// of the insert and not a condition of a select, so that SQLite need not buffer the rows. Arguments: the bounds, the
+/// stream twice, the content.
 fn append_one(events: &str) -> String {
     let head = "coalesce(max(version), 0)";
     let content = ["?"; CONTENT_WIDTH].join(", ");
@@ -206,8 +210,8 @@ fn append_one(events: &str) -> String {
     )
 }
 
-/// The first event holds the expectation of all; the others come with their versions. Bound: the first as for one, then
-/// (stream, version, content) of each.
+/// Appends several events to one stream. The first insert checks the expected version; the other events carry their
+/// versions. Arguments: the first event as above, then (stream, version, content) of each other.
 fn append_run(events: &str, rows: usize) -> String {
     let row = format!("({})", ["?"; CONTENT_WIDTH + 2].join(", "));
     format!(
@@ -218,8 +222,8 @@ fn append_run(events: &str, rows: usize) -> String {
     )
 }
 
-/// `OR ROLLBACK`: a group that meets a known id is decided again as a whole, and without it SQLite keeps a journal for
-/// each statement.
+/// Inserts rows of a group. With `OR ROLLBACK`, a known id rolls back the group, which is then decided again as a
+/// whole. Without it, SQLite would keep a journal for each statement.
 fn insert(events: &str, rows: usize) -> Insert {
     let row = format!("({})", ["?"; EVENT_WIDTH].join(", "));
     let values = vec![row; rows].join(", ");

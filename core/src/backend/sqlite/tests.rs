@@ -1,4 +1,4 @@
-//! What only the inside of this backend can show; the contract's rules are the behaviour suite's.
+//! Tests of this backend's internals. The behaviour suite tests the rules of the contract.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ use crate::request::{AppendRequest, ImportRequest, LogPageRequest, StreamPageReq
 use crate::version::ExpectedVersion;
 use crate::{AppendOptions, ErrorKind, EventStore, OpenOptions, Outcome, ReadAllOptions};
 
-/// A folder of its own, gone with the test.
+/// A temporary folder, which is removed with the test.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -46,26 +46,26 @@ impl Folder {
         self.0.join("events.db")
     }
 
-    /// A connection as another program would have it.
+    /// A connection with the settings of another program.
     async fn connect(&self) -> SqliteConnection {
         SqliteConnectOptions::new().filename(self.file()).create_if_missing(true).connect().await.unwrap()
     }
 
-    /// The backend itself, on a file that a store has made.
+    /// The backend itself, on a file that a store has created.
     async fn backend(&self) -> Sqlite {
         EventStore::open(self.url()).await.unwrap().close().await.unwrap();
         let options = connect_options(&self.file());
         let mut anchor = options.connect().await.unwrap();
         run(&mut anchor, "SELECT count(*) FROM streamkeep_namespaces").await;
-        let identity = Arc::new(Identity::note(&self.file(), &options).unwrap());
+        let identity = Arc::new(Identity::record(&self.file(), &options).unwrap());
         let file = SqliteFile {
             writer: Pool::new(options.clone(), Arc::clone(&identity), 1),
             readers: Pool::new(options, Arc::clone(&identity), 1),
             identity,
             anchor: std::sync::Mutex::new(Some(anchor)),
-            held: std::sync::Mutex::new(None),
+            open_file: std::sync::Mutex::new(None),
         };
-        Sqlite { sql: Sql::new("default"), file: Arc::new(file), seen: super::format::Seen::nothing() }
+        Sqlite { sql: Sql::new("default"), file: Arc::new(file), last_format: super::format::LastFormat::unknown() }
     }
 }
 
@@ -121,7 +121,7 @@ async fn a_group_answers_each_append_for_itself() {
 }
 
 #[tokio::test]
-async fn a_page_of_any_query_is_what_the_matcher_says_either_way() {
+async fn a_page_of_any_query_has_what_the_matcher_says_in_both_directions() {
     let folder = Folder::new();
     let store = EventStore::open(folder.url()).await.unwrap();
     let import = |n: u64| {
@@ -172,7 +172,7 @@ async fn a_page_of_any_query_is_what_the_matcher_says_either_way() {
 }
 
 #[tokio::test]
-async fn a_page_says_how_far_it_got() {
+async fn a_page_says_how_far_it_looked() {
     let folder = Folder::new();
     let backend = folder.backend().await;
     let events =
@@ -228,7 +228,7 @@ async fn a_page_says_how_far_it_got() {
 }
 
 #[tokio::test]
-async fn what_was_written_in_any_form_comes_back_as_it_was() {
+async fn events_written_in_any_form_are_read_unchanged() {
     let folder = Folder::new();
     let backend = folder.backend().await;
     let mut position = 0;
@@ -306,7 +306,7 @@ fn whole_stream(stream: &str) -> StreamPageRequest {
 }
 
 #[tokio::test]
-async fn eight_may_open_a_new_file_at_once() {
+async fn eight_stores_may_open_a_new_file_at_once() {
     let folder = Folder::new();
     let stores = join_all(
         (0..8).map(|n| OpenOptions::new(folder.url()).namespace(if n % 2 == 0 { "even" } else { "odd" }).open()),
@@ -342,7 +342,7 @@ async fn opening_without_create_writes_nothing() {
 }
 
 #[tokio::test]
-async fn a_file_of_somebody_else_or_of_a_newer_library_is_refused() {
+async fn a_file_of_another_program_or_of_a_newer_library_is_refused() {
     let folder = Folder::new();
     let mut other = folder.connect().await;
     run(&mut other, "CREATE TABLE theirs (a)").await;
@@ -370,7 +370,7 @@ async fn an_append_that_waits_for_another_program_is_not_applied_at_its_deadline
     run(&mut other, "COMMIT").await;
     other.close().await.unwrap();
     let appended = store.append("s-1", [event()], ExpectedVersion::NoStream).await.unwrap();
-    assert_eq!((appended.version, appended.position), (1, 1), "nothing of the late ones was written");
+    assert_eq!((appended.version, appended.position), (1, 1), "no late append was written");
     store.close().await.unwrap();
 }
 
@@ -399,7 +399,7 @@ async fn a_file_replaced_while_an_append_waits_for_the_lock_is_not_written() {
 }
 
 #[tokio::test]
-async fn another_programs_vacuum_is_no_reason_to_stop() {
+async fn another_programs_vacuum_does_not_stop_the_store() {
     let folder = Folder::new();
     let backend = folder.backend().await;
     let append = || async {
@@ -420,7 +420,7 @@ async fn another_programs_vacuum_is_no_reason_to_stop() {
 }
 
 #[tokio::test]
-async fn a_statement_past_its_deadline_takes_its_connection_with_it() {
+async fn a_statement_past_its_deadline_closes_its_connection() {
     let folder = Folder::new();
     let backend = folder.backend().await;
     let mut lease = backend.file.writer.lease(soon()).await.unwrap();
@@ -432,16 +432,16 @@ async fn a_statement_past_its_deadline_takes_its_connection_with_it() {
     assert_eq!(lease.settle(answer).unwrap_err().kind, FailureKind::Late);
     let appended =
         backend.append(&[request("s-1", ExpectedVersion::Any, vec![event().with_tags(["t"])])]).await.pop().unwrap();
-    assert_eq!(appended.unwrap().position, 1, "in a transaction of its own");
+    assert_eq!(appended.unwrap().position, 1, "the next append uses another transaction");
     backend.close().await;
     let mut other = folder.connect().await;
     let rows = sqlx::query("SELECT epoch FROM streamkeep_namespaces").fetch_all(&mut other).await.unwrap();
-    assert_ne!(rows[0].get::<String, _>(0), "lost", "what the late one had begun is rolled back");
+    assert_ne!(rows[0].get::<String, _>(0), "lost", "the late transaction is rolled back");
     other.close().await.unwrap();
 }
 
 #[tokio::test]
-async fn every_connection_syncs_what_it_commits() {
+async fn every_connection_syncs_its_commits() {
     let folder = Folder::new();
     let backend = folder.backend().await;
     for pool in [&backend.file.writer, &backend.file.readers] {
@@ -491,7 +491,7 @@ async fn a_full_disk_is_unavailable_and_nothing_is_written() {
     backend.close().await;
 }
 
-/// Answered without another attempt, in SQLite's words.
+/// Asserts an answer without another attempt, with SQLite's message.
 fn assert_final(error: &crate::Error, words: &str) {
     assert_eq!((error.code(), error.outcome()), ("unavailable", Outcome::NotApplied), "{error}");
     assert!(!error.worth_a_retry() && error.message().contains(words), "{error}");
@@ -525,7 +525,7 @@ async fn a_file_that_turned_read_only_is_unavailable_at_once() {
 }
 
 #[tokio::test]
-async fn what_is_repeated_is_committed_once_more() {
+async fn a_repeated_append_is_committed_once_more() {
     let folder = Folder::new();
     let backend = folder.backend().await;
     let mut other = folder.connect().await;
@@ -539,7 +539,7 @@ async fn what_is_repeated_is_committed_once_more() {
         assert!(!answer.unwrap().repeated);
     }
     assert_eq!(backend.import(&import).await.unwrap().imported, 1);
-    // It changes with every commit that another connection makes, and only then.
+    // The value changes with each commit of another connection, and only then.
     let mut commits = async || {
         let rows = sqlx::query("PRAGMA data_version").fetch_all(&mut other).await.unwrap();
         rows[0].get::<i64, _>(0)
@@ -586,7 +586,7 @@ async fn a_split_group_keeps_the_doubt_of_each_append() {
 }
 
 #[tokio::test]
-async fn statements_find_what_they_look_for_by_an_index() {
+async fn statements_search_by_an_index() {
     let folder = Folder::new();
     let backend = folder.backend().await;
     let mut lease = backend.file.readers.lease(soon()).await.unwrap();

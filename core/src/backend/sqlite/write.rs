@@ -1,4 +1,4 @@
-//! One transaction that writes: the facts, the rows, the commit.
+//! The steps of a write transaction: begin and read the facts, insert the rows, commit.
 
 use std::collections::HashMap;
 
@@ -13,10 +13,10 @@ use crate::decision::{Facts, KnownEvent};
 use crate::faults::planted;
 use crate::limits::PAGE_EVENTS;
 
-/// Begins to write, waiting for whoever else writes, and reads the last position drawn and the streams' versions.
+/// Waits for the write lock, begins a transaction, and reads the last drawn position and the streams' versions.
 ///
-/// Waits in slices, as long as it is polled: its caller keeps the deadline. A connection that is closed meanwhile
-/// leaves nothing behind.
+/// It waits until the caller drops it at the deadline. The caller then closes the connection, which leaves nothing
+/// behind.
 pub(super) async fn begin(
     connection: &mut SqliteConnection,
     sql: &Sql,
@@ -44,7 +44,7 @@ pub(super) async fn begin(
     Ok((drawn, facts))
 }
 
-/// Looks up which ids are known, with what they hold.
+/// Looks up which ids are known, with their events.
 pub(super) async fn known(
     connection: &mut SqliteConnection,
     sql: &Sql,
@@ -63,20 +63,20 @@ pub(super) async fn known(
     Ok(known)
 }
 
-/// How a transaction ends that has no rows to write.
+/// How a transaction without rows to write ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// What it found is answered as stored. The first attempt may have been killed after its commit became visible and
-    /// before it was synced, so this transaction makes a commit of its own, whose sync covers the first one too.
+    /// It commits, because it answers that events are stored. Their first attempt may have died after its commit became
+    /// visible and before it was synced. The sync of this commit covers the first one too.
     Repeats,
-    /// Nothing is answered as stored: it rolls back.
+    /// It rolls back, because it answers no event as stored.
     Nothing,
 }
 
 /// Writes rows, in the order of their positions, and commits.
 ///
-/// `sent` is set before the commit is on its way. From then on a failure can leave the rows written, unless SQLite said
-/// why it refused.
+/// `sent` is set before the commit is sent. After that, a failure may leave the rows written, unless SQLite refused
+/// them.
 pub(super) async fn write_and_commit(
     connection: &mut SqliteConnection,
     sql: &Sql,
@@ -87,7 +87,7 @@ pub(super) async fn write_and_commit(
     let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
         return match end {
             End::Repeats => confirm(connection, sql, sent).await,
-            End::Nothing => abandon(connection).await,
+            End::Nothing => roll_back(connection).await,
         };
     };
     let tagged = rows.iter().any(|row| !row.event.tags.is_empty());
@@ -115,15 +115,15 @@ pub(super) async fn write_and_commit(
     Ok(())
 }
 
-/// Commits without having written anything of its own, synced like any other commit.
+/// Commits and syncs without writing any events.
 async fn confirm(connection: &mut SqliteConnection, sql: &Sql, sent: &mut bool) -> Result<(), Failure> {
     *sent = true;
     sql.query(&sql.touch_and_commit).execute(connection).await?;
     Ok(())
 }
 
-/// Ends a transaction in which nothing is to be written after all.
-pub(super) async fn abandon(connection: &mut SqliteConnection) -> Result<(), Failure> {
+/// Ends a transaction that writes nothing.
+pub(super) async fn roll_back(connection: &mut SqliteConnection) -> Result<(), Failure> {
     sqlx::query("ROLLBACK").execute(connection).await?;
     Ok(())
 }
