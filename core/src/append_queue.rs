@@ -1,8 +1,9 @@
-//! Group commit: many callers, one write, each its own answer.
+//! Group commit: appends that wait at the same time are written together, and each gets its own answer.
 //!
-//! Appends that find a free lane go straight through; what comes while all lanes are busy waits and goes out together.
-//! A stream is in one group in flight at a time, and stands in a group once, or every time with `any`, so that no
-//! member's answer depends on another's.
+//! A lane sends one group of appends at a time. While all lanes are busy, appends wait, and a free lane sends them as
+//! the next group. A stream is in flight in one group at a time. A group holds one append to it, or several that all
+//! expect `any`, so that no answer in the group depends on another one. An append that another transaction holds up
+//! leaves its lane, and is sent apart: in a task for its stream, which no lane waits for.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,13 +23,13 @@ use crate::limits::{GROUP_BYTES, GROUP_EVENTS, WAITING_BYTES};
 use crate::request::{AppendRequest, AppendResult};
 use crate::version::ExpectedVersion;
 
-/// Permits of the room for waiting appends are KiB, so that their number stays small.
+/// The bytes that one permit of `Shared::room` stands for, so that the number of permits stays small.
 const ROOM_UNIT_BYTES: usize = 1024;
 
-/// How often a lane lets other tasks run before it waits for those who have further to go.
+/// How often a lane yields to other tasks before it sleeps, while it waits for its callers to append again.
 const GATHERING_TURNS: usize = 256;
 
-/// Takes appends and sends them in groups.
+/// Collects appends and sends them in groups.
 #[derive(Clone, Debug)]
 pub(crate) struct AppendQueue(Arc<Shared>);
 
@@ -56,9 +57,9 @@ struct Waiting {
     request: AppendRequest,
     bytes: usize,
     answer: oneshot::Sender<Result<AppendResult>>,
-    /// Held until the answer is given: closing the handle waits for it.
+    /// Held until the answer is given, because closing the handle waits for it.
     _in_flight: TaskTrackerToken,
-    /// Held until the answer is given: what waits and what is under way is bounded.
+    /// Held until the answer is given, so that the bytes that wait or are in flight are bounded.
     _room: OwnedSemaphorePermit,
 }
 
@@ -68,9 +69,9 @@ impl AppendQueue {
         Self(Arc::new(Shared { backend, hints, runtime, tasks, room, state: Mutex::default() }))
     }
 
-    /// Appends, alone or with others, and waits for this append's own answer until its deadline.
+    /// Queues an append, and waits for its answer until its deadline.
     ///
-    /// Dropping the future withdraws what still waits; what was sent runs on.
+    /// Dropping the future withdraws an append that still waits. One that was sent runs to its end.
     pub(crate) async fn append(&self, request: AppendRequest, in_flight: TaskTrackerToken) -> Result<AppendResult> {
         let deadline = request.deadline;
         if planted("queue-drops-sent") {
@@ -91,18 +92,17 @@ impl AppendQueue {
             }
             None if place.withdraw() || planted("queue-denies-sent") => Err(late_in_queue()),
             None => {
-                Err(Error::unavailable("the deadline passed while the append was under way")
-                    .with_outcome(Outcome::Unknown))
+                Err(Error::unavailable("the deadline passed after the append was sent").with_outcome(Outcome::Unknown))
             }
         }
     }
 }
 
 fn late_in_queue() -> Error {
-    Error::unavailable("the deadline passed while the append waited for its turn")
+    Error::unavailable("the deadline passed while the append waited in the queue")
 }
 
-/// An append's place in the queue: going away withdraws what was not sent.
+/// An append's place in the queue. Dropping it withdraws the append if it was not sent.
 struct Place<'a> {
     shared: &'a Shared,
     ticket: u64,
@@ -137,7 +137,7 @@ impl Shared {
         ticket
     }
 
-    /// Puts a free lane to work, if there is one and anything can go.
+    /// Starts a free lane, if there is one and an append can be sent.
     fn start_lane(self: &Arc<Self>) {
         let mut state = self.state();
         if state.busy_lanes == self.backend.lanes() {
@@ -151,7 +151,7 @@ impl Shared {
         }
     }
 
-    /// Sends groups until nothing that can go is waiting.
+    /// Sends groups until no waiting append can be sent.
     async fn run_lane(self: Arc<Self>, mut group: Vec<Waiting>) {
         let mut lane = Lane { shared: &self, freed: false };
         loop {
@@ -161,7 +161,7 @@ impl Shared {
             let mut state = self.state();
             group = state.take_group();
             if group.is_empty() {
-                // Under the same lock as the look: nobody can come in between and find the lane busy.
+                // Under the same lock as `take_group`, so that no append is queued in between and finds the lane busy.
                 state.busy_lanes -= 1;
                 lane.freed = true;
                 return;
@@ -169,15 +169,15 @@ impl Shared {
         }
     }
 
-    /// Lets those who were answered together come back together: taken too soon, the next group is the first of them
-    /// alone, and all others wait for that.
+    /// Waits for the callers that were just answered to append again. Otherwise the next group would have only the
+    /// first of them, and all others would wait for that group.
     async fn gather(&self, sent: usize) {
         let pause = self.backend.gathering();
         let all_back = || sent < 2 || self.state().waiting.len() >= sent;
         if pause.is_zero() {
             return;
         }
-        // Who only goes round in a loop is back as soon as its task has run.
+        // A caller that appends in a loop is back as soon as its task has run.
         for _ in 0..GATHERING_TURNS {
             if all_back() {
                 return;
@@ -189,7 +189,7 @@ impl Shared {
         }
     }
 
-    /// The planted bug of a queue that works in its caller's own future.
+    /// A planted bug: the append runs in the caller's future.
     async fn send_here(&self, request: AppendRequest) -> Result<AppendResult> {
         point("queue-before-send").await;
         let answer = self.backend.append(&[request]).await.pop();
@@ -206,7 +206,7 @@ impl Shared {
         if planted("queue-mixes-answers") {
             answers.reverse();
         }
-        // Also what is repeated can be new to the readers of this store.
+        // A repeated append can also be new to the readers of this store.
         if answers.iter().any(Result::is_ok) {
             self.hints.wake();
         }
@@ -216,7 +216,7 @@ impl Shared {
                 held_up.push(waiting);
                 continue;
             }
-            // Whoever went away does not hear it; the append stands all the same.
+            // The caller may be gone. The append is valid all the same.
             let _ = waiting.answer.send(answer);
         }
         streams.keep(&held_up);
@@ -227,8 +227,7 @@ impl Shared {
         self.send_apart(held_up);
     }
 
-    /// Sends what a lock or another writer holds up, each stream by itself and outside the lanes: no other append waits
-    /// for it.
+    /// Sends appends that a lock or another writer holds up, with a task for each stream.
     fn send_apart(self: &Arc<Self>, held_up: Vec<Waiting>) {
         let mut streams: HashMap<String, Vec<Waiting>> = HashMap::new();
         for waiting in held_up {
@@ -248,14 +247,14 @@ impl Shared {
             self.hints.wake();
         }
         for waiting in appends {
-            let missing = || Err(Error::internal("an append apart was not answered").with_outcome(Outcome::Unknown));
-            // As above.
+            let missing = || Err(Error::internal("an append was not answered").with_outcome(Outcome::Unknown));
+            // The caller may be gone.
             let _ = waiting.answer.send(answers.next().unwrap_or_else(missing));
         }
     }
 }
 
-/// A lane in use. Freed even when the backend panics, so that the queue goes on.
+/// A lane in use. It is freed even if the backend panics, so that the queue continues.
 struct Lane<'a> {
     shared: &'a Arc<Shared>,
     freed: bool,
@@ -270,8 +269,7 @@ impl Drop for Lane<'_> {
     }
 }
 
-/// A stream that goes by itself, outside the lanes. When it is done, or the backend panics, whoever waited for it goes
-/// on.
+/// A stream that is sent apart. When it is done, or the backend panics, the appends that wait for the stream are sent.
 struct Apart<'a> {
     shared: &'a Arc<Shared>,
     streams: Option<Streams<'a>>,
@@ -291,7 +289,7 @@ struct Streams<'a> {
 }
 
 impl Streams<'_> {
-    /// Leaves the streams of these in flight: they go on elsewhere.
+    /// Leaves the streams of these appends in flight, because they are sent apart.
     fn keep(&mut self, waiting: &[Waiting]) {
         self.names.retain(|name| waiting.iter().all(|waiting| waiting.request.stream != *name));
     }
@@ -307,7 +305,8 @@ impl Drop for Streams<'_> {
 }
 
 impl State {
-    /// Takes what can go now, in the order it came: at most 1,000 events and 8 MiB, or one append.
+    /// Takes the appends that can be sent now, in the order they were queued: at most 1,000 events and 8 MiB, or one
+    /// append.
     fn take_group(&mut self) -> Vec<Waiting> {
         let (mut group, mut events, mut bytes) = (Vec::new(), 0, 0);
         let mut only_any: HashMap<String, bool> = HashMap::new();
@@ -315,7 +314,7 @@ impl State {
         let mut place = 0;
         while let Some(waiting) = self.waiting.get(place) {
             if waiting.answer.is_closed() || waiting.request.deadline <= now {
-                // Its caller is gone, or about to answer that it came too late.
+                // Its caller is gone, or is about to return that the deadline passed.
                 place += 1;
                 continue;
             }

@@ -79,13 +79,10 @@ pub(crate) fn decide_appends(group: &[AppendRequest], facts: &Facts) -> Vec<Deci
 /// Whether a refusal can still become wrong because an earlier attempt, whose outcome is unknown, may be running.
 ///
 /// A conflict is final if the stream is already past the expected version, and a refusal of known ids is final.
-#[cfg_attr(
-    not(feature = "postgres"),
-    allow(dead_code, reason = "only a database beyond a network leaves an attempt behind")
-)]
-pub(crate) fn may_turn(request: &AppendRequest, refusal: &Error) -> bool {
+#[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "only Postgres can leave an attempt running"))]
+pub(crate) fn may_become_wrong(request: &AppendRequest, refusal: &Error) -> bool {
     match refusal.kind() {
-        crate::error::ErrorKind::Conflict { actual, .. } => request.expected.may_turn(*actual),
+        crate::error::ErrorKind::Conflict { actual, .. } => request.expected.may_hold_later(*actual),
         crate::error::ErrorKind::DuplicateEvent { .. } => false,
         _ => true,
     }

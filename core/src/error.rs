@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::version::ExpectedVersion;
 
-/// Marks the one error that no caller ever sees.
+/// The hint that marks [`Error::held_up`], which no caller sees.
 const HELD_UP: &str = "held up";
 
 /// The message of an error that has no other cause.
@@ -117,7 +117,7 @@ struct Inner {
     ids: Vec<Uuid>,
     operation: Option<&'static str>,
     hint: Option<String>,
-    /// Another attempt before the deadline cannot help.
+    /// Set if another attempt before the deadline cannot help.
     answer_at_once: bool,
     cause: Option<Arc<dyn StdError + Send + Sync>>,
 }
@@ -165,14 +165,11 @@ impl Error {
         Self::new(ErrorKind::Unavailable, message)
     }
 
-    /// Tells the append queue that this append waits for a lock of another transaction. The queue sends it again in a
-    /// group of its own.
-    #[cfg_attr(
-        not(feature = "postgres"),
-        allow(dead_code, reason = "only a database beyond a network leaves an attempt behind")
-    )]
+    /// Tells the append queue that this append waits for a lock of another transaction. The queue sends it again
+    /// outside its lanes.
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "only Postgres answers it"))]
     pub(crate) fn held_up() -> Self {
-        Self::unavailable("another transaction holds up this stream").with_hint(HELD_UP)
+        Self::unavailable("another transaction holds a lock on this stream").with_hint(HELD_UP)
     }
 
     /// Whether this is [`Error::held_up`].
@@ -221,7 +218,7 @@ impl Error {
     }
 
     /// Marks an error that another attempt before the deadline cannot help. It is answered at once.
-    #[allow(dead_code, reason = "which backends are built decides who asks")]
+    #[allow(dead_code, reason = "not every backend uses it")]
     pub(crate) fn at_once(mut self) -> Self {
         self.0.answer_at_once = true;
         self

@@ -75,9 +75,9 @@ impl std::fmt::Debug for Payload {
     }
 }
 
-/// An event to append. It stands for one occurrence.
+/// An event to append. It represents one occurrence.
 ///
-/// Its `id` is made with it, so an append of the same `Event` can be repeated safely. Make a new one for each
+/// It gets its `id` when it is made, so an append of the same `Event` can be repeated safely. Make a new one for each
 /// occurrence. The values are checked when the event is appended, before anything is written.
 ///
 /// ```
@@ -226,7 +226,7 @@ pub struct ImportEvent {
     pub event: Event,
 }
 
-/// A time of an import as every backend stores it: in UTC, rounded down to the microsecond.
+/// Converts a time of an import to UTC and rounds it down to the microsecond, as every backend stores it.
 ///
 /// # Errors
 /// `invalid-argument` outside the years 1 to 9999, beyond which some languages have no times.

@@ -123,5 +123,5 @@ mod built {
 #[cfg(streamkeep_faults)]
 pub use built::*;
 #[cfg(not(streamkeep_faults))]
-#[allow(unused_imports, reason = "which backends are built decides who asks")]
+#[allow(unused_imports, reason = "not every backend uses them")]
 pub(crate) use built::{planted, point};

@@ -1,17 +1,17 @@
 //! The format of a stored namespace, and which libraries may read and write it.
 
-/// What a namespace says of its format.
+/// The format of a namespace, as the database stores it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Format {
     pub(crate) format: i64,
-    /// The oldest library that may read it, by the format that the library knows.
+    /// The oldest library that may read it, by the format that the library writes.
     pub(crate) min_reader: i64,
     /// The oldest library that may write it.
     pub(crate) min_writer: i64,
 }
 
 impl Format {
-    /// Refuses to read what needs a library that knows a later format than `known`. The error is its reason.
+    /// Refuses a read by a library of format `known` if it is too old. The error is the reason.
     pub(crate) fn check_reader(self, known: i64) -> Result<(), String> {
         if self.min_reader > known { Err(self.too_old("read", self.min_reader, known)) } else { Ok(()) }
     }

@@ -43,7 +43,7 @@ mod engine;
 mod error;
 mod event;
 #[cfg(not(streamkeep_faults))]
-#[allow(dead_code, reason = "which backends are built decides who asks")]
+#[allow(dead_code, reason = "not every backend uses them")]
 mod faults;
 #[cfg(streamkeep_faults)]
 #[allow(missing_docs, dead_code, reason = "never part of a published build")]

@@ -1,13 +1,13 @@
-//! How a page of the log finds what matches a query: along the log itself, or along the indexes on tags and streams.
+//! Plans how a page of the log finds the events that match a query: by scanning the log, or by the indexes on tags and
+//! streams.
 //!
-//! The steps are the same for every backend, which looks up what is asked for and reads the page:
-//!
-//! 1. [`Plan::of`] says whether indexes lead to all that can match, and whether that is worth it.
-//! 2. Where an item has several tags, each is counted, up to a bound: the rarest leads.
-//! 3. Where streams lead, the backend says which of their versions lie in the page's window.
-//! 4. [`Plan::sources`] says how many candidates to fetch from each tag and stream, so that a page looks at a bounded
-//!    number in all.
-//! 5. [`Sources::candidates`] says up to which position these are all there are. The page ends there.
+//! A backend does these steps, and looks up what the plan asks for:
+//! 1. [`Plan::of`] tells whether the indexes find everything that can match, and whether that pays.
+//! 2. If an item has several tags, the backend counts each up to a limit, and the rarest is used.
+//! 3. If an item has streams, the backend finds which of their versions are in the page's window.
+//! 4. [`Plan::sources`] tells how many candidates to fetch from each tag and stream, so that a page looks at a bounded
+//!    number. A candidate is a position that can match.
+//! 5. [`Sources::candidates`] tells up to which position the candidates are complete. The page ends there.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -15,18 +15,18 @@ use crate::limits::PAGE_SCAN_EVENTS;
 use crate::position::Direction;
 use crate::query::{Query, QueryItem};
 
-/// In a window of so many positions, looking at each event costs less than looking up candidates.
+/// In a window of up to this many positions, scanning costs less than looking up candidates.
 const SCAN_RATHER_THAN_SEEK: u64 = 2_000;
-/// To look a stream up costs about as much as to look at so many events.
+/// Looking up a stream costs about as much as scanning this many events.
 const EVENTS_PER_STREAM: u64 = 4;
-/// How many candidates a page looks at for each event it may hold, where every candidate matches.
+/// How many candidates a page looks at for each event it may hold, if every candidate matches.
 const CANDIDATES_PER_EVENT: u64 = 4;
-/// The same, where some do not.
+/// The same, if some candidates do not match.
 const CANDIDATES_PER_MATCH: u64 = 64;
-/// The fewest candidates a page looks at where some do not match.
+/// The fewest candidates that a page looks at if some do not match.
 const LEAST_CANDIDATES: u64 = 1_000;
 
-/// The way to a page's events by indexes.
+/// A plan to find a page's events by indexes.
 #[derive(Debug)]
 pub(crate) struct Plan<'q> {
     items: Vec<Ways<'q>>,
@@ -36,16 +36,16 @@ pub(crate) struct Plan<'q> {
     exact: bool,
 }
 
-/// The indexes that lead to an item's events.
+/// The indexes that find an item's events.
 #[derive(Debug)]
 struct Ways<'q> {
     tags: Vec<&'q str>,
     streams: Vec<&'q str>,
-    /// How many candidates the best tag has at least; nothing if it was not counted.
+    /// How many candidates the rarest tag has at least; `None` if it was not counted.
     counted: Option<u64>,
 }
 
-/// Versions of a stream, both bounds inclusive; none if the first is above the last.
+/// A range of a stream's versions, both bounds inclusive. It is empty if the first is above the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Versions {
     pub(crate) first: u64,
@@ -59,8 +59,8 @@ impl Versions {
 }
 
 impl<'q> Plan<'q> {
-    /// The plan for a page whose window is so many positions wide. Nothing if the page is better found by looking at
-    /// every event: because an item names neither tags nor streams, or because the window is small.
+    /// The plan for a page whose window is `width` positions wide. `None` if scanning is better, because an item has
+    /// neither tags nor streams, or because the window is small.
     pub(crate) fn of(query: &'q Query, direction: Direction, max_events: usize, width: u64) -> Option<Self> {
         let streams: usize = query.items.iter().map(|item| item.streams.len()).sum();
         if query.is_everything() || width <= SCAN_RATHER_THAN_SEEK + EVENTS_PER_STREAM * streams as u64 {
@@ -73,40 +73,40 @@ impl<'q> Plan<'q> {
         Some(Self { items: items?, direction, max_events, exact })
     }
 
-    /// The tags that have to be counted, each once.
+    /// The tags that must be counted, each once.
     pub(crate) fn tags_to_count(&self) -> Vec<&'q str> {
         let tags: BTreeSet<&str> =
             self.items.iter().filter(|ways| ways.is_contested()).flat_map(|ways| ways.tags.iter().copied()).collect();
         tags.into_iter().collect()
     }
 
-    /// Up to how many events a tag is counted.
+    /// The limit up to which a tag's events are counted.
     pub(crate) fn count_limit(&self) -> u64 {
         let tags = self.tags_to_count().len().max(1) as u64;
         (self.budget() / tags).clamp(16, 512)
     }
 
-    /// Takes how many events each tag has, up to the limit: the rarest of an item leads.
+    /// Takes how many events each tag has, up to the limit. Each item then uses its rarest tag.
     pub(crate) fn counted(&mut self, counts: &HashMap<String, u64>) {
         for ways in self.items.iter_mut().filter(|ways| ways.is_contested()) {
             let count = |tag: &&str| counts.get(*tag).copied().unwrap_or(0);
             if let Some(rarest) = ways.tags.iter().copied().min_by_key(count) {
                 (ways.counted, ways.tags) = (Some(count(&rarest)), vec![rarest]);
             }
-            // Each stream has to be looked up, which costs more than each candidate of the tag.
+            // Looking up a stream costs more than a candidate of the tag.
             if ways.counted.is_some_and(|count| count <= ways.streams.len() as u64) {
                 ways.streams.clear();
             }
         }
     }
 
-    /// The streams whose versions in the window have to be found, each once.
+    /// The streams whose versions in the window must be found, each once.
     pub(crate) fn streams(&self) -> Vec<&'q str> {
         let streams: BTreeSet<&str> = self.items.iter().flat_map(|ways| ways.streams.iter().copied()).collect();
         streams.into_iter().collect()
     }
 
-    /// How many candidates a page looks at in all.
+    /// How many candidates a page looks at in total.
     fn budget(&self) -> u64 {
         let wanted = self.max_events as u64 + 1;
         if self.exact {
@@ -157,21 +157,21 @@ impl<'q> Plan<'q> {
 }
 
 impl<'q> Ways<'q> {
-    /// Nothing if the item names neither tags nor streams.
+    /// `None` if the item has neither tags nor streams.
     fn of(item: &'q QueryItem) -> Option<Self> {
         let texts = |texts: &'q [String]| texts.iter().map(String::as_str).collect::<Vec<_>>();
         let ways = Self { tags: texts(&item.tags), streams: texts(&item.streams), counted: None };
         (!ways.tags.is_empty() || !ways.streams.is_empty()).then_some(ways)
     }
 
-    /// Whether it has to be found out which way is the shortest.
+    /// Whether the item has several ways, of which the shortest must be found.
     fn is_contested(&self) -> bool {
         self.tags.len() > 1 || (!self.tags.is_empty() && !self.streams.is_empty())
     }
 }
 
-/// The most that each source may give, so that all together give no more than the budget, or one each: a source that
-/// has less leaves the rest to the others.
+/// The most candidates of each source, so that all together are within the budget, or one each. A source with fewer
+/// leaves the rest to the others.
 fn share(budget: u64, mut sizes: Vec<u64>) -> u64 {
     sizes.sort_unstable();
     let (mut left, mut sources) = (budget, sizes.len() as u64);
@@ -184,7 +184,7 @@ fn share(budget: u64, mut sizes: Vec<u64>) -> u64 {
     budget.max(1)
 }
 
-/// From where candidates are fetched.
+/// The tags and streams from which candidates are fetched.
 #[derive(Debug)]
 pub(crate) struct Sources<'q> {
     pub(crate) tags: Vec<&'q str>,
@@ -201,16 +201,16 @@ pub(crate) struct Sources<'q> {
 pub(crate) struct SourceStream<'q> {
     pub(crate) stream: &'q str,
     pub(crate) versions: Versions,
-    /// The window holds more of the stream beyond these.
+    /// Whether the window has more versions of the stream.
     more: bool,
 }
 
 /// The positions that can match.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Candidates {
-    /// In ascending order, none twice.
+    /// In ascending order, without duplicates.
     pub(crate) positions: Vec<u64>,
-    /// Up to where these are all there are; nothing if that is the whole window.
+    /// The position up to which they are complete; `None` if that is the whole window.
     pub(crate) end: Option<u64>,
 }
 
@@ -234,7 +234,7 @@ impl Sources<'_> {
         Candidates { positions: positions.into_iter().collect(), end }
     }
 
-    /// Whether looking at every event gets a page farther, when the candidates end after so many positions.
+    /// Whether scanning gets a page farther than these candidates, which end after `width` positions.
     pub(crate) fn rather_scan(&self, candidates: &Candidates, width: u64) -> bool {
         let full = self.exact && candidates.positions.len() > self.max_events;
         candidates.end.is_some() && width < PAGE_SCAN_EVENTS && !full

@@ -1,4 +1,4 @@
-//! Positions: the order of a namespace's log.
+//! Positions, which order a namespace's log.
 
 /// The highest possible position: 2^53 − 1, the largest integer that is exact in every language.
 pub const MAX_POSITION: u64 = (1 << 53) - 1;

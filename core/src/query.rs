@@ -5,8 +5,8 @@ use crate::event::RecordedEvent;
 use crate::limits::{MAX_QUERY_ITEMS, MAX_QUERY_VALUES};
 use crate::stream::{category, check_name};
 
-/// A choice of events: everything, or up to 64 items of which one must match, with up to 1,000 values in all their
-/// lists together.
+/// Selects events: everything, or up to 64 items of which one must match, with up to 1,000 values in all their lists
+/// together.
 ///
 /// ```
 /// use streamkeep::{Query, QueryItem};
@@ -90,7 +90,7 @@ impl From<QueryItem> for Query {
 impl std::ops::BitOr for Query {
     type Output = Self;
 
-    /// Joins two queries: an event matches if it matches either. Everything joined with anything is everything.
+    /// Joins two queries: an event matches if it matches either. If one of them matches everything, so does the result.
     fn bitor(mut self, other: Self) -> Self {
         if self.items.is_empty() || other.items.is_empty() {
             return Self::default();

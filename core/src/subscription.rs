@@ -160,8 +160,8 @@ impl Follower {
         Ok(items.chain(caught_up.then_some(Item::CaughtUp)).collect())
     }
 
-    /// Registers with the tail reader. A subscription that was sent away and found nothing twice waits first, so that
-    /// it does not ask in a loop.
+    /// Registers with the tail reader. A subscription that was twice told to read for itself, and found nothing, waits
+    /// first, so that it does not ask in a loop.
     async fn join(&mut self, handle: &Arc<Handle>, found: bool) {
         let (poll_interval, timeout) = (handle.options.poll_interval, handle.options.timeout);
         if std::mem::replace(&mut self.stuck, !found) && !found {

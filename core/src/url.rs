@@ -53,7 +53,7 @@ impl Location {
         Ok(self.address.split_once(':').ok_or_else(no_such_scheme)?.0)
     }
 
-    /// What follows the scheme's colon.
+    /// The part after the scheme's colon.
     fn rest(&self) -> &str {
         self.address.split_once(':').map_or("", |(_, rest)| rest)
     }
@@ -111,7 +111,7 @@ fn take_parameters(options: &mut OpenOptions) -> Result<(String, Vec<(String, St
     let url = std::mem::take(&mut options.url);
     let (address, query) = url.split_once('?').unwrap_or((&url, ""));
     let mut rest = Vec::new();
-    // A plus is a plus, as in libpq and MongoDB: only forms of web pages write a space so.
+    // A plus is a plus, as in libpq and MongoDB. Only HTML forms use it for a space.
     let query = query.replace('+', "%2B");
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         if !options.set(&name, &value)? {

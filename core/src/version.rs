@@ -39,11 +39,8 @@ impl ExpectedVersion {
     ///
     /// A refusal is only answered if nothing can change it any more (contract rule 5).
     #[must_use]
-    #[cfg_attr(
-        not(feature = "postgres"),
-        allow(dead_code, reason = "only a database beyond a network leaves an attempt behind")
-    )]
-    pub(crate) const fn may_turn(self, actual: u64) -> bool {
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "only Postgres can leave an attempt running"))]
+    pub(crate) const fn may_hold_later(self, actual: u64) -> bool {
         match self {
             Self::Any => true,
             Self::NoStream => false,

@@ -9,18 +9,18 @@ use crate::stream::check_namespace;
 /// How durable an acknowledged append is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// Acknowledged means on disk. The store sets what a session can set; a server that is weak in what no session can
-    /// set is refused.
+    /// An acknowledged append is on disk. The store makes the settings of its sessions durable, and refuses a server
+    /// that is not durable by settings that no session can change.
     #[default]
     Full,
-    /// A server that is configured to less is accepted. A crash can then lose acknowledged events.
+    /// A server with weaker settings is accepted. A crash can then lose acknowledged events.
     Relaxed,
 }
 
-/// What stands between the store and a Postgres server.
+/// A connection pooler between the store and a Postgres server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pooler {
-    /// PgBouncer or the like in transaction mode: each transaction can run in another session of the server.
+    /// PgBouncer or a similar pooler in transaction mode: each transaction can run in another session of the server.
     Transaction,
 }
 
@@ -46,7 +46,7 @@ pub struct OpenOptions {
     pub(crate) pooler: Option<Pooler>,
 }
 
-/// What a URL can begin with.
+/// The schemes of a URL.
 const SCHEMES: [&str; 6] = ["memory", "sqlite", "postgres", "postgresql", "mongodb", "mongodb+srv"];
 
 /// The URL can have a password, so it is not shown.
@@ -134,16 +134,16 @@ impl OpenOptions {
         self
     }
 
-    /// Names a transaction pooler that stands before a Postgres server; none unless given. One that is not named is
-    /// refused with `config` at open. Behind one, the store sets nothing beyond the end of a transaction, and writes of
-    /// other processes are found by polling alone. Other databases refuse the option with `config`.
+    /// Names a transaction pooler in front of a Postgres server. The default is none. A pooler that is not named is
+    /// refused with `config` at open. Behind a pooler, settings last for one transaction only, and writes of other
+    /// processes are found by polling only. Other databases refuse the option with `config`.
     #[must_use]
     pub const fn pooler(mut self, pooler: Pooler) -> Self {
         self.pooler = Some(pooler);
         self
     }
 
-    /// The scheme of the URL, if it is one: what a malformed URL begins with can be the user's name.
+    /// The scheme of the URL, if it is a known one: a malformed URL may begin with the user's name.
     fn scheme(&self) -> &str {
         let before = self.url.split_once(':').map(|(scheme, _)| scheme);
         before.filter(|scheme| SCHEMES.contains(scheme)).unwrap_or_default()
@@ -193,9 +193,9 @@ impl OpenOptions {
     }
 }
 
-/// An unknown parameter is an error, so that a typing mistake does not go unnoticed. Its value may be a secret. If a `?`
-/// in the password is not escaped, the rest of the authority is read as parameters: an `@` among them says so, and then
-/// none of them is shown.
+/// An unknown parameter is an error, so that a typing mistake is noticed. Its value may be a secret. If a `?` in the
+/// password is not escaped, the rest of the authority is read as parameters. An `@` among them is a sign of that, and
+/// then none of them is shown.
 pub(crate) fn unknown_parameter(name: &str, parameters: &[(String, String)]) -> Error {
     if parameters.iter().any(|(name, value)| name.contains('@') || value.contains('@')) {
         return Error::config("the URL is malformed: an '@' follows its first '?'")

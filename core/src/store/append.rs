@@ -64,7 +64,7 @@ impl EventStore {
         self.handle.namespace.queue.append(request, in_flight).await
     }
 
-    /// Stores events that were recorded elsewhere, with their stream, version, id and time. Whichever is absent is
+    /// Stores events that were recorded elsewhere, with their stream, version, id and time. Values that are absent are
     /// assigned. Positions are new, in the order given.
     ///
     /// Each 1,000 events (or 8 MiB) are written completely or not at all. An event that is stored already with the same
@@ -74,8 +74,8 @@ impl EventStore {
     ///
     /// # Errors
     /// `duplicate-event` if an id is known with other content; `conflict` if a version does not follow;
-    /// `invalid-argument` if a time is outside the years 1 to 9999 UTC; otherwise as [`EventStore::append`]. What was
-    /// written before the error stays.
+    /// `invalid-argument` if a time is outside the years 1 to 9999 UTC; otherwise as [`EventStore::append`]. Events
+    /// that were written before the error stay.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> streamkeep::Result<()> {

@@ -82,7 +82,7 @@ impl EventStore {
     /// Any later use of the handle, its clones and its readers is `closed`.
     ///
     /// # Errors
-    /// None today. The signature has room for a backend whose close can fail.
+    /// None today. A later version may have a backend whose close can fail.
     pub async fn close(&self) -> Result<()> {
         self.handle.close().await;
         Ok(())

@@ -12,9 +12,9 @@ pub(crate) enum Fault {
 
 /// A part of a string's content.
 pub(crate) enum Piece<'a> {
-    /// As it stands in the text.
+    /// Characters as they are in the text.
     Run(&'a str),
-    /// Written as an escape.
+    /// A character that is written as an escape.
     Char(char),
 }
 

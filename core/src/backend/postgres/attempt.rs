@@ -13,7 +13,7 @@ use super::lease::Lease;
 use super::names::{draw_first, lock_stream};
 use super::row::{bigint, written};
 use super::session::Backend;
-use crate::decision::{Decision, decide_appends, may_turn};
+use crate::decision::{Decision, decide_appends, may_become_wrong};
 use crate::error::Result as Answer;
 use crate::faults::{planted, point};
 use crate::request::{AppendRequest, AppendResult};
@@ -179,7 +179,7 @@ impl Postgres {
             Decision::Repeated(appended) => Step::Answer(Ok(appended)),
             // An earlier attempt that still runs could make this refusal wrong. It is ended first, and the facts are
             // read again.
-            Decision::Refuse(error) if may_run && may_turn(request, &error) && !too_early => Step::Ended,
+            Decision::Refuse(error) if may_run && may_become_wrong(request, &error) && !too_early => Step::Ended,
             Decision::Refuse(error) => Step::Answer(Err(error)),
             Decision::Again => Step::Again,
         };
