@@ -1,4 +1,4 @@
-//! Rule 1: all of it or nothing, with consecutive versions.
+//! Rule 1: an append is all or nothing, with consecutive versions.
 
 use streamkeep::{ErrorKind, Event, ExpectedVersion, ImportEvent, Payload};
 
@@ -11,7 +11,7 @@ pub(super) fn cases() -> Vec<Case> {
         an_append_of_several_events_gets_consecutive_versions,
         an_append_of_no_events_is_refused,
         an_append_with_one_bad_event_writes_none,
-        an_append_of_10_000_events_is_taken_and_one_more_is_not,
+        an_append_of_10_000_events_commits_and_one_more_is_refused,
         an_append_of_more_than_32_mib_is_refused,
         an_append_expecting_no_stream_conflicts_when_the_stream_exists,
         an_append_expecting_a_stream_conflicts_when_there_is_none,
@@ -34,9 +34,12 @@ async fn an_append_of_several_events_gets_consecutive_versions(room: Room) {
     assert_eq!(
         (recorded[2].position, recorded[4].position),
         (first.position, second.position),
-        "the answer is the last event's"
+        "the answer is that of the last event"
     );
-    assert!(recorded[..3].iter().all(|event| event.recorded_at == recorded[0].recorded_at), "one append has one time");
+    assert!(
+        recorded[..3].iter().all(|event| event.recorded_at == recorded[0].recorded_at),
+        "one append has one recording time"
+    );
 }
 
 async fn an_append_of_no_events_is_refused(room: Room) {
@@ -60,7 +63,7 @@ async fn an_append_with_one_bad_event_writes_none(room: Room) {
     assert!(log(&store).await.is_empty());
 }
 
-async fn an_append_of_10_000_events_is_taken_and_one_more_is_not(room: Room) {
+async fn an_append_of_10_000_events_commits_and_one_more_is_refused(room: Room) {
     let store = room.store().await;
     let error = refused(store.append("s", events(10_001), ExpectedVersion::Any).await);
     assert!(matches!(error.kind(), ErrorKind::LimitExceeded { limit: 10_000, actual: 10_001, .. }), "{error}");
@@ -86,7 +89,10 @@ async fn an_append_expecting_no_stream_conflicts_when_the_stream_exists(room: Ro
     for expected in [ExpectedVersion::NoStream, ExpectedVersion::Exact(0)] {
         let error = refused(store.append("s", [event(1)], expected).await);
         assert_eq!(error.kind(), &ErrorKind::Conflict { stream: "s".to_owned(), expected, actual: 2 });
-        store.append(format!("new-{expected}"), [event(1)], expected).await.expect("there was none");
+        store
+            .append(format!("new-{expected}"), [event(1)], expected)
+            .await
+            .expect("the append of a new stream commits");
     }
 }
 
@@ -98,7 +104,10 @@ async fn an_append_expecting_a_stream_conflicts_when_there_is_none(room: Room) {
         &ErrorKind::Conflict { stream: "s".to_owned(), expected: ExpectedVersion::StreamExists, actual: 0 }
     );
     append(&store, "s", [event(1)]).await;
-    assert_eq!(store.append("s", [event(2)], ExpectedVersion::StreamExists).await.expect("it exists").version, 2);
+    assert_eq!(
+        store.append("s", [event(2)], ExpectedVersion::StreamExists).await.expect("the stream exists").version,
+        2
+    );
 }
 
 async fn an_append_expecting_a_version_conflicts_above_and_below_it(room: Room) {
@@ -108,7 +117,7 @@ async fn an_append_expecting_a_version_conflicts_above_and_below_it(room: Room) 
         let error = refused(store.append("s", [event(1)], wrong).await);
         assert_eq!(error.kind(), &ErrorKind::Conflict { stream: "s".to_owned(), expected: wrong.into(), actual: 3 });
     }
-    assert_eq!(store.append("s", [event(4)], 3).await.expect("the right version").version, 4);
+    assert_eq!(store.append("s", [event(4)], 3).await.expect("the expected version holds").version, 4);
 }
 
 async fn a_refused_append_leaves_no_gap_in_the_versions(room: Room) {
@@ -126,7 +135,7 @@ fn import(version: u64) -> ImportEvent {
 
 async fn an_import_is_whole_or_absent_per_thousand_events(room: Room) {
     let store = room.store().await;
-    // The second thousand has a hole, so only the first is written.
+    // The second thousand has a gap, so only the first thousand is written.
     let with_a_hole = (1..=1_500).chain(1_502..=1_600).map(import);
     let error = refused(store.import_events(with_a_hole).await);
     assert_eq!(error.kind(), &ErrorKind::Conflict { stream: "s".to_owned(), expected: 1_501.into(), actual: 1_500 });
@@ -135,7 +144,7 @@ async fn an_import_is_whole_or_absent_per_thousand_events(room: Room) {
 
 async fn an_import_in_the_middle_of_a_stream_is_a_conflict(room: Room) {
     let store = room.store().await;
-    store.import_events((1..=3).map(import)).await.expect("the first three");
+    store.import_events((1..=3).map(import)).await.expect("the import of three events commits");
     for wrong in [2, 3, 5] {
         let error = refused(store.import_events([import(wrong)]).await);
         assert_eq!(
@@ -143,5 +152,5 @@ async fn an_import_in_the_middle_of_a_stream_is_a_conflict(room: Room) {
             &ErrorKind::Conflict { stream: "s".to_owned(), expected: (wrong - 1).into(), actual: 3 }
         );
     }
-    assert_eq!(store.import_events([import(4)]).await.expect("the fourth").imported, 1);
+    assert_eq!(store.import_events([import(4)]).await.expect("the import of the fourth event commits").imported, 1);
 }

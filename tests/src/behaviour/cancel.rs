@@ -1,4 +1,4 @@
-//! Rule 6: a cancelled append is whole or absent, and leaves no connection in a bad state.
+//! Rule 6: a cancelled append is whole or absent, and its connection stays usable.
 
 use std::time::Duration;
 
@@ -12,25 +12,25 @@ use crate::suite::Case;
 pub(super) fn cases() -> Vec<Case> {
     crate::cases![
         a_cancelled_append_is_whole_or_absent,
-        what_was_cancelled_can_be_sent_again,
-        cancelled_reads_leave_the_pool_as_it_was
+        a_cancelled_append_can_be_retried,
+        cancelled_reads_keep_no_connection
     ]
 }
 
-/// Cuts after nothing, after a first poll, and after times in which an append may be anywhere.
+/// Cancels after no poll, after the first poll, and after times in microseconds at which an append can be anywhere.
 const CUTS: [u64; 6] = [0, 20, 100, 400, 1_500, 4_000];
 
 async fn a_cancelled_append_is_whole_or_absent(room: Room) {
-    let store = room.options().max_connections(1).open().await.expect("the store");
+    let store = room.options().max_connections(1).open().await.expect("the store opens");
     for round in 0..30_u64 {
-        let cut = Duration::from_micros(CUTS[usize::try_from(round).expect("small") % CUTS.len()]);
+        let cut = Duration::from_micros(CUTS[usize::try_from(round).expect("the number is small") % CUTS.len()]);
         let name = format!("s-{round}");
-        // An error is a cut; which of them were written is what follows.
+        // An error means that the append was cancelled; the next append shows which of them were written.
         let _ = tokio::time::timeout(cut, store.append(name.as_str(), events(3), ExpectedVersion::NoStream)).await;
     }
-    // One that is acknowledged after them shows that the connection is good.
+    // A later append that is acknowledged shows that the connection is usable.
     append(&store, "last", events(1)).await;
-    store.close().await.expect("what was sent runs on, and is waited for");
+    store.close().await.expect("close waits for the appends that were sent");
     let store = if room.backend() == crate::harness::Backend::Memory { return } else { room.store().await };
     let recorded = log(&store).await;
     for round in 0..30 {
@@ -40,7 +40,7 @@ async fn a_cancelled_append_is_whole_or_absent(room: Room) {
     assert_eq!(recorded.last().map(|event| event.stream.as_str()), Some("last"));
 }
 
-async fn what_was_cancelled_can_be_sent_again(room: Room) {
+async fn a_cancelled_append_can_be_retried(room: Room) {
     let store = room.store().await;
     for cut in CUTS {
         let sent = events(2);
@@ -50,19 +50,22 @@ async fn what_was_cancelled_can_be_sent_again(room: Room) {
             store.append(name.as_str(), sent.clone(), ExpectedVersion::NoStream),
         )
         .await;
-        let again = store.append(name.as_str(), sent, ExpectedVersion::NoStream).await.expect("written now, or known");
+        let again = store
+            .append(name.as_str(), sent, ExpectedVersion::NoStream)
+            .await
+            .expect("the append commits or is a repeat");
         assert_eq!(again.version, 2);
         assert_eq!(stream(&store, &name).await.len(), 2);
     }
 }
 
-async fn cancelled_reads_leave_the_pool_as_it_was(room: Room) {
-    let store = room.options().max_connections(2).open().await.expect("the store");
+async fn cancelled_reads_keep_no_connection(room: Room) {
+    let store = room.options().max_connections(2).open().await.expect("the store opens");
     append(&store, "s", events(2_000)).await;
     for _ in 0..20 {
-        // The first to end takes the others with it.
+        // The first read that ends cancels the others.
         let heads = (0..4).map(|_| Box::pin(store.head()));
-        select_all(heads).await.0.expect("a head");
+        select_all(heads).await.0.expect("the head is read");
         drop(tokio::time::timeout(Duration::from_micros(50), store.read("s", 1..).next_page()).await);
     }
     assert_eq!(stream(&store, "s").await.len(), 2_000);

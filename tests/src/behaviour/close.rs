@@ -1,4 +1,4 @@
-//! Rule 25: close waits for what is in flight; use after it is closed.
+//! Rule 25: a close waits for the calls in flight, and later calls fail with `closed`.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ use crate::suite::Case;
 
 pub(super) fn cases() -> Vec<Case> {
     crate::cases![
-        closing_waits_for_what_is_in_flight,
-        closing_twice_is_fine,
-        every_use_of_a_closed_store_is_closed,
-        running_iterators_end_as_closed,
-        another_handle_is_not_touched,
+        close_waits_for_the_calls_in_flight,
+        closing_twice_succeeds,
+        every_call_on_a_closed_store_fails_with_closed,
+        running_iterators_end_with_closed,
+        a_close_does_not_affect_another_handle,
     ]
 }
 
-async fn closing_waits_for_what_is_in_flight(room: Room) {
+async fn close_waits_for_the_calls_in_flight(room: Room) {
     let (store, other) = (room.store().await, room.store().await);
     let appends: Vec<_> = (0..20)
         .map(|caller| {
@@ -29,31 +29,31 @@ async fn closing_waits_for_what_is_in_flight(room: Room) {
             tokio::spawn(async move { store.append(format!("s-{caller}"), events(5), ExpectedVersion::NoStream).await })
         })
         .collect();
-    // All have begun or come too late; none may be acknowledged and lost, or hang.
+    // An append is in flight or begins too late; no acknowledged append may be lost, and none may hang.
     tokio::task::yield_now().await;
-    store.close().await.expect("it closes");
+    store.close().await.expect("the store closes");
     for (caller, task) in appends.into_iter().enumerate() {
         let written = stream(&other, &format!("s-{caller}")).await.len();
-        match task.await.expect("the task") {
+        match task.await.expect("the task ends without a panic") {
             Ok(done) => assert_eq!((done.version, written), (5, 5)),
             Err(error) => assert_eq!((error.code(), written), ("closed", 0)),
         }
     }
 }
 
-async fn closing_twice_is_fine(room: Room) {
+async fn closing_twice_succeeds(room: Room) {
     let store = room.store().await;
     let clone = store.clone();
     let (first, second) = tokio::join!(store.close(), clone.close());
-    first.and(second).expect("both close");
-    store.close().await.expect("it is closed");
+    first.and(second).expect("both closes succeed");
+    store.close().await.expect("a second close succeeds");
     assert!(store.is_closed() && clone.is_closed());
 }
 
-async fn every_use_of_a_closed_store_is_closed(room: Room) {
+async fn every_call_on_a_closed_store_fails_with_closed(room: Room) {
     let store = room.store().await;
     append(&store, "s", [event(1)]).await;
-    store.close().await.expect("it closes");
+    store.close().await.expect("the store closes");
     let snapshot =
         Snapshot { stream: "s".to_owned(), version: 1, schema: "f".to_owned(), data: Payload::Json("{}".to_owned()) };
     let errors: Vec<Error> = vec![
@@ -72,30 +72,33 @@ async fn every_use_of_a_closed_store_is_closed(room: Room) {
     }
 }
 
-async fn running_iterators_end_as_closed(room: Room) {
+async fn running_iterators_end_with_closed(room: Room) {
     let store = room.store().await;
     append(&store, "s", events(2_500)).await;
     let mut of_stream = store.read("s", 1..);
     let mut of_log = store.read_all(ReadAllOptions::default());
     assert!(
-        of_stream.try_next().await.expect("an event").is_some() && of_log.try_next().await.expect("an event").is_some()
+        of_stream.try_next().await.expect("the event is read").is_some()
+            && of_log.try_next().await.expect("the event is read").is_some()
     );
     let mut subscription =
         store.subscribe(SubscribeOptions { start: Some(streamkeep::Start::Now), ..SubscribeOptions::default() });
     assert_eq!(subscription.try_next().await.expect("news"), Some(Item::CaughtUp));
     let waiting = tokio::spawn(async move { subscription.try_next().await });
-    store.close().await.expect("it closes");
+    store.close().await.expect("the store closes");
     assert_eq!(refused(of_stream.try_next().await).code(), "closed");
     assert_eq!(refused(of_log.try_next().await).code(), "closed");
-    let ended =
-        tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("it does not hang").expect("the task");
+    let ended = tokio::time::timeout(Duration::from_secs(10), waiting)
+        .await
+        .expect("the read ends in time")
+        .expect("the task ends without a panic");
     assert_eq!(refused(ended).code(), "closed");
 }
 
-async fn another_handle_is_not_touched(room: Room) {
+async fn a_close_does_not_affect_another_handle(room: Room) {
     let (store, other) = (room.store().await, room.store().await);
     append(&store, "s", [event(1)]).await;
-    store.close().await.expect("it closes");
+    store.close().await.expect("the store closes");
     append(&other, "s", [event(2)]).await;
     assert_eq!(stream(&other, "s").await.len(), 2);
 }

@@ -15,19 +15,19 @@ use crate::suite::Case;
 pub(super) fn cases() -> Vec<Case> {
     crate::cases![
         an_append_past_its_deadline_is_unavailable_with_its_ids,
-        an_append_that_came_too_late_can_be_sent_again,
-        a_read_held_up_by_the_database_ends_at_its_deadline: lacking FREE_READERS,
-        the_stores_time_out_is_the_default_of_its_calls,
-        an_append_held_up_by_the_database_ends_at_its_deadline: lacking UNREACHABLE,
-        every_read_held_up_by_the_database_ends_at_its_own_deadline: lacking FREE_READERS,
-        every_write_held_up_by_the_database_ends_at_its_own_deadline: lacking UNREACHABLE,
+        an_append_past_its_deadline_can_be_retried,
+        a_read_blocked_by_the_database_ends_at_its_deadline: lacking FREE_READERS,
+        the_timeout_of_a_store_is_the_default_of_its_calls,
+        an_append_blocked_by_the_database_ends_at_its_deadline: lacking UNREACHABLE,
+        every_read_blocked_by_the_database_ends_at_its_own_deadline: lacking FREE_READERS,
+        every_write_blocked_by_the_database_ends_at_its_own_deadline: lacking UNREACHABLE,
         an_import_of_many_units_has_one_deadline,
     ]
 }
 
-const UNREACHABLE: &[(Backend, &str)] = &[(Backend::Memory, "nobody else can lock it")];
+const UNREACHABLE: &[(Backend, &str)] = &[(Backend::Memory, "no other client can lock it")];
 const FREE_READERS: &[(Backend, &str)] =
-    &[(Backend::Memory, "its readers wait for nobody"), (Backend::Sqlite, "in WAL mode its readers wait for nobody")];
+    &[(Backend::Memory, "its readers never wait"), (Backend::Sqlite, "in WAL mode its readers never wait")];
 const NONE: Option<Duration> = Some(Duration::ZERO);
 
 async fn an_append_past_its_deadline_is_unavailable_with_its_ids(room: Room) {
@@ -37,10 +37,10 @@ async fn an_append_past_its_deadline_is_unavailable_with_its_ids(room: Room) {
         refused(store.append("s", late.clone(), AppendOptions { timeout: NONE, ..AppendOptions::default() }).await);
     assert_eq!((error.code(), error.retryable(), error.outcome()), ("unavailable", true, Outcome::NotApplied));
     assert_eq!(error.ids(), [late[0].id, late[1].id]);
-    assert!(log(&store).await.is_empty(), "not applied");
+    assert!(log(&store).await.is_empty(), "the append is not applied");
 }
 
-async fn an_append_that_came_too_late_can_be_sent_again(room: Room) {
+async fn an_append_past_its_deadline_can_be_retried(room: Room) {
     let store = room.store().await;
     for timeout in [0, 200, 800, 3_000] {
         let sent = events(2);
@@ -48,7 +48,7 @@ async fn an_append_that_came_too_late_can_be_sent_again(room: Room) {
         let options =
             AppendOptions { expected: ExpectedVersion::NoStream, timeout: Some(Duration::from_micros(timeout)) };
         let first = store.append(name.as_str(), sent.clone(), options).await;
-        let again = store.append(name.as_str(), sent, ExpectedVersion::NoStream).await.expect("ids make a retry safe");
+        let again = store.append(name.as_str(), sent, ExpectedVersion::NoStream).await.expect("the retry commits");
         assert_eq!(again.version, 2);
         match first {
             Ok(done) => assert_eq!((again.repeated, again.position), (true, done.position)),
@@ -60,7 +60,7 @@ async fn an_append_that_came_too_late_can_be_sent_again(room: Room) {
     }
 }
 
-async fn a_read_held_up_by_the_database_ends_at_its_deadline(room: Room) {
+async fn a_read_blocked_by_the_database_ends_at_its_deadline(room: Room) {
     const SOON: Option<Duration> = Some(Duration::from_millis(400));
     let store = room.store().await;
     append(&store, "s", events(3)).await;
@@ -77,19 +77,19 @@ async fn a_read_held_up_by_the_database_ends_at_its_deadline(room: Room) {
     assert_eq!(log(&store).await.len(), 3);
 }
 
-async fn the_stores_time_out_is_the_default_of_its_calls(room: Room) {
-    // Kept open, so that the place is there to be opened quickly.
+async fn the_timeout_of_a_store_is_the_default_of_its_calls(room: Room) {
+    // This store stays open, so that the second one opens quickly.
     let keeper = room.store().await;
     append(&keeper, "s", events(1)).await;
-    let hurried = room.options().timeout(Duration::from_secs(5)).open().await.expect("the store");
+    let hurried = room.options().timeout(Duration::from_secs(5)).open().await.expect("the store opens");
     let own = AppendOptions { timeout: NONE, ..AppendOptions::default() };
     assert_eq!(refused(hurried.append("s", [event(2)], own).await).code(), "unavailable");
     append(&hurried, "s", [event(3)]).await;
     assert_eq!(log(&keeper).await.len(), 2);
 }
 
-/// An append waits for somebody's lock no longer than its deadline says, and others go on afterwards.
-async fn an_append_held_up_by_the_database_ends_at_its_deadline(room: Room) {
+/// An append waits for another client's lock until its deadline, and later appends succeed.
+async fn an_append_blocked_by_the_database_ends_at_its_deadline(room: Room) {
     let store = room.store().await;
     append(&store, "s", [event(1)]).await;
     let lock = room.lock_out_writers().await;
@@ -98,19 +98,19 @@ async fn an_append_held_up_by_the_database_ends_at_its_deadline(room: Room) {
     let began = Instant::now();
     let error = refused(store.append("s", [sent.clone()], options).await);
     assert_eq!((error.code(), error.ids()), ("unavailable", &[sent.id][..]));
-    assert!(began.elapsed() < Duration::from_secs(5), "it waited {:?}", began.elapsed());
-    assert_eq!(log(&store).await.len(), 1, "readers go on");
+    assert!(began.elapsed() < Duration::from_secs(5), "the append took {:?}", began.elapsed());
+    assert_eq!(log(&store).await.len(), 1, "readers do not wait");
     lock.release().await;
     let again = append(&store, "s", [sent]).await;
     assert_eq!((again.version, log(&store).await.len()), (2, 2));
 }
 
-/// What a call that took too long is refused with: at its own deadline, not at the store's.
-async fn ends_soon<T: std::fmt::Debug>(name: &str, call: impl Future<Output = Result<T>>) -> Error {
+/// Checks that a call ends at its own deadline, not at the store's, and returns its error.
+async fn fails_at_its_deadline<T: std::fmt::Debug>(name: &str, call: impl Future<Output = Result<T>>) -> Error {
     let began = Instant::now();
     let error = refused(call.await);
     assert_eq!((error.code(), error.retryable(), error.operation()), ("unavailable", true, Some(name)), "{error:?}");
-    assert!(began.elapsed() < Duration::from_secs(5), "{name} waited {:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(5), "{name} took {:?}", began.elapsed());
     error
 }
 
@@ -118,42 +118,46 @@ fn snapshot() -> Snapshot {
     Snapshot { stream: "s".to_owned(), version: 1, schema: "fold/1".to_owned(), data: Payload::Json("{}".to_owned()) }
 }
 
-async fn every_read_held_up_by_the_database_ends_at_its_own_deadline(room: Room) {
+async fn every_read_blocked_by_the_database_ends_at_its_own_deadline(room: Room) {
     let store = room.store().await;
     append(&store, "s", events(3)).await;
-    store.save_snapshot(snapshot()).await.expect("it is saved");
+    store.save_snapshot(snapshot()).await.expect("the snapshot is saved");
     let lock = room.lock_out_readers().await;
     let hurried = store.with_timeout(Duration::from_millis(400));
-    ends_soon("head", hurried.head()).await;
-    ends_soon("load_snapshot", hurried.load_snapshot("s", "fold/1", None)).await;
-    ends_soon("save_snapshot", hurried.save_snapshot(snapshot())).await;
-    ends_soon("read_page", hurried.read_page(ReadPageOptions::default())).await;
-    ends_soon("read", hurried.read("s", 1..).try_next()).await;
-    ends_soon("read_all", hurried.read_all(ReadAllOptions::default()).try_next()).await;
+    fails_at_its_deadline("head", hurried.head()).await;
+    fails_at_its_deadline("load_snapshot", hurried.load_snapshot("s", "fold/1", None)).await;
+    fails_at_its_deadline("save_snapshot", hurried.save_snapshot(snapshot())).await;
+    fails_at_its_deadline("read_page", hurried.read_page(ReadPageOptions::default())).await;
+    fails_at_its_deadline("read", hurried.read("s", 1..).try_next()).await;
+    fails_at_its_deadline("read_all", hurried.read_all(ReadAllOptions::default()).try_next()).await;
     lock.release().await;
-    assert_eq!(store.head().await.expect("the head"), log(&store).await[2].position, "the store goes on");
+    assert_eq!(
+        store.head().await.expect("the head is read"),
+        log(&store).await[2].position,
+        "the store works afterwards"
+    );
 }
 
-async fn every_write_held_up_by_the_database_ends_at_its_own_deadline(room: Room) {
+async fn every_write_blocked_by_the_database_ends_at_its_own_deadline(room: Room) {
     let store = room.store().await;
     append(&store, "s", [event(1)]).await;
     let lock = room.lock_out_writers().await;
     let hurried = store.with_timeout(Duration::from_millis(700));
     let import = ImportEvent { stream: "t".to_owned(), version: None, recorded_at: None, event: event(2) };
-    let error = ends_soon("import_events", hurried.import_events([import.clone()])).await;
+    let error = fails_at_its_deadline("import_events", hurried.import_events([import.clone()])).await;
     assert_eq!(error.ids(), [import.event.id]);
-    let error = ends_soon("append", hurried.append("s", [event(3)], ExpectedVersion::Any)).await;
+    let error = fails_at_its_deadline("append", hurried.append("s", [event(3)], ExpectedVersion::Any)).await;
     assert_eq!(error.ids().len(), 1);
     if room.backend() == Backend::Sqlite {
-        // Elsewhere nobody who appends holds up who saves a snapshot.
-        ends_soon("save_snapshot", hurried.save_snapshot(snapshot())).await;
+        // On the other backends a locked append does not block a snapshot.
+        fails_at_its_deadline("save_snapshot", hurried.save_snapshot(snapshot())).await;
     }
     lock.release().await;
-    store.import_events([import]).await.expect("ids make a retry safe");
+    store.import_events([import]).await.expect("the retry commits");
     assert!(log(&store).await.len() <= 3);
 }
 
-/// The deadline is the call's, however many units it is written in.
+/// The deadline is that of the whole call, however many units the import has.
 async fn an_import_of_many_units_has_one_deadline(room: Room) {
     const UNITS: u32 = 6;
     let store = room.store().await;
@@ -162,12 +166,12 @@ async fn an_import_of_many_units_has_one_deadline(room: Room) {
         (0..UNITS * 1_000).map(event).map(import).collect::<Vec<_>>()
     };
     let began = Instant::now();
-    store.import_events(imports("undisturbed")).await.expect("the import");
+    store.import_events(imports("undisturbed")).await.expect("the import commits");
     let hurried = store.with_timeout(began.elapsed() / UNITS);
     let second = imports("hurried");
     let error = refused(hurried.import_events(second.clone()).await);
     assert_eq!((error.code(), error.retryable()), ("unavailable", true), "{error:?}");
-    assert!(error.ids().len() == 1_000, "the ids of the unit that came too late: {}", error.ids().len());
+    assert!(error.ids().len() == 1_000, "the error has the ids of the unit that was too late: {}", error.ids().len());
     let again = store.import_events(second).await.expect("an import can be resumed");
     assert_eq!(again.imported + again.passed_over, u64::from(UNITS) * 1_000);
 }

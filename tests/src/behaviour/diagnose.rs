@@ -1,4 +1,4 @@
-//! What a store says of its database.
+//! The diagnosis of a store.
 
 use streamkeep::Durability;
 
@@ -7,16 +7,16 @@ use crate::harness::{Backend, Room};
 use crate::suite::Case;
 
 pub(super) fn cases() -> Vec<Case> {
-    crate::cases![a_diagnosis_says_where_the_log_stands]
+    crate::cases![a_diagnosis_reports_the_head_of_the_log]
 }
 
-async fn a_diagnosis_says_where_the_log_stands(room: Room) {
+async fn a_diagnosis_reports_the_head_of_the_log(room: Room) {
     let store = room.store().await;
-    let empty = store.diagnose().await.expect("a diagnosis");
+    let empty = store.diagnose().await.expect("the diagnosis succeeds");
     assert_eq!((empty.head, empty.blockers.len(), empty.last_loss), (0, 0, None));
     append(&store, "s", events(2)).await;
     let done = append(&store, "s", [event(3)]).await;
-    let found = store.diagnose().await.expect("a diagnosis");
+    let found = store.diagnose().await.expect("the diagnosis succeeds");
     assert_eq!((found.head, found.blockers.len()), (done.position, 0));
     assert!(found.horizon >= found.head, "{found:?}");
     let (server, kept, format) = match room.backend() {
@@ -27,7 +27,7 @@ async fn a_diagnosis_says_where_the_log_stands(room: Room) {
     };
     assert!(found.server.starts_with(server), "{found:?}");
     assert_eq!((found.format.min(1), found.settings.is_empty()), (format, room.backend() == Backend::Memory));
-    // A test server may be set to lose events, and is then opened as such.
+    // A test server may be configured to lose events, and the store is then opened with relaxed durability.
     if room.backend() != Backend::Postgres {
         assert_eq!(found.durability, kept, "{found:?}");
     }

@@ -1,4 +1,4 @@
-//! Rule 3: acknowledged means durable.
+//! Rule 3: an acknowledged event is durable.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::harness::{Backend, Room};
 use crate::servers::{MongoServer, PostgresServer, Server};
 use crate::suite::Case;
 
-const VOLATILE: &[(Backend, &str)] = &[(Backend::Memory, "memory is memory: it is gone with its last handle")];
+const VOLATILE: &[(Backend, &str)] = &[(Backend::Memory, "its events are deleted with its last handle")];
 const NO_SERVER: &[(Backend, &str)] = &[(Backend::Memory, "it has no server"), (Backend::Sqlite, "it has no server")];
 
 const NOT_POSTGRES: &[(Backend, &str)] = &[
@@ -20,19 +20,19 @@ const NOT_POSTGRES: &[(Backend, &str)] = &[
 
 pub(super) fn cases() -> Vec<Case> {
     crate::cases![
-        what_was_acknowledged_is_there_after_opening_again: lacking VOLATILE,
-        what_was_acknowledged_survives_a_crash_of_the_server: lacking NO_SERVER,
+        acknowledged_events_are_there_after_opening_again: lacking VOLATILE,
+        acknowledged_events_survive_a_crash_of_the_server: lacking NO_SERVER,
         a_server_that_does_not_sync_is_refused_unless_durability_is_relaxed: lacking NO_SERVER,
-        a_weaker_default_after_open_takes_nothing: lacking NOT_POSTGRES,
-        a_role_whose_commits_are_not_durable_is_set_to_durable_ones: lacking NOT_POSTGRES,
+        a_weaker_default_after_open_loses_no_event: lacking NOT_POSTGRES,
+        a_role_with_asynchronous_commits_gets_synchronous_ones: lacking NOT_POSTGRES,
     ]
 }
 
-async fn what_was_acknowledged_is_there_after_opening_again(room: Room) {
+async fn acknowledged_events_are_there_after_opening_again(room: Room) {
     let store = room.store().await;
     let done = append(&store, "s", events(3)).await;
     let before = log(&store).await;
-    store.close().await.expect("it closes");
+    store.close().await.expect("the store closes");
     let store = room.store().await;
     assert_eq!(log(&store).await, before);
     let next = append(&store, "s", [event(4)]).await;
@@ -40,7 +40,10 @@ async fn what_was_acknowledged_is_there_after_opening_again(room: Room) {
 }
 
 async fn server(backend: Backend) -> Server {
-    tokio::task::spawn_blocking(move || Server::start(backend)).await.expect("the task").expect("a server of its own")
+    tokio::task::spawn_blocking(move || Server::start(backend))
+        .await
+        .expect("the task ends without a panic")
+        .expect("the case's server starts")
 }
 
 async fn server_that_does_not_sync(backend: Backend) -> Server {
@@ -48,19 +51,19 @@ async fn server_that_does_not_sync(backend: Backend) -> Server {
         Backend::Mongodb => MongoServer::start_in_memory().map(Server::Mongodb),
         _ => PostgresServer::start_with(&[("fsync", "off")]).map(Server::Postgres),
     };
-    tokio::task::spawn_blocking(start).await.expect("the task").expect("a server of its own")
+    tokio::task::spawn_blocking(start).await.expect("the task ends without a panic").expect("the case's server starts")
 }
 
-async fn what_was_acknowledged_survives_a_crash_of_the_server(room: Room) {
+async fn acknowledged_events_survive_a_crash_of_the_server(room: Room) {
     let mut server = server(room.backend()).await;
     let options = OpenOptions::new(server.url()).namespace(room.namespace()).timeout(Duration::from_secs(20));
-    let store: EventStore = options.clone().open().await.expect("the store");
+    let store: EventStore = options.clone().open().await.expect("the store opens");
     let writers: Vec<_> = (0..6)
         .map(|writer| {
             let store = store.clone();
             tokio::spawn(async move {
                 let mut acknowledged = 0;
-                // Until the crash: what cannot be known does not count as acknowledged.
+                // Writes until the crash. An append with an unknown outcome does not count as acknowledged.
                 while acknowledged < 200
                     && store
                         .append(
@@ -77,13 +80,15 @@ async fn what_was_acknowledged_survives_a_crash_of_the_server(room: Room) {
             })
         })
         .collect();
-    while store.head().await.expect("the head") < 60 {
+    while store.head().await.expect("the head is read") < 60 {
         tokio::task::yield_now().await;
     }
-    server.stop_hard().expect("a crash");
-    let acknowledged =
-        all_at_once(writers.into_iter().map(|writer| async move { writer.await.expect("the writer") })).await;
-    server.start_again().expect("it recovers");
+    server.stop_hard().expect("the server crashes");
+    let acknowledged = all_at_once(
+        writers.into_iter().map(|writer| async move { writer.await.expect("the writer ends without a panic") }),
+    )
+    .await;
+    server.start_again().expect("the server recovers");
     for (writer, acknowledged) in acknowledged.into_iter().enumerate() {
         let there = stream(&store, &format!("s-{writer}")).await.len();
         assert!(there >= acknowledged && there <= acknowledged + 1, "{there} of {acknowledged}");
@@ -95,30 +100,30 @@ async fn a_server_that_does_not_sync_is_refused_unless_durability_is_relaxed(roo
     let server = server_that_does_not_sync(room.backend()).await;
     let options = OpenOptions::new(server.url()).namespace(room.namespace());
     assert_eq!(refused(options.clone().open().await).code(), "config");
-    let store = options.durability(Durability::Relaxed).open().await.expect("as asked");
+    let store = options.durability(Durability::Relaxed).open().await.expect("the store opens with relaxed durability");
     append(&store, "s", events(2)).await;
     assert_eq!(log(&store).await.len(), 2);
 }
 
-/// A server that writes to the disk so rarely on its own account that a crash takes what was not synced.
+/// A server that writes to the disk so rarely that a crash loses whatever was not synced.
 async fn server_that_writes_late() -> PostgresServer {
     let start = || PostgresServer::start_with(&[("wal_writer_delay", "10s")]);
-    tokio::task::spawn_blocking(start).await.expect("the task").expect("a server of its own")
+    tokio::task::spawn_blocking(start).await.expect("the task ends without a panic").expect("the case's server starts")
 }
 
-/// Appends one event after the other, crashes the server, and counts what is there.
+/// Appends one event after the other, crashes the server, and returns how many events are left.
 async fn there_after_a_crash(server: &mut PostgresServer, store: &EventStore, appends: u64) -> u64 {
     for number in 0..appends {
         append(store, "s", [event(number)]).await;
     }
-    server.stop_hard().expect("a crash");
-    server.start_again().expect("it recovers");
+    server.stop_hard().expect("the server crashes");
+    server.start_again().expect("the server recovers");
     stream(store, "s").await.len() as u64
 }
 
-async fn a_weaker_default_after_open_takes_nothing(room: Room) {
+async fn a_weaker_default_after_open_loses_no_event(room: Room) {
     let mut server = server_that_writes_late().await;
-    let store = OpenOptions::new(server.url()).namespace(room.namespace()).open().await.expect("the store");
+    let store = OpenOptions::new(server.url()).namespace(room.namespace()).open().await.expect("the store opens");
     append(&store, "before", [event(1)]).await;
     let mut sql = Sql::connect(&server.url()).await;
     sql.run("alter system set synchronous_commit = off").await;
@@ -129,12 +134,12 @@ async fn a_weaker_default_after_open_takes_nothing(room: Room) {
     assert_eq!(there_after_a_crash(&mut server, &store, 50).await, 50);
 }
 
-async fn a_role_whose_commits_are_not_durable_is_set_to_durable_ones(room: Room) {
+async fn a_role_with_asynchronous_commits_gets_synchronous_ones(room: Room) {
     let mut server = server_that_writes_late().await;
     let mut sql = Sql::connect(&server.url()).await;
     sql.run("create role app superuser login").await;
     sql.run("alter role app set synchronous_commit = off").await;
     let url = server.url().replace("streamkeep@", "app@");
-    let store = OpenOptions::new(url).namespace(room.namespace()).open().await.expect("such a role can be used");
+    let store = OpenOptions::new(url).namespace(room.namespace()).open().await.expect("the store opens with this role");
     assert_eq!(there_after_a_crash(&mut server, &store, 50).await, 50);
 }

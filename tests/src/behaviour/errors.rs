@@ -1,4 +1,4 @@
-//! What every error says beside its code: which operation failed, and of an append the ids.
+//! What an error has beside its code: the failed operation, and the ids of a failed append.
 
 use futures::TryStreamExt;
 use streamkeep::{
@@ -33,7 +33,7 @@ async fn an_error_names_its_operation(room: Room) {
     assert_named(vec![("open", opened), ("open", refused(OpenOptions::new("nosuch:").open().await))], "config");
     let store = room.store().await;
     append(&store, "s", [event(1)]).await;
-    // A name that is too long, or a value that is not allowed: each is refused before anything is sent.
+    // Each name is too long or each value not allowed, so the call is refused before anything is sent.
     let empty = Query::from(QueryItem { tags: vec![String::new()], ..QueryItem::default() });
     let by = || ReadAllOptions { query: empty.clone(), ..ReadAllOptions::default() };
     let invalid = vec![
@@ -59,8 +59,8 @@ async fn an_error_names_its_operation(room: Room) {
     ];
     assert_named(invalid, "invalid-argument");
     let mut running = store.subscribe(SubscribeOptions::default());
-    running.try_next().await.expect("an event");
-    store.close().await.expect("it closes");
+    running.try_next().await.expect("the event is read");
+    store.close().await.expect("the store closes");
     let closed = vec![
         ("append", refused(store.append("s", [event(2)], ExpectedVersion::Any).await)),
         ("import_events", refused(store.import_events([import(event(2), "s")]).await)),
@@ -85,7 +85,7 @@ async fn an_append_that_is_refused_names_its_ids(room: Room) {
     assert_eq!((invalid.code(), invalid.ids()), ("invalid-argument", &[sent.id, sent.id][..]));
     let conflict = refused(store.append("s", [sent.clone()], 7).await);
     assert_eq!((conflict.code(), conflict.ids()), ("conflict", &[sent.id][..]));
-    store.close().await.expect("it closes");
+    store.close().await.expect("the store closes");
     let closed = refused(store.append("s", [sent.clone()], ExpectedVersion::Any).await);
     assert_eq!((closed.code(), closed.ids()), ("closed", &[sent.id][..]));
 }

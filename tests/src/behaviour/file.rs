@@ -1,4 +1,4 @@
-//! Rules 3 and 26: a SQLite file that is removed or replaced under an open store is noticed.
+//! Rules 3 and 26: a store notices that its SQLite file was removed or replaced.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,22 +21,22 @@ pub(super) fn cases() -> Vec<Case> {
     crate::cases![
         a_file_removed_or_replaced_under_an_open_store_is_corrupt: lacking NO_FILE,
         a_store_whose_file_was_replaced_never_reads_the_other_file: lacking NO_FILE,
-        a_file_that_comes_back_can_be_used_again: lacking NO_FILE,
+        a_file_that_is_moved_back_can_be_used_again: lacking NO_FILE,
     ]
 }
 
 type Loss = fn(&Path) -> std::io::Result<()>;
 
-/// The ways in which a file is lost. Each gets the database's path.
+/// The ways in which a file is lost. Each gets the path of the database.
 const LOSSES: &[(&str, Loss)] = &[
     ("it was renamed", |file| fs::rename(file, file.with_extension("old"))),
     ("it was removed", |file| fs::remove_file(file)),
-    ("its copy took its place", |file| {
+    ("its copy replaced it", |file| {
         let copy = file.with_extension("copy");
         in_another_process(Command::new("cp").args([file, &copy]))?;
         fs::rename(copy, file)
     }),
-    ("a new file took its place", |file| {
+    ("a new file replaced it", |file| {
         let fresh = file.with_extension("fresh");
         fs::write(&fresh, "")?;
         fs::rename(fresh, file)
@@ -45,10 +45,10 @@ const LOSSES: &[(&str, Loss)] = &[
     ("its -wal was removed", |file| fs::remove_file(beside(file, "-wal"))),
     ("its -shm was removed", |file| fs::remove_file(beside(file, "-shm"))),
     ("it was emptied", |file| cut_off(file, 0)),
-    ("it was cut off", |file| cut_off(file, 4_096)),
+    ("it was truncated", |file| cut_off(file, 4_096)),
 ];
 
-/// Whoever opens and closes the file in this process takes SQLite's locks away.
+/// A process that opens and closes the file releases SQLite's locks on it, so another process does that.
 fn in_another_process(command: &mut Command) -> std::io::Result<()> {
     if command.status()?.success() { Ok(()) } else { Err(std::io::Error::other("the command failed")) }
 }
@@ -61,22 +61,22 @@ fn beside(file: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(format!("{}{suffix}", file.display()))
 }
 
-/// A store on a file in a folder of its own.
+/// A store on a file in its own folder.
 async fn open(room: &Room, number: usize) -> (EventStore, PathBuf) {
     let folder = room.folder().join(number.to_string());
-    fs::create_dir(&folder).expect("a folder");
+    fs::create_dir(&folder).expect("the folder is created");
     let file = folder.join("events.db");
     let options = streamkeep::OpenOptions::new(format!("sqlite:{}", file.display()));
-    (options.open().await.expect("the store"), file)
+    (options.open().await.expect("the store opens"), file)
 }
 
 async fn a_file_removed_or_replaced_under_an_open_store_is_corrupt(room: Room) {
     for (number, (loss, lose)) in LOSSES.iter().enumerate() {
         let (store, file) = open(&room, number).await;
-        // Closed once, so that the events lie in the database file, and not in the WAL beside it.
+        // A close moves the events from the WAL to the database file.
         append(&store, "s", events(500)).await;
-        store.close().await.expect("it closes");
-        let store = EventStore::open(format!("sqlite:{}", file.display())).await.expect("the store");
+        store.close().await.expect("the store closes");
+        let store = EventStore::open(format!("sqlite:{}", file.display())).await.expect("the store opens");
         append(&store, "s", [event(0)]).await;
         lose(&file).expect(loss);
         let lost = refused(store.append("s", [event(1)], ExpectedVersion::Any).await);
@@ -86,7 +86,7 @@ async fn a_file_removed_or_replaced_under_an_open_store_is_corrupt(room: Room) {
         let import = ImportEvent { stream: "i".into(), version: None, recorded_at: None, event: event(4) };
         assert_eq!(refused(store.import_events([import]).await).code(), "corrupt", "{loss}");
         assert_eq!(refused(store.head().await).code(), "corrupt", "{loss}");
-        store.close().await.expect("it closes");
+        store.close().await.expect("the store closes");
     }
 }
 
@@ -94,11 +94,11 @@ async fn a_store_whose_file_was_replaced_never_reads_the_other_file(room: Room) 
     let (store, file) = open(&room, 0).await;
     append(&store, "ours", events(3)).await;
     let mut follow = store.subscribe(SubscribeOptions::default());
-    assert_eq!(follow.next_batch().await.expect("a batch").map(|batch| batch.events.len()), Some(3));
+    assert_eq!(follow.next_batch().await.expect("the batch is read").map(|batch| batch.events.len()), Some(3));
     let (other, other_file) = open(&room, 1).await;
     append(&other, "theirs", events(9)).await;
-    other.close().await.expect("it closes");
-    fs::rename(other_file, &file).expect("the other file takes its place");
+    other.close().await.expect("the store closes");
+    fs::rename(other_file, &file).expect("the other file is renamed");
     for _ in 0..20 {
         let read: Result<Vec<_>, _> = store.read_all(ReadAllOptions::default()).try_collect().await;
         assert_eq!(refused(read).code(), "corrupt");
@@ -112,20 +112,20 @@ async fn a_store_whose_file_was_replaced_never_reads_the_other_file(room: Room) 
     };
     assert_eq!(ended.code(), "corrupt");
     drop(follow);
-    store.close().await.expect("it closes");
-    let other = EventStore::open(format!("sqlite:{}", file.display())).await.expect("the other file");
-    assert_eq!(log(&other).await.len(), 9, "nothing was written into it");
-    other.close().await.expect("it closes");
+    store.close().await.expect("the store closes");
+    let other = EventStore::open(format!("sqlite:{}", file.display())).await.expect("the other file opens");
+    assert_eq!(log(&other).await.len(), 9, "the other file is unchanged");
+    other.close().await.expect("the store closes");
 }
 
-async fn a_file_that_comes_back_can_be_used_again(room: Room) {
+async fn a_file_that_is_moved_back_can_be_used_again(room: Room) {
     let (store, file) = open(&room, 0).await;
     append(&store, "s", events(3)).await;
     let away = file.with_extension("away");
-    fs::rename(&file, &away).expect("it goes");
+    fs::rename(&file, &away).expect("the file is moved away");
     assert_eq!(refused(store.append("s", [event(4)], ExpectedVersion::Any).await).code(), "corrupt");
-    fs::rename(&away, &file).expect("it comes back");
+    fs::rename(&away, &file).expect("the file is moved back");
     assert_eq!(append(&store, "s", [event(4)]).await.version, 4);
     assert_eq!(log(&store).await.len(), 4);
-    store.close().await.expect("it closes");
+    store.close().await.expect("the store closes");
 }

@@ -1,4 +1,4 @@
-//! Rule 7: appends share commits, each with its own answer.
+//! Rule 7: appends share commits, and each gets its own answer.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use crate::suite::Case;
 pub(super) fn cases() -> Vec<Case> {
     crate::cases![
         appends_of_many_callers_each_get_their_own_answer,
-        a_refused_append_does_not_touch_those_beside_it,
-        a_deadline_does_not_touch_those_beside_it,
-        more_than_the_room_for_waiting_appends_waits_too,
+        a_refused_append_does_not_affect_others_of_its_group,
+        a_passed_deadline_does_not_affect_others_of_its_group,
+        appends_beyond_the_size_of_the_queue_wait_and_commit,
     ]
 }
 
@@ -27,12 +27,13 @@ async fn appends_of_many_callers_each_get_their_own_answer(room: Room) {
     let recorded = log(&store).await;
     assert_eq!(recorded.len(), 200);
     for (caller, done) in answers {
-        let own = recorded.iter().find(|event| event.position == done.position).expect("the position answered");
+        let own =
+            recorded.iter().find(|event| event.position == done.position).expect("the answered position is in the log");
         assert_eq!((own.data.as_json(), own.version), (Some(caller.to_string().as_str()), done.version));
     }
 }
 
-async fn a_refused_append_does_not_touch_those_beside_it(room: Room) {
+async fn a_refused_append_does_not_affect_others_of_its_group(room: Room) {
     let store = room.store().await;
     append(&store, "there", [event(0)]).await;
     let known = event("\"known\"");
@@ -61,14 +62,15 @@ async fn a_refused_append_does_not_touch_those_beside_it(room: Room) {
         let code = answer.as_ref().map_or_else(|error| error.code(), |_| "done");
         assert_eq!(
             code,
-            ["conflict", "invalid-argument", "duplicate-event", "done"][usize::try_from(caller % 4).expect("small")],
+            ["conflict", "invalid-argument", "duplicate-event", "done"]
+                [usize::try_from(caller % 4).expect("the number is small")],
             "{answer:?}"
         );
     }
     assert_eq!(log(&store).await.len(), 2 + 30);
 }
 
-async fn a_deadline_does_not_touch_those_beside_it(room: Room) {
+async fn a_passed_deadline_does_not_affect_others_of_its_group(room: Room) {
     let store = room.store().await;
     let answers = all_at_once((0..60_u64).map(|caller| {
         let store = store.clone();
@@ -88,14 +90,14 @@ async fn a_deadline_does_not_touch_those_beside_it(room: Room) {
     }));
     for (caller, answer) in answers.await {
         match answer {
-            Ok(_) => assert_ne!(caller % 3, 0, "the deadline had passed"),
+            Ok(_) => assert_ne!(caller % 3, 0, "an append past its deadline does not commit"),
             Err(error) => assert!(caller % 3 == 0 && error.code() == "unavailable", "{caller}: {error}"),
         }
     }
     assert_eq!(log(&store).await.len(), 40);
 }
 
-async fn more_than_the_room_for_waiting_appends_waits_too(room: Room) {
+async fn appends_beyond_the_size_of_the_queue_wait_and_commit(room: Room) {
     const CALLERS: usize = 10;
     let store = room.store().await;
     let answers = all_at_once((0..CALLERS).map(|caller| {
@@ -105,7 +107,7 @@ async fn more_than_the_room_for_waiting_appends_waits_too(room: Room) {
         }
     }));
     for answer in answers.await {
-        assert_eq!(answer.expect("it waits, and is written").version, 1);
+        assert_eq!(answer.expect("the append waits and commits").version, 1);
     }
     for caller in 0..CALLERS {
         assert_eq!(stream(&store, &format!("s-{caller}")).await[0].data.len(), 8 << 20);

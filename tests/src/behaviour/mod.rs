@@ -1,4 +1,4 @@
-//! The contract's rules as cases. Each file registers its own; `rules.md` says which rule each is for.
+//! The rules of the contract as cases. Each file registers its own; `rules.md` names the rule of each case.
 
 mod append;
 mod cancel;
@@ -35,7 +35,7 @@ use streamkeep::{Error, Event, EventStore, ExpectedVersion, RecordedEvent, Resul
 
 use crate::suite::Case;
 
-/// Every case of the suite.
+/// Every case of this folder.
 #[must_use]
 pub fn cases() -> Vec<Case> {
     [
@@ -77,18 +77,18 @@ fn events(count: u64) -> Vec<Event> {
     (1..=count).map(event).collect()
 }
 
-/// Appends without an expectation what has to be taken.
+/// Appends without an expectation; the append must commit.
 async fn append(store: &EventStore, stream: &str, events: impl IntoIterator<Item = Event>) -> streamkeep::AppendResult {
     let events: Vec<Event> = events.into_iter().collect();
-    store.append(stream, events, ExpectedVersion::Any).await.expect("an append without an expectation")
+    store.append(stream, events, ExpectedVersion::Any).await.expect("the append commits")
 }
 
 async fn stream(store: &EventStore, stream: &str) -> Vec<RecordedEvent> {
-    store.read(stream, 1..).try_collect().await.expect("the stream")
+    store.read(stream, 1..).try_collect().await.expect("the stream is read")
 }
 
 async fn log(store: &EventStore) -> Vec<RecordedEvent> {
-    store.read_all(Default::default()).try_collect().await.expect("the log")
+    store.read_all(Default::default()).try_collect().await.expect("the log is read")
 }
 
 fn versions(events: &[RecordedEvent]) -> Vec<u64> {
@@ -99,29 +99,29 @@ fn data(events: &[RecordedEvent]) -> Vec<&str> {
     events.iter().filter_map(|event| event.data.as_json()).collect()
 }
 
-/// The error of what has to fail.
+/// The error of a call that must fail.
 fn refused<T: std::fmt::Debug>(answer: Result<T>) -> Error {
-    answer.expect_err("it has to be refused")
+    answer.expect_err("the call is refused")
 }
 
-/// Runs futures as tasks of their own, all started before any is awaited.
+/// Runs futures as separate tasks, which all start before any is awaited.
 async fn all_at_once<T: Send + 'static>(
     work: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
 ) -> Vec<T> {
     let tasks: Vec<_> = work.into_iter().map(tokio::spawn).collect();
-    join_all(tasks).await.into_iter().map(|task| task.expect("the task")).collect()
+    join_all(tasks).await.into_iter().map(|task| task.expect("the task ends without a panic")).collect()
 }
 
-/// A Postgres session of an administrator.
+/// An administrator's session on Postgres.
 struct Sql(PgConnection);
 
 impl Sql {
     async fn connect(url: &str) -> Self {
-        Self(PgConnection::connect(url).await.expect("a session"))
+        Self(PgConnection::connect(url).await.expect("the session connects"))
     }
 
     async fn run(&mut self, sql: &str) {
-        self.try_run(sql).await.expect("a statement");
+        self.try_run(sql).await.expect("the statement succeeds");
     }
 
     async fn try_run(&mut self, sql: &str) -> std::result::Result<(), String> {
@@ -131,7 +131,10 @@ impl Sql {
 
     /// The first column of the first row, as text.
     async fn value(&mut self, sql: &str) -> String {
-        let row = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).fetch_one(&mut self.0).await.expect("a row");
-        row.try_get_unchecked(0).expect("a text")
+        let row = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
+            .fetch_one(&mut self.0)
+            .await
+            .expect("the statement returns a row");
+        row.try_get_unchecked(0).expect("the column is text")
     }
 }

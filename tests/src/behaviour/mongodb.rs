@@ -1,4 +1,4 @@
-//! What only MongoDB has: a format that stands in the log's head, and documents that are left of removed events.
+//! Cases for MongoDB alone: the format in the log's head, and documents of removed events.
 
 use std::time::{Duration, Instant};
 
@@ -15,27 +15,27 @@ use crate::harness::{Backend, Room};
 use crate::suite::Case;
 
 const ONLY_MONGODB: &[(Backend, &str)] = &[
-    (Backend::Memory, "it keeps nothing that an older library could open"),
-    (Backend::Sqlite, "its own cases look at this"),
-    (Backend::Postgres, "its own cases look at this"),
+    (Backend::Memory, "it keeps nothing that an older library can open"),
+    (Backend::Sqlite, "it has its own cases for this"),
+    (Backend::Postgres, "it has its own cases for this"),
 ];
 
 pub(super) fn cases() -> Vec<Case> {
     crate::cases![
         a_migration_of_a_mongodb_ends_the_calls_of_an_open_store: lacking ONLY_MONGODB,
-        what_is_left_of_a_removed_event_matches_nothing_and_keeps_its_id: lacking ONLY_MONGODB,
+        a_removed_event_matches_nothing_and_keeps_its_id: lacking ONLY_MONGODB,
     ]
 }
 
 async fn collection(room: &Room, name: &str) -> Collection<Document> {
-    let client = Client::with_uri_str(room.base()).await.expect("the server");
+    let client = Client::with_uri_str(room.base()).await.expect("the client connects");
     client.default_database().expect("the URL names a database").collection(&room.table(name))
 }
 
-/// What a later library does first when it migrates a namespace.
+/// The first step of a later library that migrates a namespace.
 async fn migrate(room: &Room, limits: Document) {
     let changed = collection(room, "heads").await.update_one(doc! { "_id": "" }, doc! { "$set": limits }).await;
-    assert_eq!(changed.expect("the log's head").modified_count, 1);
+    assert_eq!(changed.expect("the head is updated").modified_count, 1);
 }
 
 fn snapshot() -> Snapshot {
@@ -55,8 +55,8 @@ async fn assert_refuses_to_write(store: &EventStore) {
 }
 
 async fn a_migration_of_a_mongodb_ends_the_calls_of_an_open_store(room: Room) {
-    // No connection is used twice, so that every read of a stream is the first on its own.
-    let store = room.options_with("?maxIdleTimeMS=1").open().await.expect("it opens");
+    // Connections expire before their next use, so that each read of a stream is the first on its connection.
+    let store = room.options_with("?maxIdleTimeMS=1").open().await.expect("the store opens");
     append(&store, "s", events(2)).await;
     migrate(&room, doc! { "format": 9001, "min_writer": 9001 }).await;
     assert_refuses_to_write(&store).await;
@@ -68,7 +68,7 @@ async fn a_migration_of_a_mongodb_ends_the_calls_of_an_open_store(room: Room) {
     let began = Instant::now();
     let error = loop {
         match store.read("s", 1..).try_collect::<Vec<_>>().await {
-            Ok(_) => assert!(began.elapsed() < Duration::from_secs(15), "an old library goes on reading"),
+            Ok(_) => assert!(began.elapsed() < Duration::from_secs(15), "an old library stops reading"),
             Err(error) => break error,
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -76,7 +76,7 @@ async fn a_migration_of_a_mongodb_ends_the_calls_of_an_open_store(room: Room) {
     assert!(error.code() == "config" && error.to_string().contains("9002"), "{error}");
 }
 
-async fn what_is_left_of_a_removed_event_matches_nothing_and_keeps_its_id(room: Room) {
+async fn a_removed_event_matches_nothing_and_keeps_its_id(room: Room) {
     let store = room.store().await;
     let placed = events(6);
     let first = append(&store, "s", placed.clone()).await;
@@ -84,24 +84,24 @@ async fn what_is_left_of_a_removed_event_matches_nothing_and_keeps_its_id(room: 
     let content = doc! { "type": "", "schema": "", "tags": "", "metadata": "", "metadata_json": "", "data": "", "data_json": "", "recorded_at": "" };
     let removed = doc! { "stream": "s", "version": { "$in": [1, 2, 6] } };
     let done = collection(&room, "events").await.update_many(removed, doc! { "$unset": content }).await;
-    assert_eq!(done.expect("the removal").modified_count, 3);
+    assert_eq!(done.expect("the removal succeeds").modified_count, 3);
 
     assert_eq!(versions(&stream(&store, "s").await), [3, 4, 5]);
     let backward = ReadOptions { direction: Direction::Backward, ..ReadOptions::default() };
-    let read: Vec<_> = store.read("s", backward).try_collect().await.expect("the stream");
+    let read: Vec<_> = store.read("s", backward).try_collect().await.expect("the stream is read");
     assert_eq!(versions(&read), [5, 4, 3]);
-    assert!(store.read("s", 1..=2).try_collect::<Vec<_>>().await.expect("the stream").is_empty());
+    assert!(store.read("s", 1..=2).try_collect::<Vec<_>>().await.expect("the stream is read").is_empty());
     assert_eq!(versions(&log(&store).await), [3, 4, 5, 1]);
     let backward = ReadAllOptions { direction: Direction::Backward, ..ReadAllOptions::default() };
-    let read: Vec<_> = store.read_all(backward).try_collect().await.expect("the log");
+    let read: Vec<_> = store.read_all(backward).try_collect().await.expect("the log is read");
     assert_eq!(versions(&read), [1, 5, 4, 3]);
-    // Pages of one document each go past what was removed.
+    // A page of one document does not stop at a removed event.
     let (mut after, mut read) = (0, Vec::new());
     loop {
         let options = ReadPageOptions { after, limit: Some(1), ..ReadPageOptions::default() };
-        let page = store.read_page(options).await.expect("a page");
+        let page = store.read_page(options).await.expect("the page is read");
         read.extend(page.events.into_iter().map(|event| event.version));
-        assert!(page.caught_up || page.reached > after, "a page went no further");
+        assert!(page.caught_up || page.reached > after, "a page moves its cursor");
         if page.caught_up {
             break;
         }

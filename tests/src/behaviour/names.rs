@@ -1,4 +1,4 @@
-//! Rule 28: names reach the database only as parameters; and streams are compared byte for byte.
+//! Rule 28: names reach the database only as parameters, and streams are compared byte for byte.
 
 use futures::TryStreamExt;
 use streamkeep::{Event, Query, QueryItem, ReadAllOptions, RecordedEvent};
@@ -11,7 +11,7 @@ pub(super) fn cases() -> Vec<Case> {
     crate::cases![
         names_are_never_part_of_a_statement,
         streams_are_compared_byte_for_byte,
-        a_category_is_what_stands_before_the_first_dash,
+        a_category_is_the_part_before_the_first_dash,
         a_category_is_never_empty,
     ]
 }
@@ -43,7 +43,8 @@ async fn names_are_never_part_of_a_statement(room: Room) {
             QueryItem { types: vec![format!("T{}", name()[0])], ..QueryItem::default() },
         ];
         for item in items {
-            let found: Vec<RecordedEvent> = store.read_all(by(item.clone())).try_collect().await.expect("the log");
+            let found: Vec<RecordedEvent> =
+                store.read_all(by(item.clone())).try_collect().await.expect("the log is read");
             assert_eq!(found.len(), 1, "{item:?}");
         }
     }
@@ -51,7 +52,7 @@ async fn names_are_never_part_of_a_statement(room: Room) {
 
 async fn streams_are_compared_byte_for_byte(room: Room) {
     let store = room.store().await;
-    // Pairs that a collation, a normal form, padding or a numeric column would take for the same.
+    // A collation, a normal form, padding or a numeric column would treat each pair as equal.
     let names = ["a", "A", "a ", "é", "e\u{301}", "1", "01", "1.0", "ß", "ss", "a-1", "a-01"];
     for name in names {
         append(&store, name, [event(1)]).await;
@@ -62,7 +63,7 @@ async fn streams_are_compared_byte_for_byte(room: Room) {
     }
 }
 
-async fn a_category_is_what_stands_before_the_first_dash(room: Room) {
+async fn a_category_is_the_part_before_the_first_dash(room: Room) {
     let store = room.store().await;
     for name in ["order-1", "order-2-b", "order", "orders-1", "Order-1", "order_1-2"] {
         append(&store, name, [event(1)]).await;
@@ -72,7 +73,7 @@ async fn a_category_is_what_stands_before_the_first_dash(room: Room) {
         .read_all(ReadAllOptions { query: orders, ..ReadAllOptions::default() })
         .try_collect()
         .await
-        .expect("the log");
+        .expect("the log is read");
     assert_eq!(found.iter().map(|event| event.stream.as_str()).collect::<Vec<_>>(), ["order-1", "order-2-b", "order"]);
 }
 
@@ -84,8 +85,11 @@ async fn a_category_is_never_empty(room: Room) {
     }
     let in_category = async |category: &str| {
         let query = Query::from(QueryItem { categories: vec![category.to_owned()], ..QueryItem::default() });
-        let found: Vec<RecordedEvent> =
-            store.read_all(ReadAllOptions { query, ..ReadAllOptions::default() }).try_collect().await.expect("the log");
+        let found: Vec<RecordedEvent> = store
+            .read_all(ReadAllOptions { query, ..ReadAllOptions::default() })
+            .try_collect()
+            .await
+            .expect("the log is read");
         found.into_iter().map(|event| event.stream).collect::<Vec<_>>()
     };
     for name in own {
@@ -94,5 +98,5 @@ async fn a_category_is_never_empty(room: Room) {
     }
     assert_eq!(in_category("42").await, ["42-", "42"]);
     assert_eq!(in_category("a").await, ["a-42", "a"]);
-    assert!(in_category("a-42").await.is_empty(), "a name with a dash further on is no category");
+    assert!(in_category("a-42").await.is_empty(), "a name with a later dash is no category");
 }

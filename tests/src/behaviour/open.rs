@@ -1,4 +1,4 @@
-//! Rule 27: opening creates what is missing, safely when many do so at once.
+//! Rule 27: opening creates what is missing, even when several clients open at once.
 
 use std::time::{Duration, Instant};
 
@@ -11,38 +11,38 @@ use crate::suite::Case;
 pub(super) fn cases() -> Vec<Case> {
     crate::cases![
         eight_openers_at_once_open_one_log,
-        create_false_opens_what_is_there,
+        create_false_opens_an_existing_namespace,
         create_false_never_writes,
-        an_option_can_stand_in_the_url,
+        an_option_can_be_in_the_url,
         an_unknown_option_in_the_url_is_config,
         a_wrong_value_of_an_option_is_config,
-        a_namespace_has_a_narrow_name,
+        a_namespace_name_outside_its_rules_is_refused,
         a_newer_format_is_refused_with_both_numbers: lacking UNREACHABLE,
         a_library_too_old_to_write_can_read: lacking UNREACHABLE,
         a_migration_ends_the_writes_of_an_open_store: lacking UNREACHABLE,
     ]
 }
 
-const UNREACHABLE: &[(Backend, &str)] = &[(Backend::Memory, "it has no format: nothing of it is kept")];
+const UNREACHABLE: &[(Backend, &str)] = &[(Backend::Memory, "it has no stored format")];
 
 async fn eight_openers_at_once_open_one_log(room: Room) {
-    // Each time anew: some look while others are half way.
+    // A new namespace each time, so that some openers come while another is half done.
     for turn in 0..10 {
         let options: Vec<OpenOptions> =
             (0..8).map(|_| room.options().namespace(format!("{}_{turn}", room.namespace()))).collect();
         let opened = all_at_once(options.into_iter().map(|options| async move { options.open().await })).await;
-        let stores: Vec<_> = opened.into_iter().map(|store| store.expect("each opens")).collect();
+        let stores: Vec<_> = opened.into_iter().map(|store| store.expect("each opener gets a store")).collect();
         for (number, store) in stores.iter().enumerate() {
             assert_eq!(append(store, "s", [event(number)]).await.version, number as u64 + 1);
         }
         for store in &stores {
             assert_eq!(log(store).await.len(), 8);
-            store.close().await.expect("closes");
+            store.close().await.expect("the store closes");
         }
     }
 }
 
-async fn create_false_opens_what_is_there(room: Room) {
+async fn create_false_opens_an_existing_namespace(room: Room) {
     let store = room.store().await;
     append(&store, "s", [event(1)]).await;
     let again = room.options().create(false).open().await.expect("it is there");
@@ -55,8 +55,8 @@ async fn create_false_never_writes(room: Room) {
     for _ in 0..2 {
         assert_eq!(refused(room.options().create(false).open().await).code(), "config");
     }
-    assert_eq!(std::fs::read_dir(room.folder()).expect("the folder").count(), 0, "nothing was made");
-    // Beside a namespace that is there.
+    assert_eq!(std::fs::read_dir(room.folder()).expect("the folder is read").count(), 0, "no file is created");
+    // The same beside an existing namespace.
     let store = room.store().await;
     let beside = || room.options().namespace(format!("{}_b", room.namespace())).create(false);
     for _ in 0..2 {
@@ -65,14 +65,14 @@ async fn create_false_never_writes(room: Room) {
     drop(store);
 }
 
-async fn an_option_can_stand_in_the_url(room: Room) {
+async fn an_option_can_be_in_the_url(room: Room) {
     let store = room.store().await;
     append(&store, "s", [event(1)]).await;
     let all = format!(
         "?namespace={}&create=false&durability=relaxed&timeout_ms=20000&poll_interval_ms=40&max_connections=2&insecure=false",
         room.namespace()
     );
-    let by_url = OpenOptions::new(room.url(&all)).open().await.expect("all options are known");
+    let by_url = OpenOptions::new(room.url(&all)).open().await.expect("every option is known");
     assert_eq!(log(&by_url).await.len(), 1);
     let shown = format!("{by_url:?}");
     assert!(
@@ -106,24 +106,24 @@ async fn a_wrong_value_of_an_option_is_config(room: Room) {
     }
 }
 
-async fn a_namespace_has_a_narrow_name(room: Room) {
+async fn a_namespace_name_outside_its_rules_is_refused(room: Room) {
     for wrong in ["", "A", "1a", "a-b", "a b", "a\"", "ä", "a;drop", &"a".repeat(41)] {
         let error = refused(room.options().namespace(wrong).open().await);
         assert_eq!(error.kind(), &ErrorKind::InvalidArgument { argument: "namespace".to_owned() }, "{wrong}");
     }
     let longest = format!("{}{}", room.namespace(), "_".repeat(40 - room.namespace().len()));
-    let store = room.options().namespace(longest).open().await.expect("40 letters are a name");
+    let store = room.options().namespace(longest).open().await.expect("a namespace of 40 letters opens");
     append(&store, "s", [event(1)]).await;
 }
 
-/// What a newer library does first when it migrates the namespace of a case.
+/// The first step of a newer library that migrates the namespace of a case.
 async fn migrate(room: &Room, limits: &str) {
     let registry = if room.backend() == Backend::Sqlite { "streamkeep_namespaces" } else { "streamkeep.namespaces" };
     room.change(&format!("UPDATE {registry} SET format = 9001, {limits} WHERE name = '{}'", room.namespace())).await;
 }
 
 async fn a_newer_format_is_refused_with_both_numbers(room: Room) {
-    room.store().await.close().await.expect("it closes");
+    room.store().await.close().await.expect("the store closes");
     migrate(&room, "min_reader = 9001, min_writer = 9001").await;
     let error = refused(room.open().await);
     assert_eq!(error.code(), "config");
@@ -133,9 +133,9 @@ async fn a_newer_format_is_refused_with_both_numbers(room: Room) {
 async fn a_library_too_old_to_write_can_read(room: Room) {
     let store = room.store().await;
     append(&store, "s", events(2)).await;
-    store.close().await.expect("it closes");
+    store.close().await.expect("the store closes");
     migrate(&room, "min_writer = 9001").await;
-    let store = room.open().await.expect("it can be read");
+    let store = room.open().await.expect("the store opens for reading");
     assert_eq!(log(&store).await.len(), 2);
     let import = ImportEvent { stream: "t".to_owned(), version: None, recorded_at: None, event: event(1) };
     let data = Payload::Json("1".to_owned());
@@ -149,7 +149,7 @@ async fn a_library_too_old_to_write_can_read(room: Room) {
         assert!(error.to_string().contains("9001") && error.to_string().contains("format 1"), "{error}");
     }
     assert_eq!((log(&store).await.len(), stream(&store, "s").await.len()), (2, 2));
-    assert!(store.load_snapshot("s", "v1", None).await.expect("an answer").is_none());
+    assert!(store.load_snapshot("s", "v1", None).await.expect("the snapshot is loaded").is_none());
 }
 
 async fn a_migration_ends_the_writes_of_an_open_store(room: Room) {
@@ -159,7 +159,7 @@ async fn a_migration_ends_the_writes_of_an_open_store(room: Room) {
     let began = Instant::now();
     let error = loop {
         match store.append("s", [event(2)], ExpectedVersion::Any).await {
-            Ok(_) => assert!(began.elapsed() < Duration::from_secs(15), "an old library goes on writing"),
+            Ok(_) => assert!(began.elapsed() < Duration::from_secs(15), "an old library stops writing"),
             Err(error) => break error,
         }
         tokio::time::sleep(Duration::from_millis(50)).await;

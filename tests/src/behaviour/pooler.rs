@@ -1,5 +1,5 @@
-//! Rule 27: a transaction pooler before Postgres is named or refused, and nothing of the store reaches its other
-//! clients.
+//! Rule 27: a transaction pooler before Postgres must be named or the store does not open, and no setting of the store
+//! reaches the pooler's other clients.
 
 use std::time::Duration;
 
@@ -15,25 +15,25 @@ use crate::suite::Case;
 const ALONE: &[(Backend, &str)] = &[
     (Backend::Memory, "it has no server"),
     (Backend::Sqlite, "it has no server"),
-    (Backend::Mongodb, "it is about Postgres"),
+    (Backend::Mongodb, "the case is for Postgres"),
 ];
 
 pub(super) fn cases() -> Vec<Case> {
     crate::cases![
         a_transaction_pooler_that_is_not_named_is_refused: lacking ALONE,
-        a_pooler_of_whole_sessions_is_no_obstacle: lacking ALONE,
+        a_session_pooler_is_supported: lacking ALONE,
         behind_a_transaction_pooler_everything_works_and_nothing_leaks: lacking ALONE,
     ]
 }
 
-/// A server with a pooler before it; none, with the reason printed, if there is no pooler on this machine.
+/// A server with a pooler before it; `None`, with the reason printed, if this machine has no pooler.
 async fn pooled(mode: &'static str, lines: &'static str) -> Option<(PostgresServer, PgBouncer)> {
     let start = move || {
-        let server = PostgresServer::start().expect("a server of its own");
+        let server = PostgresServer::start().expect("the case's server starts");
         let pooler = PgBouncer::before(&server.url(), mode, lines);
         (server, pooler)
     };
-    let (server, pooler) = tokio::task::spawn_blocking(start).await.expect("the task");
+    let (server, pooler) = tokio::task::spawn_blocking(start).await.expect("the task ends without a panic");
     match pooler {
         Ok(pooler) => Some((server, pooler)),
         Err(StartError::NotHere(reason)) => {
@@ -44,7 +44,7 @@ async fn pooled(mode: &'static str, lines: &'static str) -> Option<(PostgresServ
     }
 }
 
-/// What each of four clients that have a transaction at the same time finds set.
+/// The settings that each of four clients with simultaneous transactions finds.
 async fn seen_by_others(url: &str) -> Vec<String> {
     let mut others = Vec::new();
     for _ in 0..4 {
@@ -67,7 +67,7 @@ const AS_IT_COMES: &str = "\"$user\", public, on, 0";
 async fn a_transaction_pooler_that_is_not_named_is_refused(room: Room) {
     for lines in ["default_pool_size = 4", "default_pool_size = 4\nserver_round_robin = 1"] {
         let Some((_server, pooler)) = pooled("transaction", lines).await else { return };
-        // New, and then with sessions that others have used.
+        // First a new pooler, then one with sessions that other clients have used.
         for turn in 0..2 {
             let error = refused(OpenOptions::new(pooler.url()).namespace(room.namespace()).open().await);
             assert!(error.code() == "config" && error.to_string().contains("pooler=transaction"), "{turn}: {error}");
@@ -76,14 +76,17 @@ async fn a_transaction_pooler_that_is_not_named_is_refused(room: Room) {
     }
 }
 
-async fn a_pooler_of_whole_sessions_is_no_obstacle(room: Room) {
+async fn a_session_pooler_is_supported(room: Room) {
     let Some((_server, pooler)) = pooled("session", "").await else { return };
     for number in 0..3 {
-        let store =
-            OpenOptions::new(pooler.url()).namespace(room.namespace()).open().await.expect("it is as good as none");
+        let store = OpenOptions::new(pooler.url())
+            .namespace(room.namespace())
+            .open()
+            .await
+            .expect("the store opens through the pooler");
         append(&store, "s", [event(number)]).await;
         assert_eq!(log(&store).await.len(), number + 1);
-        store.close().await.expect("it closes");
+        store.close().await.expect("the store closes");
     }
 }
 
@@ -93,7 +96,7 @@ async fn behind_a_transaction_pooler_everything_works_and_nothing_leaks(room: Ro
         .pooler(Pooler::Transaction)
         .namespace(room.namespace())
         .poll_interval(Duration::from_millis(50));
-    let store = store.open().await.expect("it was named");
+    let store = store.open().await.expect("the store opens with the pooler named");
     let callers = (0..16).map(|caller| {
         let store = store.clone();
         async move {
@@ -117,7 +120,7 @@ async fn behind_a_transaction_pooler_everything_works_and_nothing_leaks(room: Ro
         schema: "v1".to_owned(),
         data: streamkeep::Payload::Json("{}".to_owned()),
     };
-    store.save_snapshot(snapshot).await.expect("a snapshot");
+    store.save_snapshot(snapshot).await.expect("the snapshot is saved");
     assert!(store.load_snapshot("known", "v1", None).await.expect("it is there").is_some());
     let mut subscription = store.subscribe(SubscribeOptions::default());
     let mut given = 0;
@@ -128,23 +131,23 @@ async fn behind_a_transaction_pooler_everything_works_and_nothing_leaks(room: Ro
         }
     }
     assert_eq!(given, 16 * 20 * 2 + 2);
-    in_a_transaction_of_ones_own(&store, &pooler.url()).await;
+    append_in_own_transaction(&store, &pooler.url()).await;
     assert_eq!(seen_by_others(&pooler.url()).await, [AS_IT_COMES; 4]);
     for _ in 0..4 {
         Sql::connect(&pooler.url()).await.run("create temporary table mine (id int); drop table mine").await;
     }
 }
 
-async fn in_a_transaction_of_ones_own(store: &EventStore, url: &str) {
-    // Others have used the server's sessions, and so has the store.
+async fn append_in_own_transaction(store: &EventStore, url: &str) {
+    // Both other clients and the store have used the server's sessions.
     for number in 1..=6 {
-        let mut connection = PgConnection::connect(url).await.expect("a connection");
-        let mut transaction = connection.begin().await.expect("a transaction");
+        let mut connection = PgConnection::connect(url).await.expect("the client connects");
+        let mut transaction = connection.begin().await.expect("the transaction begins");
         let versions = store
             .append_in(&mut transaction, "own", [event(number)], ExpectedVersion::Exact(number - 1))
             .await
-            .expect("an append within it");
+            .expect("the append in the transaction succeeds");
         assert_eq!(versions, [number]);
-        transaction.commit().await.expect("its commit");
+        transaction.commit().await.expect("the transaction commits");
     }
 }

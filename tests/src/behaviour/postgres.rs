@@ -1,5 +1,5 @@
-//! What only Postgres has: URLs as libpq reads them, roles and their privileges, connections that a database's
-//! namespaces share, and servers that are only like it.
+//! Cases for Postgres alone: URLs as libpq reads them, roles and privileges, connections that namespaces share, and
+//! servers that only resemble Postgres.
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
@@ -17,36 +17,39 @@ use crate::suite::Case;
 const ALONE: &[(Backend, &str)] = &[
     (Backend::Memory, "it has no server"),
     (Backend::Sqlite, "it has no server"),
-    (Backend::Mongodb, "it is about Postgres"),
+    (Backend::Mongodb, "the case is for Postgres"),
 ];
 
 pub(super) fn cases() -> Vec<Case> {
     crate::cases![
         a_url_names_a_folder_of_sockets_as_libpq_does: lacking ALONE,
-        a_password_file_is_searched_for_what_the_parameters_say: lacking ALONE,
-        schemas_made_by_an_administrator_are_enough: lacking ALONE,
-        a_database_set_read_only_is_answered_at_once: lacking ALONE,
-        a_full_disk_is_answered_at_once: lacking ALONE,
-        of_many_dead_connections_at_most_one_is_waited_for: lacking ALONE,
+        a_password_file_is_searched_with_the_parameters_of_the_url: lacking ALONE,
+        a_role_without_create_can_use_schemas_of_an_administrator: lacking ALONE,
+        an_append_to_a_read_only_database_fails_at_once: lacking ALONE,
+        an_append_to_a_full_disk_fails_at_once: lacking ALONE,
+        at_most_one_call_waits_for_dead_connections: lacking ALONE,
         namespaces_of_a_database_share_their_connections: lacking ALONE,
-        only_an_erasure_changes_an_event_and_it_keeps_its_place: lacking ALONE,
+        only_an_erasure_changes_an_event_and_it_keeps_its_position: lacking ALONE,
         a_server_whose_locks_are_not_listed_is_refused: lacking ALONE,
-        a_server_whose_sequences_do_not_tell_is_refused: lacking ALONE,
+        a_server_with_wrong_sequence_values_is_refused: lacking ALONE,
     ]
 }
 
 async fn server_with(settings: &'static [(&'static str, &'static str)]) -> PostgresServer {
     let start = || PostgresServer::start_with(settings);
-    tokio::task::spawn_blocking(start).await.expect("the task").expect("a server of its own")
+    tokio::task::spawn_blocking(start).await.expect("the task ends without a panic").expect("the case's server starts")
 }
 
 async fn a_url_names_a_folder_of_sockets_as_libpq_does(room: Room) {
     let folder = room.folder().to_owned();
     std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).expect("the server may write here");
-    let folder = folder.to_str().expect("a plain path").to_owned();
+    let folder = folder.to_str().expect("the path is UTF-8").to_owned();
     let sockets = folder.clone();
     let start = move || PostgresServer::start_with(&[("unix_socket_directories", &sockets)]);
-    let server = tokio::task::spawn_blocking(start).await.expect("the task").expect("a server of its own");
+    let server = tokio::task::spawn_blocking(start)
+        .await
+        .expect("the task ends without a panic")
+        .expect("the case's server starts");
     let port = server.port();
     for url in [
         format!("postgres:///postgres?host={folder}&port={port}&user=streamkeep"),
@@ -59,28 +62,32 @@ async fn a_url_names_a_folder_of_sockets_as_libpq_does(room: Room) {
     }
 }
 
-async fn a_password_file_is_searched_for_what_the_parameters_say(room: Room) {
+async fn a_password_file_is_searched_with_the_parameters_of_the_url(room: Room) {
     let rules = room.folder().join("hba");
     std::fs::write(&rules, "host all streamkeep 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
-        .expect("the rules");
+        .expect("the file of rules is written");
     std::fs::set_permissions(room.folder(), std::fs::Permissions::from_mode(0o755)).expect("the server may read here");
-    let rules = rules.to_str().expect("a plain path").to_owned();
+    let rules = rules.to_str().expect("the path is UTF-8").to_owned();
     let start = move || PostgresServer::start_with(&[("hba_file", &rules)]);
-    let server = tokio::task::spawn_blocking(start).await.expect("the task").expect("a server of its own");
+    let server = tokio::task::spawn_blocking(start)
+        .await
+        .expect("the task ends without a panic")
+        .expect("the case's server starts");
     Sql::connect(&server.url()).await.run("create role app superuser login password 'a:b'").await;
     let passwords = room.folder().join("passwords");
     std::fs::write(&passwords, format!("other:*:*:app:x\n127.0.0.1:{}:postgres:app:a\\:b\n", server.port()))
-        .expect("the passwords");
-    std::fs::set_permissions(&passwords, std::fs::Permissions::from_mode(0o600)).expect("nobody else may read it");
+        .expect("the password file is written");
+    std::fs::set_permissions(&passwords, std::fs::Permissions::from_mode(0o600))
+        .expect("the file's permissions are set");
     let url = format!(
         "postgres://other/elsewhere?host=127.0.0.1&port={}&user=app&dbname=postgres&passfile={}",
         server.port(),
         passwords.display()
     );
-    append(&EventStore::open(url).await.expect("the password was found"), "s", [event(1)]).await;
+    append(&EventStore::open(url).await.expect("the password is found"), "s", [event(1)]).await;
 }
 
-async fn schemas_made_by_an_administrator_are_enough(room: Room) {
+async fn a_role_without_create_can_use_schemas_of_an_administrator(room: Room) {
     let server = server_with(&[]).await;
     let mut sql = Sql::connect(&server.url()).await;
     let schema = format!("streamkeep_{}", room.namespace());
@@ -93,25 +100,25 @@ async fn schemas_made_by_an_administrator_are_enough(room: Room) {
     }
     let url = server.url().replace("streamkeep@", "app@");
     let options = OpenOptions::new(url).namespace(room.namespace());
-    let store = options.clone().open().await.expect("it needs no right to create schemas");
+    let store = options.clone().open().await.expect("the store opens without the right to create schemas");
     append(&store, "s", [event(1)]).await;
     let error = refused(options.namespace("another").open().await);
     assert!(error.code() == "config" && error.to_string().contains("permission denied"), "{error}");
 }
 
-/// An append that is refused long before its deadline, in the server's words.
-async fn assert_answered_at_once(store: &EventStore, words: &str) {
+/// Checks that an append is refused long before its deadline, with the server's words.
+async fn assert_fails_at_once(store: &EventStore, words: &str) {
     let began = Instant::now();
     let error = refused(store.append("s", [event(2)], streamkeep::ExpectedVersion::Any).await);
     assert_eq!((error.code(), error.outcome()), ("unavailable", Outcome::NotApplied), "{error}");
     assert!(error.to_string().contains(words) && !error.to_string().contains("deadline"), "{error}");
-    assert!(began.elapsed() < Duration::from_secs(8), "answered after {:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(8), "the append took {:?}", began.elapsed());
 }
 
-async fn a_database_set_read_only_is_answered_at_once(room: Room) {
+async fn an_append_to_a_read_only_database_fails_at_once(room: Room) {
     let server = server_with(&[]).await;
     let options = OpenOptions::new(server.url()).namespace(room.namespace());
-    let store = options.clone().open().await.expect("the store");
+    let store = options.clone().open().await.expect("the store opens");
     append(&store, "s", [event(1)]).await;
     let mut sql = Sql::connect(&server.url()).await;
     sql.run("alter system set default_transaction_read_only = on").await;
@@ -119,14 +126,14 @@ async fn a_database_set_read_only_is_answered_at_once(room: Room) {
     while sql.value("show default_transaction_read_only").await != "on" {
         tokio::task::yield_now().await;
     }
-    assert_answered_at_once(&store, "read-only transaction").await;
-    let fresh = options.clone().max_connections(1).open().await.expect("it can be read");
-    assert_answered_at_once(&fresh, "read-only transaction").await;
+    assert_fails_at_once(&store, "read-only transaction").await;
+    let fresh = options.clone().max_connections(1).open().await.expect("the store opens for reading");
+    assert_fails_at_once(&fresh, "read-only transaction").await;
     assert_eq!(log(&fresh).await.len(), 1);
     assert_eq!(refused(options.namespace("missing").open().await).code(), "unavailable");
 }
 
-async fn a_full_disk_is_answered_at_once(room: Room) {
+async fn an_append_to_a_full_disk_fails_at_once(room: Room) {
     let store = room.store().await;
     append(&store, "s", [event(1)]).await;
     let schema = format!("streamkeep_{}", room.namespace());
@@ -138,13 +145,13 @@ async fn a_full_disk_is_answered_at_once(room: Room) {
              create trigger full_disk before insert on {schema}.events for each statement execute function {schema}.full()"
         ))
         .await;
-    assert_answered_at_once(&store, "No space left on device").await;
+    assert_fails_at_once(&store, "No space left on device").await;
 }
 
-/// Passes connections on to a server. Those made before it is told to forget never pass anything any more.
+/// Forwards connections to a server until it is told to forget them; from then on those connections pass no bytes.
 async fn forgetful_proxy(server: String) -> (u16, watch::Sender<u64>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let port = listener.local_addr().expect("an address").port();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("the port is set");
+    let port = listener.local_addr().expect("the address is known").port();
     let (forget, forgotten) = watch::channel(0);
     tokio::spawn(async move {
         while let Ok((mut client, _)) = listener.accept().await {
@@ -156,7 +163,7 @@ async fn forgetful_proxy(server: String) -> (u16, watch::Sender<u64>) {
                     _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
                     _ = forgotten.changed() => {
                         let _ = server.shutdown().await;
-                        // Held open, and silent.
+                        // The connection stays open and silent.
                         let mut buffer = [0; 1024];
                         while client.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
                     }
@@ -167,29 +174,30 @@ async fn forgetful_proxy(server: String) -> (u16, watch::Sender<u64>) {
     (port, forget)
 }
 
-async fn of_many_dead_connections_at_most_one_is_waited_for(room: Room) {
+async fn at_most_one_call_waits_for_dead_connections(room: Room) {
     const TIMEOUT: Duration = Duration::from_secs(4);
-    let server = url::Url::parse(room.base()).expect("a URL");
+    let server = url::Url::parse(room.base()).expect("the URL is valid");
     let (port, forget) =
-        forgetful_proxy(format!("{}:{}", server.host_str().expect("a host"), server.port().unwrap_or(5432))).await;
+        forgetful_proxy(format!("{}:{}", server.host_str().expect("the host is set"), server.port().unwrap_or(5432)))
+            .await;
     let mut through = server;
-    through.set_host(Some("127.0.0.1")).expect("a host");
-    through.set_port(Some(port)).expect("a port");
+    through.set_host(Some("127.0.0.1")).expect("the host is set");
+    through.set_port(Some(port)).expect("the port is set");
     let store = OpenOptions::new(through.as_str())
         .namespace(room.namespace())
         .timeout(TIMEOUT)
         .open()
         .await
-        .expect("the store");
+        .expect("the store opens");
     append(&store, "s", [event(1)]).await;
     for call in ["append", "read"] {
-        // All ten connections of the pool come to be.
+        // Opens all ten connections of the pool.
         let readers = (0..200).map(|_| {
             let store = store.clone();
             tokio::spawn(async move { log(&store).await.len() })
         });
         for reader in readers.collect::<Vec<_>>() {
-            assert!(reader.await.expect("the task") > 0);
+            assert!(reader.await.expect("the task ends without a panic") > 0);
         }
         forget.send_modify(|times| *times += 1);
         let mut failed = 0;
@@ -211,7 +219,7 @@ async fn of_many_dead_connections_at_most_one_is_waited_for(room: Room) {
 
 async fn namespaces_of_a_database_share_their_connections(room: Room) {
     if room.is_pooled() {
-        // The server sees the pooler's connections.
+        // The server sees the connections of the pooler, not of the store.
         return;
     }
     let mut stores = Vec::new();
@@ -221,7 +229,7 @@ async fn namespaces_of_a_database_share_their_connections(room: Room) {
             .options_with(&format!("?application_name={}", room.namespace()))
             .namespace(format!("{}_{number}", room.namespace()))
             .max_connections(2);
-        let store = options.open().await.expect("a namespace");
+        let store = options.open().await.expect("the namespace opens");
         append(&store, "s", [event(number)]).await;
         let options = SubscribeOptions { start: Some(Start::Beginning), ..SubscribeOptions::default() };
         subscriptions.push(store.subscribe(options));
@@ -229,25 +237,25 @@ async fn namespaces_of_a_database_share_their_connections(room: Room) {
     }
     for subscription in &mut subscriptions {
         for _ in 0..2 {
-            futures::TryStreamExt::try_next(subscription).await.expect("its event, and that it has caught up");
+            futures::TryStreamExt::try_next(subscription).await.expect("the subscription gives its next item");
         }
     }
     let ask = format!("select count(*) from pg_stat_activity where application_name = '{}'", room.namespace());
     let mut sql = Sql::connect(&room.server()).await;
-    let connections: u64 = sql.value(&ask).await.parse().expect("a number");
+    let connections: u64 = sql.value(&ask).await.parse().expect("the answer is a number");
     assert!((1..=3).contains(&connections), "{connections} connections for a pool of 2 and one that listens");
-    // One that closes takes nothing from the others.
+    // A namespace that closes takes no connection from the others.
     for store in stores.drain(1..) {
-        store.close().await.expect("it closes");
+        store.close().await.expect("the store closes");
     }
     append(&stores[0], "s", [event(9)]).await;
-    stores[0].close().await.expect("it closes");
+    stores[0].close().await.expect("the store closes");
     while sql.value(&ask).await != "0" {
         tokio::task::yield_now().await;
     }
 }
 
-async fn only_an_erasure_changes_an_event_and_it_keeps_its_place(room: Room) {
+async fn only_an_erasure_changes_an_event_and_it_keeps_its_position(room: Room) {
     let store = room.store().await;
     append(&store, "s", events(3)).await;
     let table = format!("streamkeep_{}.events", room.namespace());
@@ -263,7 +271,7 @@ async fn only_an_erasure_changes_an_event_and_it_keeps_its_place(room: Room) {
             "begin; set local streamkeep.erase = on; update {table} set id = gen_random_uuid() where version = 2; commit"
         ),
     ] {
-        let refusal = sql.try_run(&wrong).await.expect_err("it has to be refused");
+        let refusal = sql.try_run(&wrong).await.expect_err("the call is refused");
         assert!(refusal.contains("never changed"), "{wrong}: {refusal}");
         sql.run("rollback").await;
     }
@@ -272,34 +280,38 @@ async fn only_an_erasure_changes_an_event_and_it_keeps_its_place(room: Room) {
     assert_eq!(sql.value(&format!("select count(*) from {table} where type is null")).await, "1");
 }
 
-/// A database that answers as the statement makes it, and a store that is to be opened there.
+/// Checks that a store does not open on a server that a statement makes answer wrongly.
 async fn a_server_that_is_refused(room: Room, pretence: &str, words: &str) {
     let server = server_with(&[("allow_system_table_mods", "on")]).await;
-    let real = OpenOptions::new(server.url()).namespace(room.namespace()).open().await.expect("a real server");
+    let real = OpenOptions::new(server.url())
+        .namespace(room.namespace())
+        .open()
+        .await
+        .expect("the store opens before the server is changed");
     append(&real, "s", [event(1)]).await;
-    real.close().await.expect("it closes");
+    real.close().await.expect("the store closes");
     Sql::connect(&server.url()).await.run(pretence).await;
     let options = OpenOptions::new(server.url()).namespace(room.namespace());
     let assert_refused = |error: streamkeep::Error| {
         assert!(error.code() == "config" && error.to_string().contains(words), "{error}");
-        assert!(error.to_string().contains("PostgreSQL "), "the server says what it is: {error}");
+        assert!(error.to_string().contains("PostgreSQL "), "the error names the server: {error}");
     };
     assert_refused(refused(options.clone().open().await));
-    // Without a write at open, the first write is refused.
-    let reader = options.create(false).open().await.expect("nothing is written yet");
+    // An open that writes nothing succeeds, and the first write is refused.
+    let reader = options.create(false).open().await.expect("the store opens without a write");
     assert_eq!(log(&reader).await.len(), 1);
     assert_refused(refused(reader.append("s", [event(2)], streamkeep::ExpectedVersion::Any).await));
     assert_eq!(log(&reader).await.len(), 1);
 }
 
 async fn a_server_whose_locks_are_not_listed_is_refused(room: Room) {
-    // Written out in the statement by the planner: a call of this number would always run the server's own code.
+    // The planner inlines this function into the statement; a called one would run the server's own code.
     let pretence = "create or replace function pg_catalog.pg_advisory_xact_lock_shared(int, int) returns void \
                     language sql as 'select pg_catalog.pg_sleep(0)'";
     a_server_that_is_refused(room, pretence, "pg_locks").await;
 }
 
-async fn a_server_whose_sequences_do_not_tell_is_refused(room: Room) {
+async fn a_server_with_wrong_sequence_values_is_refused(room: Room) {
     let pretence = "create or replace function pg_catalog.pg_sequence_last_value(regclass) returns bigint \
                     language sql as 'select 1::bigint'";
     a_server_that_is_refused(room, pretence, "sequence").await;

@@ -1,4 +1,4 @@
-//! Rule 10 and section 2: which events a query means, how long it may be, and that a page does not scan the log for it.
+//! Rule 10 and section 2: what a query matches, how large it may be, and that a page does not scan the log for it.
 
 use futures::TryStreamExt;
 use streamkeep::{
@@ -14,7 +14,7 @@ pub(super) fn cases() -> Vec<Case> {
     crate::cases![
         a_query_has_at_most_64_items_and_1_000_values,
         a_sparse_query_is_read_by_indexes_or_looks_at_a_bounded_number_of_events,
-        queries_find_what_matches_however_long_the_log,
+        queries_find_every_match_in_a_log_of_any_length,
     ]
 }
 
@@ -46,7 +46,7 @@ async fn a_query_has_at_most_64_items_and_1_000_values(room: Room) {
     assert_eq!(refused(page(items).await).kind(), &too_many("query items", 64, 65));
 }
 
-/// More events than a page looks at one by one: who needs a second page has scanned.
+/// The log has more events than a page looks at one by one, so a query that needs a second page has scanned.
 async fn a_sparse_query_is_read_by_indexes_or_looks_at_a_bounded_number_of_events(room: Room) {
     const APPENDS: u64 = 4;
     const EVENTS: u64 = 6_000;
@@ -58,7 +58,7 @@ async fn a_sparse_query_is_read_by_indexes_or_looks_at_a_bounded_number_of_event
         append(&store, &format!("often-{part}"), often).await;
     }
     let last = append(&store, "rare-1", [rare()]).await;
-    by_looking_at_every_event(&store, last.position).await;
+    finds_without_an_index(&store, last.position).await;
     let item = QueryItem::default;
     let many = texts((1..900).map(|number| format!("rare-{number}")));
     let queries: [Query; 5] = [
@@ -75,25 +75,30 @@ async fn a_sparse_query_is_read_by_indexes_or_looks_at_a_bounded_number_of_event
     ];
     for query in queries {
         let options = ReadPageOptions { query: query.clone(), ..ReadPageOptions::default() };
-        let page = store.read_page(options).await.expect("a page");
+        let page = store.read_page(options).await.expect("the page is read");
         let found: Vec<(&str, u64)> = page.events.iter().map(|event| (event.stream.as_str(), event.version)).collect();
         assert_eq!(found, [("rare-1", 1), ("rare-1", 2)], "{} items", query.items.len());
-        assert_eq!((page.caught_up, page.reached), (true, last.position), "it scans: {:?}", query.items[0].tags);
+        assert_eq!(
+            (page.caught_up, page.reached),
+            (true, last.position),
+            "one page is enough: {:?}",
+            query.items[0].tags
+        );
         let direction = Direction::Backward;
         let backward = ReadAllOptions { query, direction, limit: Some(1), ..ReadAllOptions::default() };
-        let newest: Vec<RecordedEvent> = store.read_all(backward).try_collect().await.expect("the log");
+        let newest: Vec<RecordedEvent> = store.read_all(backward).try_collect().await.expect("the log is read");
         assert_eq!(newest.first().map(|event| event.position), Some(last.position));
     }
 }
 
-/// No index is on types and categories.
-async fn by_looking_at_every_event(store: &EventStore, last: u64) {
+/// There is no index on types and categories.
+async fn finds_without_an_index(store: &EventStore, last: u64) {
     let item = QueryItem { types: texts(["E"]), categories: texts(["rare"]), ..QueryItem::default() };
     let (mut after, mut found, mut pages) = (0, Vec::new(), 0);
     loop {
         let options = ReadPageOptions { after, query: item.clone().into(), ..ReadPageOptions::default() };
-        let page = store.read_page(options).await.expect("a page");
-        assert!(page.caught_up || page.reached > after, "a page that gets nowhere");
+        let page = store.read_page(options).await.expect("the page is read");
+        assert!(page.caught_up || page.reached > after, "a page moves its cursor");
         (after, pages) = (page.reached, pages + 1);
         found.extend(page.events.into_iter().map(|event| event.version));
         if page.caught_up {
@@ -103,14 +108,15 @@ async fn by_looking_at_every_event(store: &EventStore, last: u64) {
     assert_eq!((found, after), (vec![1, 2], last));
     assert!((2..=4).contains(&pages), "{pages} pages");
     let all = ReadAllOptions { query: item.into(), ..ReadAllOptions::default() };
-    let read: Vec<RecordedEvent> = store.read_all(all).try_collect().await.expect("the log");
+    let read: Vec<RecordedEvent> = store.read_all(all).try_collect().await.expect("the log is read");
     assert_eq!(read.iter().map(|event| event.version).collect::<Vec<_>>(), [1, 2]);
 }
 
-/// A log long enough that indexes are used: streams and tags of very different lengths, so that limits of each are met.
+/// A log long enough for indexes to be used. Its streams and tags have very different sizes, so that every limit is
+/// met.
 async fn long_log(store: &EventStore, events: usize, random: &mut fastrand::Rng) -> Vec<RecordedEvent> {
     let event = |random: &mut fastrand::Rng| {
-        // Half of the events are in few streams, the others in many.
+        // Half of the events are in a few streams, the others in many.
         let stream = match random.u32(..4) {
             0 => "hot-1".to_owned(),
             1 => format!("warm-{}", random.u32(..8)),
@@ -118,12 +124,12 @@ async fn long_log(store: &EventStore, events: usize, random: &mut fastrand::Rng)
         };
         let tags = ["often", "seldom", "rarely"].into_iter().zip([2, 40, 2_000]);
         let tags = texts(tags.filter(|(_, one_in)| random.u32(..*one_in) == 0).map(|(tag, _)| tag));
-        let event_type = *random.choice(&["A", "A", "A", "B", "C"]).expect("a type");
+        let event_type = *random.choice(&["A", "A", "A", "B", "C"]).expect("the list of types is not empty");
         let event = Event::json_text(event_type, "1").with_tags(tags);
         ImportEvent { stream, version: None, recorded_at: None, event }
     };
     let events: Vec<ImportEvent> = (0..events).map(|_| event(random)).collect();
-    store.import_events(events).await.expect("the import");
+    store.import_events(events).await.expect("the import commits");
     log(store).await
 }
 
@@ -154,8 +160,8 @@ fn some_query(random: &mut fastrand::Rng) -> Query {
     Query { items: (0..random.usize(1..=3)).map(|_| item(random)).collect() }
 }
 
-/// Whatever way a page takes, it shows what the matcher says, in order, and its cursors lead through the whole log.
-async fn queries_find_what_matches_however_long_the_log(room: Room) {
+/// Whichever plan a page uses, it has the events that the matcher accepts, in order, and cursors reach the end.
+async fn queries_find_every_match_in_a_log_of_any_length(room: Room) {
     let (events, rounds) = if room.backend() == Backend::Mongodb { (2_600, 3) } else { (8_000, 20) };
     let seed = fastrand::u64(..);
     let mut random = fastrand::Rng::with_seed(seed);
@@ -173,8 +179,8 @@ async fn queries_find_what_matches_however_long_the_log(room: Room) {
         let mut found = Vec::new();
         loop {
             let options = ReadPageOptions { after: cursor, query: query.clone(), limit, timeout: None };
-            let page = store.read_page(options).await.expect("a page");
-            assert!(page.caught_up || page.reached > cursor, "a page that gets nowhere, {about}");
+            let page = store.read_page(options).await.expect("the page is read");
+            assert!(page.caught_up || page.reached > cursor, "a page moves its cursor, {about}");
             assert!(page.reached == cursor || log.iter().any(|event| event.position == page.reached), "{about}");
             assert!(page.events.iter().all(|event| event.position <= page.reached), "{about}");
             found.extend(page.events.into_iter().map(|event| event.position));
@@ -194,7 +200,7 @@ async fn queries_find_what_matches_however_long_the_log(room: Room) {
         for direction in [Direction::Forward, Direction::Backward] {
             let limit = random.bool().then(|| random.u64(1..1_200));
             let options = ReadAllOptions { after, before, query: query.clone(), direction, limit, timeout: None };
-            let read: Vec<RecordedEvent> = store.read_all(options).try_collect().await.expect("the log");
+            let read: Vec<RecordedEvent> = store.read_all(options).try_collect().await.expect("the log is read");
             let bounded =
                 log.iter().filter(matching).filter(|event| before.is_none_or(|before| event.position < before));
             let mut expected: Vec<&RecordedEvent> = bounded.collect();

@@ -1,4 +1,4 @@
-//! Rule 2: at most one event ever has a given (stream, version).
+//! Rule 2: at most one event has a given stream and version.
 
 use std::collections::HashSet;
 
@@ -21,7 +21,7 @@ pub(super) fn cases() -> Vec<Case> {
     ]
 }
 
-/// Two handles, because writers of one handle share their commits.
+/// Two handles, because the writers of one handle share their commits.
 async fn writers(room: &Room) -> Vec<EventStore> {
     let (one, other) = (room.store().await, room.store().await);
     (0..WRITERS).map(|writer| if writer % 2 == 0 { one.clone() } else { other.clone() }).collect()
@@ -42,7 +42,7 @@ async fn race(
     .await
 }
 
-/// One won, and each other heard why not: never another error than a conflict.
+/// One append commits, and each of the others fails with a conflict.
 fn assert_one_won(answers: &[streamkeep::Result<streamkeep::AppendResult>], expected: ExpectedVersion, version: u64) {
     let won: Vec<_> = answers.iter().flatten().collect();
     assert_eq!(won.len(), 1, "{answers:?}");
@@ -119,8 +119,7 @@ async fn racing_imports_of_the_same_events_write_them_once(room: Room) {
         let events = events.clone();
         async move { store.import_events(events).await }
     }));
-    let answers: Vec<_> =
-        answers.await.into_iter().map(|answer| answer.expect("a repeated import passes over")).collect();
+    let answers: Vec<_> = answers.await.into_iter().map(|answer| answer.expect("each import succeeds")).collect();
     assert_eq!(answers.iter().map(|done| done.imported).sum::<u64>(), 50);
     assert!(answers.iter().all(|done| done.imported + done.passed_over == 50), "{answers:?}");
     assert_eq!(versions(&stream(&writers[0], "s").await), (1..=50).collect::<Vec<_>>());

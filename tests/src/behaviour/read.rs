@@ -1,4 +1,4 @@
-//! Rules 9 and 10: no holes, own writes at once, bounded memory, nothing held in between.
+//! Rules 9 and 10: reads have no gaps and show own writes at once, use bounded memory, and hold no connection.
 
 use futures::TryStreamExt;
 use streamkeep::limits::{PAGE_BYTES, PAGE_EVENTS};
@@ -14,9 +14,9 @@ pub(super) fn cases() -> Vec<Case> {
         a_reader_never_sees_a_hole_or_half_an_append,
         a_long_stream_is_read_page_by_page_in_both_directions,
         a_page_holds_at_most_1_000_events_and_4_mib_or_one_event,
-        abandoned_readers_hold_nothing,
+        abandoned_readers_hold_no_connection,
         limits_and_bounds_hold_across_pages,
-        a_read_ends_at_what_was_there_when_it_began,
+        a_read_ends_at_the_head_that_it_began_with,
     ]
 }
 
@@ -26,9 +26,9 @@ async fn a_reader_sees_its_own_writes_at_once(room: Room) {
         let done = append(&store, "s", [event(number)]).await;
         assert_eq!(stream(&store, "s").await.last().map(|event| event.version), Some(done.version));
         let last = ReadAllOptions { direction: Direction::Backward, limit: Some(1), ..ReadAllOptions::default() };
-        let last: Vec<RecordedEvent> = store.read_all(last).try_collect().await.expect("the log");
+        let last: Vec<RecordedEvent> = store.read_all(last).try_collect().await.expect("the log is read");
         assert_eq!(last.first().map(|event| event.position), Some(done.position));
-        assert_eq!(store.head().await.expect("the head"), done.position);
+        assert_eq!(store.head().await.expect("the head is read"), done.position);
     }
 }
 
@@ -45,12 +45,12 @@ async fn a_reader_never_sees_a_hole_or_half_an_append(room: Room) {
     while seen < APPENDS * TOGETHER {
         let read = versions(&stream(&reader, "s").await);
         let length = read.len() as u64;
-        assert_eq!(read, (1..=length).collect::<Vec<_>>(), "a hole");
-        assert_eq!(length % TOGETHER, 0, "half an append");
-        assert!(length >= seen, "events are gone");
+        assert_eq!(read, (1..=length).collect::<Vec<_>>(), "the versions have no gap");
+        assert_eq!(length % TOGETHER, 0, "an append is seen whole");
+        assert!(length >= seen, "no event disappears");
         seen = length;
     }
-    writing.await.expect("the writer");
+    writing.await.expect("the writer ends without a panic");
 }
 
 async fn a_long_stream_is_read_page_by_page_in_both_directions(room: Room) {
@@ -58,11 +58,11 @@ async fn a_long_stream_is_read_page_by_page_in_both_directions(room: Room) {
     append(&store, "s", events(2_500)).await;
     assert_eq!(versions(&stream(&store, "s").await), (1..=2_500).collect::<Vec<_>>());
     let backward = ReadOptions { direction: Direction::Backward, ..ReadOptions::default() };
-    let backward: Vec<RecordedEvent> = store.read("s", backward).try_collect().await.expect("the stream");
+    let backward: Vec<RecordedEvent> = store.read("s", backward).try_collect().await.expect("the stream is read");
     assert_eq!(versions(&backward), (1..=2_500).rev().collect::<Vec<_>>());
     let mut log = store.read_all(ReadAllOptions { direction: Direction::Backward, ..ReadAllOptions::default() });
     let mut pages = Vec::new();
-    while let Some(page) = log.next_page().await.expect("a page") {
+    while let Some(page) = log.next_page().await.expect("the page is read") {
         pages.push(page.len());
     }
     assert_eq!(pages, [1_000, 1_000, 500]);
@@ -74,7 +74,7 @@ async fn a_page_holds_at_most_1_000_events_and_4_mib_or_one_event(room: Room) {
     append(&store, "s", [megabytes(3), megabytes(2), megabytes(1), megabytes(7), megabytes(1)]).await;
     for mut pages in [store.read("s", 1..), store.read_all(ReadAllOptions::default())] {
         let mut read = 0;
-        while let Some(page) = pages.next_page().await.expect("a page") {
+        while let Some(page) = pages.next_page().await.expect("the page is read") {
             let bytes: usize = page.iter().map(|event| event.data.len()).sum();
             assert!(
                 page.len() == 1 || (bytes <= PAGE_BYTES && page.len() <= PAGE_EVENTS),
@@ -85,7 +85,7 @@ async fn a_page_holds_at_most_1_000_events_and_4_mib_or_one_event(room: Room) {
         }
         assert_eq!(read, 5);
     }
-    let page = store.read_page(ReadPageOptions::default()).await.expect("a page");
+    let page = store.read_page(ReadPageOptions::default()).await.expect("the page is read");
     assert!(
         page.events.len() == 1 && !page.caught_up && page.reached == page.events[0].position,
         "{} events",
@@ -93,21 +93,21 @@ async fn a_page_holds_at_most_1_000_events_and_4_mib_or_one_event(room: Room) {
     );
 }
 
-async fn abandoned_readers_hold_nothing(room: Room) {
-    let store = room.options().max_connections(1).open().await.expect("the store");
+async fn abandoned_readers_hold_no_connection(room: Room) {
+    let store = room.options().max_connections(1).open().await.expect("the store opens");
     append(&store, "s", events(3_000)).await;
     let mut half_way = Vec::new();
     for _ in 0..20 {
         let (mut of_stream, mut of_log) = (store.read("s", 1..), store.read_all(ReadAllOptions::default()));
-        of_stream.try_next().await.expect("an event");
-        of_log.try_next().await.expect("an event");
+        of_stream.try_next().await.expect("the event is read");
+        of_log.try_next().await.expect("the event is read");
         half_way.push((of_stream, of_log));
     }
-    // With one connection, any that is held would stop all of this.
+    // With only one connection, a reader that held it would block every call below.
     append(&store, "s", [event("\"more\"")]).await;
     assert_eq!(stream(&store, "s").await.len(), 3_001);
     for (of_stream, _) in &mut half_way {
-        assert_eq!(of_stream.try_next().await.expect("it goes on").map(|event| event.version), Some(2));
+        assert_eq!(of_stream.try_next().await.expect("the read continues").map(|event| event.version), Some(2));
     }
 }
 
@@ -117,7 +117,7 @@ async fn limits_and_bounds_hold_across_pages(room: Room) {
     for direction in [Direction::Forward, Direction::Backward] {
         let options =
             ReadOptions { from_version: 200, to_version: 2_400, direction, limit: Some(2_100), timeout: None };
-        let read: Vec<RecordedEvent> = store.read("s", options).try_collect().await.expect("the stream");
+        let read: Vec<RecordedEvent> = store.read("s", options).try_collect().await.expect("the stream is read");
         let mut expected: Vec<u64> = (200..=2_400).collect();
         if direction == Direction::Backward {
             expected.reverse();
@@ -126,8 +126,8 @@ async fn limits_and_bounds_hold_across_pages(room: Room) {
     }
 }
 
-/// More than two pages, because the second is asked for before the caller has the first.
-async fn a_read_ends_at_what_was_there_when_it_began(room: Room) {
+/// The log has more than two pages, because the second is requested before the caller has the first.
+async fn a_read_ends_at_the_head_that_it_began_with(room: Room) {
     const THERE: u64 = 2_500;
     let store = room.store().await;
     append(&store, "s", events(THERE)).await;
@@ -144,7 +144,7 @@ async fn a_read_ends_at_what_was_there_when_it_began(room: Room) {
         ];
         for (what, mut pages) in reads {
             let (began_with, mut read) = (there, 0);
-            while let Some(page) = pages.next_page().await.expect("a page") {
+            while let Some(page) = pages.next_page().await.expect("the page is read") {
                 read += page.len() as u64;
                 append(&store, "s", [event(0)]).await;
                 there += 1;

@@ -1,4 +1,4 @@
-//! Rule 4: retry is safe in every mode.
+//! Rule 4: a retry is safe with every expected version.
 
 use streamkeep::{ErrorKind, Event, EventStore, ExpectedVersion, Outcome, new_id};
 
@@ -8,28 +8,28 @@ use crate::suite::Case;
 
 pub(super) fn cases() -> Vec<Case> {
     crate::cases![
-        a_repeated_append_answers_as_the_first_time_whatever_it_expects,
-        a_part_of_a_known_append_is_repeated_too,
-        a_repetition_is_known_by_its_values_not_by_its_text,
+        a_repeated_append_returns_the_first_answer_whatever_it_expects,
+        a_part_of_a_known_append_is_a_repeat,
+        a_repeat_is_recognised_by_its_values_not_by_its_text,
         a_known_id_with_other_content_is_a_duplicate,
         a_known_id_in_another_stream_or_order_is_a_duplicate,
         some_known_ids_among_new_ones_are_a_duplicate,
         an_id_twice_in_one_append_is_refused,
-        of_racing_repetitions_one_writes_and_all_get_its_answer,
-        an_import_again_passes_over_what_is_there,
+        of_racing_repeats_one_writes_and_all_get_its_answer,
+        a_repeated_import_passes_over_known_events,
     ]
 }
 
-async fn a_repeated_append_answers_as_the_first_time_whatever_it_expects(room: Room) {
+async fn a_repeated_append_returns_the_first_answer_whatever_it_expects(room: Room) {
     let store = room.store().await;
     let placed = events(3);
-    let first = store.append("s", placed.clone(), ExpectedVersion::NoStream).await.expect("the first time");
+    let first = store.append("s", placed.clone(), ExpectedVersion::NoStream).await.expect("the first append commits");
     append(&store, "s", [event("\"later\"")]).await;
     assert!(!first.repeated);
     for expected in
         [ExpectedVersion::Any, ExpectedVersion::NoStream, ExpectedVersion::StreamExists, 0.into(), 3.into(), 99.into()]
     {
-        let again = store.append("s", placed.clone(), expected).await.expect("a repetition");
+        let again = store.append("s", placed.clone(), expected).await.expect("the repeat succeeds");
         assert_eq!(
             (again.version, again.position, again.repeated),
             (first.version, first.position, true),
@@ -39,7 +39,7 @@ async fn a_repeated_append_answers_as_the_first_time_whatever_it_expects(room: R
     assert_eq!(log(&store).await.len(), 4);
 }
 
-async fn a_part_of_a_known_append_is_repeated_too(room: Room) {
+async fn a_part_of_a_known_append_is_a_repeat(room: Room) {
     let store = room.store().await;
     let placed = events(3);
     append(&store, "s", placed.clone()).await;
@@ -51,7 +51,7 @@ fn described(id: uuid::Uuid, data: &str, metadata: &str, tags: [&str; 2]) -> Eve
     Event::json_text("E", data).with_id(id).with_metadata(metadata).with_tags(tags).with_schema("e/1")
 }
 
-async fn a_repetition_is_known_by_its_values_not_by_its_text(room: Room) {
+async fn a_repeat_is_recognised_by_its_values_not_by_its_text(room: Room) {
     let store = room.store().await;
     let id = new_id();
     append(&store, "s", [described(id, r#"{"a":1.0,"b":[]}"#, r#"{"x":1,"y":2}"#, ["one", "two"])]).await;
@@ -59,7 +59,7 @@ async fn a_repetition_is_known_by_its_values_not_by_its_text(room: Room) {
         append(&store, "s", [described(id, r#" {"b":[ ],"a":1} "#, r#"{"y":2,"x":10e-1}"#, ["two", "one"])]).await;
     assert!(again.repeated);
     let recorded = log(&store).await;
-    assert_eq!(recorded[0].data.as_json(), Some(r#"{"a":1.0,"b":[]}"#), "what was first stays");
+    assert_eq!(recorded[0].data.as_json(), Some(r#"{"a":1.0,"b":[]}"#), "the first content stays");
 }
 
 async fn a_known_id_with_other_content_is_a_duplicate(room: Room) {
@@ -114,7 +114,7 @@ async fn an_id_twice_in_one_append_is_refused(room: Room) {
     assert!(log(&store).await.is_empty());
 }
 
-async fn of_racing_repetitions_one_writes_and_all_get_its_answer(room: Room) {
+async fn of_racing_repeats_one_writes_and_all_get_its_answer(room: Room) {
     let stores: Vec<EventStore> = vec![room.store().await, room.store().await];
     for round in 0..10_u64 {
         let placed = events(2);
@@ -122,7 +122,7 @@ async fn of_racing_repetitions_one_writes_and_all_get_its_answer(room: Room) {
         let work = (0..8).map(|caller| (stores[caller % 2].clone(), placed.clone()));
         let answers =
             all_at_once(work.map(|(store, events)| async move { store.append("s", events, expected).await })).await;
-        let answers: Vec<_> = answers.into_iter().map(|answer| answer.expect("a repetition is no refusal")).collect();
+        let answers: Vec<_> = answers.into_iter().map(|answer| answer.expect("each repeat succeeds")).collect();
         assert_eq!(answers.iter().filter(|done| !done.repeated).count(), 1, "{answers:?}");
         assert!(
             answers.iter().all(|done| (done.version, done.position) == (answers[0].version, answers[0].position)),
@@ -132,7 +132,7 @@ async fn of_racing_repetitions_one_writes_and_all_get_its_answer(room: Room) {
     assert_eq!(log(&stores[0]).await.len(), 20);
 }
 
-async fn an_import_again_passes_over_what_is_there(room: Room) {
+async fn a_repeated_import_passes_over_known_events(room: Room) {
     let store = room.store().await;
     let import = |version: u64| streamkeep::ImportEvent {
         stream: "s".to_owned(),
@@ -141,10 +141,10 @@ async fn an_import_again_passes_over_what_is_there(room: Room) {
         event: event(version),
     };
     let all: Vec<_> = (1..=1_200).map(import).collect();
-    store.import_events(all[..700].to_vec()).await.expect("a first part");
-    let resumed = store.import_events(all.clone()).await.expect("the whole");
+    store.import_events(all[..700].to_vec()).await.expect("the first part is imported");
+    let resumed = store.import_events(all.clone()).await.expect("the whole import commits");
     assert_eq!((resumed.imported, resumed.passed_over), (500, 700));
-    let again = store.import_events(all.clone()).await.expect("the whole again");
+    let again = store.import_events(all.clone()).await.expect("the repeated import succeeds");
     assert_eq!((again.imported, again.passed_over, again.position), (0, 1_200, resumed.position));
     let mut other = all[5].clone();
     other.event = Event::json_text("E", "\"other\"").with_id(other.event.id);

@@ -1,4 +1,4 @@
-//! Stores on one SQLite file in one process share its connections.
+//! Stores on the same SQLite file in one process share its connections.
 
 use std::fs;
 use std::path::Path;
@@ -19,19 +19,19 @@ pub(super) fn cases() -> Vec<Case> {
     crate::cases![namespaces_of_a_file_share_its_connections: lacking NO_FILE]
 }
 
-/// How many times this process has a file open. Only Linux says so.
+/// How many times this process has the file open, as Linux reports it.
 fn times_open(file: &Path) -> usize {
     let file = file.canonicalize().expect("the file");
     let open = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
     open.filter(|entry| fs::read_link(entry.path()).is_ok_and(|target| target == file)).count()
 }
 
-/// Opens a namespace and uses both the connection that writes and one that reads.
+/// Opens a namespace and uses both the connection for writes and one for reads.
 async fn open_and_use(file: &Path, namespace: &str) -> EventStore {
     let options = OpenOptions::new(format!("sqlite:{}", file.display())).namespace(namespace);
-    let store = options.open().await.expect("the store");
+    let store = options.open().await.expect("the store opens");
     append(&store, "s", [event(0)]).await;
-    assert_eq!(store.head().await.expect("the head"), 1, "of {namespace}");
+    assert_eq!(store.head().await.expect("the head is read"), 1, "the head of {namespace}");
     store
 }
 
@@ -43,13 +43,13 @@ async fn namespaces_of_a_file_share_its_connections(room: Room) {
     for namespace in ["second", "third", "fourth"] {
         others.push(open_and_use(&file, namespace).await);
     }
-    assert_eq!(times_open(&file), alone, "three more namespaces opened connections of their own");
-    first.close().await.expect("it closes");
+    assert_eq!(times_open(&file), alone, "three more namespaces open no connections");
+    first.close().await.expect("the store closes");
     for store in &others {
         append(store, "s", [event(1)]).await;
     }
     for store in others {
-        store.close().await.expect("it closes");
+        store.close().await.expect("the store closes");
     }
-    assert_eq!(times_open(&file), 0, "a connection is left");
+    assert_eq!(times_open(&file), 0, "every connection is closed");
 }

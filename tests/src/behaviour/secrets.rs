@@ -1,4 +1,4 @@
-//! Rule 28: credentials appear in no error and no debug text, and off this machine a connection is encrypted.
+//! Rule 28: no error and no debug text has credentials, and a connection to another machine is encrypted.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -18,7 +18,7 @@ const NO_PASSWORDS: &[(Backend, &str)] = &[
 const ONLY_MONGODB: &[(Backend, &str)] = &[
     (Backend::Memory, "it has no credentials and no network"),
     (Backend::Sqlite, "it has no credentials and no network"),
-    (Backend::Postgres, "its client says nothing of addresses"),
+    (Backend::Postgres, "its client names no addresses"),
 ];
 
 pub(super) fn cases() -> Vec<Case> {
@@ -48,7 +48,7 @@ async fn a_value_of_the_url_appears_in_no_error_or_debug_text(room: Room) {
         assert_eq!(error.code(), "config");
         assert_silent(wrong, &error);
     }
-    // A URL whose scheme was forgotten or mistyped begins with what is no scheme.
+    // Without a scheme, or with a mistyped one, the whole URL could be taken for a scheme.
     for malformed in [
         SECRET.to_owned(),
         format!("{SECRET}@localhost/x"),
@@ -102,7 +102,7 @@ async fn a_password_appears_in_no_error_or_debug_text(room: Room) {
     }
 }
 
-/// The client of MongoDB names the addresses it tries, and of a malformed URL a part of the password can be one.
+/// MongoDB's client names the addresses that it tries, and in a malformed URL one can be a part of the password.
 async fn an_address_of_the_url_appears_in_no_error_of_mongodb(_room: Room) {
     for url in [
         format!("mongodb://{SECRET}:1/x?insecure=true"),
@@ -119,7 +119,7 @@ async fn an_address_of_the_url_appears_in_no_error_of_mongodb(_room: Room) {
 }
 
 async fn a_connection_off_this_machine_is_encrypted_or_insecure_by_choice(room: Room) {
-    // An address for documentation: nobody answers there, so what is refused is refused before anything is sent.
+    // This address is reserved for documentation, so no server answers and every refusal comes before anything is sent.
     let urls = match room.backend() {
         Backend::Mongodb => ["tls=false", "ssl=false", "tls=true&tlsInsecure=true"]
             .map(|weak| format!("mongodb://amy@192.0.2.1/x?{weak}&timeout_ms=300")),

@@ -8,32 +8,36 @@ use crate::suite::Case;
 
 pub(super) fn cases() -> Vec<Case> {
     crate::cases![
-        a_snapshot_comes_back_as_it_was_saved,
+        a_snapshot_is_loaded_as_it_was_saved,
         a_snapshot_above_the_streams_version_is_refused,
         a_snapshot_of_another_schema_is_another_snapshot,
-        an_older_snapshot_never_takes_the_place_of_a_newer_one,
-        the_same_snapshot_again_is_replaced,
+        an_older_snapshot_never_replaces_a_newer_one,
+        a_snapshot_of_the_same_version_is_replaced,
         a_damaged_snapshot_is_ignored_and_an_older_one_found: lacking UNREACHABLE,
         a_snapshot_of_another_history_is_ignored: lacking UNREACHABLE,
         a_snapshot_past_the_streams_end_is_ignored: lacking UNREACHABLE,
     ]
 }
 
-const UNREACHABLE: &[(Backend, &str)] = &[(Backend::Memory, "nobody can reach into it to damage what it holds")];
+const UNREACHABLE: &[(Backend, &str)] = &[(Backend::Memory, "no case can damage what it stores")];
 
 fn at(version: u64, data: &str) -> Snapshot {
     Snapshot { stream: "s".to_owned(), version, schema: "fold/1".to_owned(), data: Payload::Json(data.to_owned()) }
 }
 
 async fn save(store: &EventStore, snapshot: Snapshot) {
-    store.save_snapshot(snapshot).await.expect("it is saved");
+    store.save_snapshot(snapshot).await.expect("the snapshot is saved");
 }
 
 async fn load(store: &EventStore, at_or_before: Option<u64>) -> Option<u64> {
-    store.load_snapshot("s", "fold/1", at_or_before).await.expect("an answer").map(|snapshot| snapshot.version)
+    store
+        .load_snapshot("s", "fold/1", at_or_before)
+        .await
+        .expect("the snapshot is loaded")
+        .map(|snapshot| snapshot.version)
 }
 
-async fn a_snapshot_comes_back_as_it_was_saved(room: Room) {
+async fn a_snapshot_is_loaded_as_it_was_saved(room: Room) {
     let store = room.store().await;
     append(&store, "s", events(3)).await;
     for (version, data) in [
@@ -43,7 +47,7 @@ async fn a_snapshot_comes_back_as_it_was_saved(room: Room) {
     ] {
         let snapshot = Snapshot { data, ..at(version, "") };
         save(&store, snapshot.clone()).await;
-        assert_eq!(store.load_snapshot("s", "fold/1", None).await.expect("an answer"), Some(snapshot));
+        assert_eq!(store.load_snapshot("s", "fold/1", None).await.expect("the snapshot is loaded"), Some(snapshot));
     }
     assert_eq!(
         [load(&store, Some(2)).await, load(&store, Some(0)).await, load(&store, Some(u64::MAX)).await],
@@ -72,11 +76,11 @@ async fn a_snapshot_of_another_schema_is_another_snapshot(room: Room) {
     save(&store, at(2, "\"one\"")).await;
     save(&store, Snapshot { schema: "fold/2".to_owned(), ..at(3, "\"two\"") }).await;
     assert_eq!(load(&store, None).await, Some(2));
-    assert_eq!(store.load_snapshot("s", "fold/3", None).await.expect("an answer"), None);
-    assert_eq!(store.load_snapshot("s", "FOLD/1", None).await.expect("an answer"), None);
+    assert_eq!(store.load_snapshot("s", "fold/3", None).await.expect("the snapshot is loaded"), None);
+    assert_eq!(store.load_snapshot("s", "FOLD/1", None).await.expect("the snapshot is loaded"), None);
 }
 
-async fn an_older_snapshot_never_takes_the_place_of_a_newer_one(room: Room) {
+async fn an_older_snapshot_never_replaces_a_newer_one(room: Room) {
     let store = room.store().await;
     append(&store, "s", events(20)).await;
     let saves = (1..=20).rev().map(|version| {
@@ -89,13 +93,13 @@ async fn an_older_snapshot_never_takes_the_place_of_a_newer_one(room: Room) {
     assert_eq!([load(&store, None).await, load(&store, Some(12)).await], [Some(20), Some(12)]);
 }
 
-async fn the_same_snapshot_again_is_replaced(room: Room) {
+async fn a_snapshot_of_the_same_version_is_replaced(room: Room) {
     let store = room.store().await;
     append(&store, "s", events(2)).await;
     save(&store, at(2, "1")).await;
     let again = Snapshot { data: Payload::Bytes(vec![2]), ..at(2, "") };
     save(&store, again.clone()).await;
-    assert_eq!(store.load_snapshot("s", "fold/1", None).await.expect("an answer"), Some(again));
+    assert_eq!(store.load_snapshot("s", "fold/1", None).await.expect("the snapshot is loaded"), Some(again));
 }
 
 async fn a_damaged_snapshot_is_ignored_and_an_older_one_found(room: Room) {
@@ -116,7 +120,7 @@ async fn a_snapshot_of_another_history_is_ignored(room: Room) {
     append(&store, "s", events(2)).await;
     save(&store, at(1, "1")).await;
     save(&store, at(2, "2")).await;
-    // As after a restored backup: another event than the one folded stands at version 2.
+    // After a restored backup, version 2 can be another event than the folded one.
     let other = uuid::Uuid::from_u128(7).simple();
     let id = if room.backend() == Backend::Sqlite { format!("x'{other}'") } else { format!("'{other}'") };
     room.change(&format!("UPDATE {} SET event_id = {id} WHERE version = 2", room.table("snapshots"))).await;

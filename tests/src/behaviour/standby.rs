@@ -1,4 +1,4 @@
-//! What a repetition owes to standbys and readers: the same as the append that it repeats.
+//! A repeat waits for the standby and wakes readers as the first append does.
 
 use std::time::Duration;
 
@@ -19,15 +19,15 @@ const NOT_POSTGRES: &[(Backend, &str)] = &[
     (Backend::Mongodb, "each read and write carries its concern"),
 ];
 
-/// Long enough for a write on a busy machine, and short enough to wait for.
+/// Long enough for a write on a busy machine, and still a short wait.
 const SHORT: Duration = Duration::from_secs(1);
-/// Far longer than a hint takes.
+/// Much longer than a hint takes.
 const LIMIT: Duration = Duration::from_secs(20);
 
 pub(super) fn cases() -> Vec<Case> {
     crate::cases![
         a_repeat_waits_for_the_standby_as_an_append_does: lacking NOT_POSTGRES,
-        a_repetition_wakes_readers_as_a_new_append_does: lacking NOT_POSTGRES,
+        a_repeat_wakes_readers_as_a_new_append_does: lacking NOT_POSTGRES,
     ]
 }
 
@@ -42,14 +42,17 @@ fn import_of(event: &Event) -> ImportEvent {
 
 async fn a_repeat_waits_for_the_standby_as_an_append_does(room: Room) {
     let start = || PostgresServer::start_with(&[]);
-    let server = tokio::task::spawn_blocking(start).await.expect("the task").expect("a server of its own");
+    let server = tokio::task::spawn_blocking(start)
+        .await
+        .expect("the task ends without a panic")
+        .expect("the case's server starts");
     let options = OpenOptions::new(server.url()).namespace(room.namespace());
-    let store = options.clone().open().await.expect("the store");
+    let store = options.clone().open().await.expect("the store opens");
     // An import takes its deadline from its store.
-    let importer = options.timeout(3 * SHORT).open().await.expect("the other store");
+    let importer = options.timeout(3 * SHORT).open().await.expect("the other store opens");
     let (appended, imported) = (event(1), event(2));
     append(&store, "s", [appended.clone()]).await;
-    importer.import_events([import_of(&imported)]).await.expect("an import");
+    importer.import_events([import_of(&imported)]).await.expect("the import commits");
     let mut sql = Sql::connect(&server.url()).await;
     sql.run("alter system set synchronous_standby_names = 'absent'").await;
     sql.run("select pg_reload_conf()").await;
@@ -57,25 +60,25 @@ async fn a_repeat_waits_for_the_standby_as_an_append_does(room: Room) {
     while append_soon(&store, &event(number)).await.is_ok() {
         number += 1;
     }
-    for told in
+    for result in
         [append_soon(&store, &appended).await.map(drop), importer.import_events([import_of(&imported)]).await.map(drop)]
     {
-        let error = told.expect_err("the standby that has to confirm it is absent");
+        let error = result.expect_err("the standby that must confirm is absent");
         assert_eq!((error.code(), error.outcome()), ("unavailable", Outcome::Unknown), "{error}");
     }
     sql.run("alter system reset synchronous_standby_names").await;
     sql.run("select pg_reload_conf()").await;
-    let again = store.append("s", [appended], ExpectedVersion::Any).await.expect("no standby is needed");
+    let again = store.append("s", [appended], ExpectedVersion::Any).await.expect("the retry needs no standby");
     assert!(again.repeated && again.version == 1);
-    let again = importer.import_events([import_of(&imported)]).await.expect("no standby is needed");
+    let again = importer.import_events([import_of(&imported)]).await.expect("the retry needs no standby");
     assert_eq!(again.passed_over, 1);
 }
 
-/// The position of the next event that a subscription gives.
+/// The position of the next event of a subscription.
 async fn next_position(subscription: &mut Subscription) -> u64 {
     let next = async {
         loop {
-            match subscription.try_next().await.expect("a subscription") {
+            match subscription.try_next().await.expect("the subscription gives an item") {
                 Some(Item::Event(event)) => return event.position,
                 Some(_) => {}
                 None => panic!("a subscription does not end"),
@@ -85,14 +88,16 @@ async fn next_position(subscription: &mut Subscription) -> u64 {
     tokio::time::timeout(LIMIT, next).await.expect("a reader is woken")
 }
 
-async fn a_repetition_wakes_readers_as_a_new_append_does(room: Room) {
+async fn a_repeat_wakes_readers_as_a_new_append_does(room: Room) {
     if room.is_pooled() {
-        // Behind a transaction pooler nobody can listen.
+        // Behind a transaction pooler the store cannot listen.
         return;
     }
     let options = room.options().poll_interval(Duration::from_secs(600));
-    let (writer, other) =
-        (options.clone().open().await.expect("a store"), options.open().await.expect("another store"));
+    let (writer, other) = (
+        options.clone().open().await.expect("the first store opens"),
+        options.open().await.expect("the second store opens"),
+    );
     let follow = |store: &EventStore| {
         store.subscribe(SubscribeOptions { start: Some(Start::Beginning), ..SubscribeOptions::default() })
     };
@@ -104,7 +109,7 @@ async fn a_repetition_wakes_readers_as_a_new_append_does(room: Room) {
     let schema = format!("streamkeep_{}", room.namespace());
     let mut sql = Sql::connect(&room.server()).await;
     for (version, through_import) in [(2, false), (3, true)] {
-        // The client that wrote it died before it could send a hint.
+        // The client that wrote this event died before it sent a hint.
         let lost = event(version);
         sql.run(&format!(
             "insert into {schema}.events (position, stream, version, id, type, data, recorded_at, size) \
@@ -114,7 +119,7 @@ async fn a_repetition_wakes_readers_as_a_new_append_does(room: Room) {
         .await;
         let position = if through_import {
             let import = ImportEvent { stream: "s".to_owned(), ..import_of(&lost) };
-            writer.import_events([import]).await.expect("an import").position
+            writer.import_events([import]).await.expect("the import commits").position
         } else {
             let again = append(&writer, "s", [lost]).await;
             assert!(again.repeated);

@@ -1,4 +1,4 @@
-//! Rules 12 to 15: catch-up, then live.
+//! Rules 12 to 15: a subscription catches up and then goes live.
 
 use std::time::Duration;
 
@@ -10,22 +10,22 @@ use crate::harness::{Backend, Room};
 use crate::servers::Server;
 use crate::suite::Case;
 
-/// No single event may take longer than this to arrive: many times the poll interval, for a slow machine.
+/// No event may take longer than this to arrive: many times the poll interval, for a slow machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) fn cases() -> Vec<Case> {
     crate::cases![
-        a_subscription_misses_and_repeats_nothing_where_catch_up_turns_live,
-        a_subscription_sees_what_another_handle_wrote,
-        a_subscription_begins_where_it_is_told_to,
+        a_subscription_misses_and_repeats_nothing_when_it_goes_live,
+        a_subscription_gets_the_events_of_another_handle,
+        a_subscription_begins_at_the_given_start,
         a_subscription_says_once_that_it_has_caught_up,
-        a_subscription_gives_only_what_matches,
+        a_subscription_gives_only_matching_events,
         a_subscription_above_the_log_is_a_checkpoint_ahead,
-        a_slow_reader_gets_everything,
-        a_slow_reader_slows_no_other,
+        a_slow_subscription_gets_every_event,
+        a_slow_subscription_slows_no_other,
         idle_subscriptions_hold_no_connection,
         a_stopped_subscription_ends,
-        a_subscription_outlives_its_database: lacking NO_SERVER,
+        a_subscription_survives_a_restart_of_its_database: lacking NO_SERVER,
     ]
 }
 
@@ -33,11 +33,11 @@ const NO_SERVER: &[(Backend, &str)] =
     &[(Backend::Memory, "it has no server to lose"), (Backend::Sqlite, "it has no server to lose")];
 
 async fn next(subscription: &mut Subscription) -> Item {
-    let next = tokio::time::timeout(PATIENCE, subscription.try_next()).await.expect("something arrives in time");
-    next.expect("no error").expect("it does not end")
+    let next = tokio::time::timeout(PATIENCE, subscription.try_next()).await.expect("the next item arrives in time");
+    next.expect("the subscription gives no error").expect("the subscription goes on")
 }
 
-/// The next so many events, whatever else is said.
+/// The next `count` events, without the other items.
 async fn take(subscription: &mut Subscription, count: usize) -> Vec<RecordedEvent> {
     let mut taken = Vec::new();
     while taken.len() < count {
@@ -56,12 +56,12 @@ async fn until_caught_up(subscription: &mut Subscription) -> Vec<RecordedEvent> 
     taken
 }
 
-async fn a_subscription_misses_and_repeats_nothing_where_catch_up_turns_live(room: Room) {
+async fn a_subscription_misses_and_repeats_nothing_when_it_goes_live(room: Room) {
     const WRITERS: u64 = 6;
     const APPENDS: u64 = 40;
     let stores = [room.store().await, room.store().await];
     append(&stores[0], "before", events(1_500)).await;
-    let total = 1_500 + usize::try_from(WRITERS * APPENDS).expect("small");
+    let total = 1_500 + usize::try_from(WRITERS * APPENDS).expect("the number is small");
     let followers: Vec<_> = stores
         .iter()
         .map(|store| {
@@ -70,7 +70,7 @@ async fn a_subscription_misses_and_repeats_nothing_where_catch_up_turns_live(roo
         })
         .collect();
     let writers = (0..WRITERS).map(|writer| {
-        let store = stores[usize::try_from(writer % 2).expect("small")].clone();
+        let store = stores[usize::try_from(writer % 2).expect("the number is small")].clone();
         async move {
             for round in 0..APPENDS {
                 append(&store, &format!("s-{writer}"), [event(round)]).await;
@@ -81,11 +81,11 @@ async fn a_subscription_misses_and_repeats_nothing_where_catch_up_turns_live(roo
     let there = log(&stores[0]).await;
     assert_eq!(there.len(), total);
     for follower in followers {
-        assert_eq!(follower.await.expect("the follower"), there);
+        assert_eq!(follower.await.expect("the subscriber ends without a panic"), there);
     }
 }
 
-async fn a_subscription_sees_what_another_handle_wrote(room: Room) {
+async fn a_subscription_gets_the_events_of_another_handle(room: Room) {
     let (writer, reader) = (room.store().await, room.store().await);
     let mut subscription = reader.subscribe(SubscribeOptions::default());
     assert!(until_caught_up(&mut subscription).await.is_empty());
@@ -95,7 +95,7 @@ async fn a_subscription_sees_what_another_handle_wrote(room: Room) {
     }
 }
 
-async fn a_subscription_begins_where_it_is_told_to(room: Room) {
+async fn a_subscription_begins_at_the_given_start(room: Room) {
     let store = room.store().await;
     append(&store, "s", [event(1)]).await;
     let second = append(&store, "s", [event(2)]).await;
@@ -126,11 +126,11 @@ async fn a_subscription_says_once_that_it_has_caught_up(room: Room) {
     assert_eq!(until_caught_up(&mut subscription).await.len(), 2);
     for number in 0..5 {
         append(&store, "s", [event(number)]).await;
-        assert!(matches!(next(&mut subscription).await, Item::Event(_)), "it is live, and said so");
+        assert!(matches!(next(&mut subscription).await, Item::Event(_)), "after 'caught up' the next item is an event");
     }
 }
 
-async fn a_subscription_gives_only_what_matches(room: Room) {
+async fn a_subscription_gives_only_matching_events(room: Room) {
     let store = room.store().await;
     let tagged = QueryItem { tags: vec!["t".to_owned()], ..QueryItem::default() };
     let orders = QueryItem { categories: vec!["order".to_owned()], ..QueryItem::default() };
@@ -157,31 +157,31 @@ async fn a_subscription_above_the_log_is_a_checkpoint_ahead(room: Room) {
     );
 }
 
-async fn a_slow_reader_gets_everything(room: Room) {
+async fn a_slow_subscription_gets_every_event(room: Room) {
     let store = room.store().await;
     let mut subscription = store.subscribe(SubscribeOptions::default());
     until_caught_up(&mut subscription).await;
-    // Much more than it buffers; appends do not wait for it.
+    // Much more than a subscription buffers; appends do not wait for it.
     for part in 0..5 {
         append(&store, &format!("s-{part}"), events(1_000)).await;
     }
     assert_eq!(take(&mut subscription, 5_000).await, log(&store).await);
 }
 
-async fn a_slow_reader_slows_no_other(room: Room) {
+async fn a_slow_subscription_slows_no_other(room: Room) {
     let store = room.store().await;
     let (mut slow, mut fast) =
         (store.subscribe(SubscribeOptions::default()), store.subscribe(SubscribeOptions::default()));
     until_caught_up(&mut slow).await;
     until_caught_up(&mut fast).await;
-    // One takes each as it comes; the other nothing, until much more than a window has passed by.
+    // One subscription takes each event as it comes; the other takes none until more than a window is written.
     for part in 0..5 {
         append(&store, &format!("s-{part}"), events(500)).await;
         assert_eq!(take(&mut fast, 500).await.len(), 500);
     }
     let there = log(&store).await;
     assert_eq!(take(&mut slow, 2_500).await, there);
-    // Both are live again, at the same place.
+    // Both are live again, at the same position.
     let done = append(&store, "s", [event(1)]).await;
     for subscription in [&mut slow, &mut fast] {
         let next = take(subscription, 1).await;
@@ -190,7 +190,7 @@ async fn a_slow_reader_slows_no_other(room: Room) {
 }
 
 async fn idle_subscriptions_hold_no_connection(room: Room) {
-    let store = room.options().max_connections(1).open().await.expect("the store");
+    let store = room.options().max_connections(1).open().await.expect("the store opens");
     let mut subscriptions = Vec::new();
     for _ in 0..15 {
         let mut subscription = store.subscribe(SubscribeOptions::default());
@@ -202,7 +202,7 @@ async fn idle_subscriptions_hold_no_connection(room: Room) {
         .map(|mut subscription| tokio::spawn(async move { take(&mut subscription, 3).await.len() }))
         .collect();
     append(&store, "s", events(3)).await;
-    assert_eq!(store.head().await.expect("the head"), log(&store).await[2].position);
+    assert_eq!(store.head().await.expect("the head is read"), log(&store).await[2].position);
     for subscription in waiting {
         assert_eq!(subscription.await.expect("the subscription"), 3);
     }
@@ -216,20 +216,20 @@ async fn a_stopped_subscription_ends(room: Room) {
     let waiting = tokio::spawn(async move { subscription.try_next().await });
     stopper.stop();
     stopper.stop();
-    let ended = tokio::time::timeout(PATIENCE, waiting).await.expect("it ends").expect("the task");
+    let ended = tokio::time::timeout(PATIENCE, waiting).await.expect("it ends").expect("the task ends without a panic");
     assert_eq!(ended.expect("quietly"), None);
     append(&store, "s", events(1)).await;
 }
 
-async fn a_subscription_outlives_its_database(room: Room) {
+async fn a_subscription_survives_a_restart_of_its_database(room: Room) {
     let backend = room.backend();
     let mut server = tokio::task::spawn_blocking(move || Server::start(backend))
         .await
-        .expect("the task")
-        .expect("a server of its own");
+        .expect("the task ends without a panic")
+        .expect("the case's server starts");
     let options =
         streamkeep::OpenOptions::new(server.url()).namespace(room.namespace()).timeout(Duration::from_secs(20));
-    let store: EventStore = options.open().await.expect("the store");
+    let store: EventStore = options.open().await.expect("the store opens");
     append(&store, "s", [event(1)]).await;
     let mut subscription = store.subscribe(SubscribeOptions::default());
     assert_eq!(data(&until_caught_up(&mut subscription).await), ["1"]);
@@ -238,12 +238,12 @@ async fn a_subscription_outlives_its_database(room: Room) {
         (taken, subscription)
     });
     server.stop_hard().expect("the server stops");
-    // It has nothing to give, and does not end.
+    // The subscription waits while the server is down and does not end.
     assert!(tokio::time::timeout(Duration::from_millis(600), &mut waiting).await.is_err());
     server.start_again().expect("the server starts");
     append(&store, "s", [event(2), event(3)]).await;
     assert_eq!(data(&waiting.await.expect("the subscription").0), ["2", "3"]);
-    let loss = store.diagnose().await.expect("a diagnosis").last_loss.expect("the loss was noticed");
+    let loss = store.diagnose().await.expect("the diagnosis succeeds").last_loss.expect("the loss was noticed");
     assert!(loss.until.is_some_and(|until| until >= loss.since) && !loss.cause.is_empty(), "{loss:?}");
-    store.close().await.expect("it closes");
+    store.close().await.expect("the store closes");
 }

@@ -2,7 +2,7 @@
 
 use libtest_mimic::{Completion, Failed, Trial};
 use streamkeep_tests::harness::Backend;
-use streamkeep_tests::two_sessions::REDDENED_BY;
+use streamkeep_tests::two_sessions::CAUGHT_BY;
 
 use super::process::run_case;
 
@@ -187,7 +187,7 @@ const BUGS: &[Bug] = &[
 
 pub fn trials() -> Vec<Trial> {
     // A case of two sessions fails in an assertion, whatever its message.
-    let by_hand = REDDENED_BY.iter().map(|(name, case)| bug(name, Backend::Postgres, case, "panicked"));
+    let by_hand = CAUGHT_BY.iter().map(|(name, case)| bug(name, Backend::Postgres, case, "panicked"));
     BUGS.iter()
         .copied()
         .chain(by_hand)

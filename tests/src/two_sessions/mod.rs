@@ -1,11 +1,10 @@
-//! Races on Postgres, played step by step with two sessions. Each is a way in which an event store lost or reordered
+//! Races on Postgres, played step by step with two sessions. In each of them an event store has lost or reordered
 //! events.
 //!
-//! A storm alone does not prove an order. Every case here is red with the planted bugs beside its name in
-//! [`REDDENED_BY`].
+//! A storm alone does not prove an order. The planted bugs in [`CAUGHT_BY`] make the case beside their name fail.
 
 mod announcing;
-mod held_up;
+mod blocked;
 mod joined;
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
@@ -14,10 +13,10 @@ use streamkeep::{Event, EventStore, ReadPageOptions};
 use crate::harness::{Backend, Room};
 use crate::suite::Case;
 
-/// Planted bugs, and a case that each of them turns red.
-pub const REDDENED_BY: &[(&str, &str)] = &[
-    ("postgres-unannounced", "a_reader_waits_for_a_plain_append_that_drew_before_it"),
-    ("postgres-announce-after-draw", "a_reader_waits_for_a_plain_append_that_drew_before_it"),
+/// Planted bugs, and the case that each of them makes fail.
+pub const CAUGHT_BY: &[(&str, &str)] = &[
+    ("postgres-unannounced", "a_reader_waits_for_a_plain_append_that_drew_its_position_first"),
+    ("postgres-announce-after-draw", "a_reader_waits_for_a_plain_append_that_drew_its_position_first"),
     ("postgres-naive-reader", "a_reader_waits_for_an_append_in_an_open_transaction"),
     ("postgres-unsigned-distance", "a_reader_waits_for_an_append_in_an_open_transaction"),
     ("postgres-last-value", "the_first_position_is_above_the_first_floor"),
@@ -30,21 +29,21 @@ pub const REDDENED_BY: &[(&str, &str)] = &[
 #[must_use]
 pub fn cases() -> Vec<Case> {
     const ALONE: &[(Backend, &str)] = &[
-        (Backend::Memory, "has no sessions"),
-        (Backend::Sqlite, "has one writer"),
-        (Backend::Mongodb, "has writers that take turns, and announce nothing"),
+        (Backend::Memory, "it has no sessions"),
+        (Backend::Sqlite, "it has one writer"),
+        (Backend::Mongodb, "its writers take turns and announce nothing"),
     ];
-    let cases = [announcing::cases(), joined::cases(), held_up::cases()].into_iter().flatten();
+    let cases = [announcing::cases(), joined::cases(), blocked::cases()].into_iter().flatten();
     cases.map(|case| case.lacking(ALONE)).collect()
 }
 
 /// Opens a session without the store.
 async fn session(room: &Room) -> PgConnection {
-    PgConnection::connect(&room.server()).await.expect("a session")
+    PgConnection::connect(&room.server()).await.expect("the session connects")
 }
 
 async fn run(session: &mut PgConnection, sql: String) {
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(session).await.expect("a statement");
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(session).await.expect("the statement succeeds");
 }
 
 /// Inserts an event without the store, so that an append of the same version waits for this session.
@@ -63,7 +62,10 @@ async fn until_one_waits(session: &mut PgConnection, room: &Room) {
         room.namespace()
     );
     loop {
-        let row = sqlx::raw_sql(AssertSqlSafe(ask.clone())).fetch_one(&mut *session).await.expect("who waits");
+        let row = sqlx::raw_sql(AssertSqlSafe(ask.clone()))
+            .fetch_one(&mut *session)
+            .await
+            .expect("the number of waiting sessions is read");
         if row.get::<i64, _>(0) > 0 {
             return;
         }
@@ -75,12 +77,12 @@ fn event() -> Event {
     Event::json_text("Happened", "{}")
 }
 
-/// Appends one event, which has to succeed; its position.
+/// Appends one event and returns its position.
 async fn append(store: &EventStore, stream: &str) -> u64 {
-    store.append(stream, [event()], streamkeep::ExpectedVersion::Any).await.expect("an append").position
+    store.append(stream, [event()], streamkeep::ExpectedVersion::Any).await.expect("the append commits").position
 }
 
-/// A reader that remembers its position and the events it saw.
+/// A reader that keeps its cursor and the events that it saw.
 struct Reader<'a> {
     store: &'a EventStore,
     after: u64,
@@ -99,7 +101,7 @@ impl<'a> Reader<'a> {
                 .store
                 .read_page(ReadPageOptions { after: self.after, ..ReadPageOptions::default() })
                 .await
-                .expect("a page");
+                .expect("the page is read");
             self.seen.extend(page.events.iter().map(|event| (event.position, event.stream.clone())));
             assert!(page.reached >= self.after, "a reader never goes back");
             self.after = page.reached;
@@ -109,11 +111,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether it saw everything that is in the log now, each event once and in order.
+    /// Checks that it saw every event of the log once and in order.
     async fn saw_everything(&self) {
         let mut whole = Reader::new(self.store);
         whole.read().await;
-        assert_eq!(self.seen, whole.seen, "what a reader saw along the way is what the log holds");
+        assert_eq!(self.seen, whole.seen, "the reader saw the events of the log");
         assert!(self.seen.is_sorted_by_key(|(position, _)| *position));
     }
 }

@@ -1,4 +1,4 @@
-//! An open transaction holds up its own stream and no other.
+//! An open transaction blocks its own streams and no other.
 
 use std::time::{Duration, Instant};
 
@@ -12,15 +12,15 @@ use crate::suite::Case;
 
 pub(super) fn cases() -> Vec<Case> {
     cases![
-        an_open_transaction_holds_up_its_own_stream_alone,
-        an_append_held_up_past_its_deadline_says_that_nothing_was_written,
-        a_connection_alone_serves_others_while_one_stream_is_held_up,
-        an_open_transaction_over_many_streams_slows_no_other,
-        an_append_refused_for_ever_says_that_nothing_was_written,
+        an_open_transaction_blocks_only_its_own_stream,
+        an_append_blocked_past_its_deadline_is_not_applied,
+        one_connection_serves_others_while_a_stream_is_blocked,
+        an_open_transaction_over_many_streams_slows_no_other_stream,
+        an_append_refused_until_its_deadline_is_not_applied,
     ]
 }
 
-async fn an_open_transaction_holds_up_its_own_stream_alone(room: Room) {
+async fn an_open_transaction_blocks_only_its_own_stream(room: Room) {
     let store = room.store().await;
     let (mut blocker, mut watcher) = (session(&room).await, session(&room).await);
     block(&mut blocker, &room, "held", 1).await;
@@ -29,7 +29,7 @@ async fn an_open_transaction_holds_up_its_own_stream_alone(room: Room) {
         async move { append(&store, "held").await }
     });
     until_one_waits(&mut watcher, &room).await;
-    // More at once than there are lanes, so that some share a group with another append to the held stream.
+    // More appends than there are lanes, so that some share a group with another append to the blocked stream.
     let also_held = tokio::spawn({
         let store = store.clone();
         async move { append(&store, "held").await }
@@ -39,13 +39,13 @@ async fn an_open_transaction_holds_up_its_own_stream_alone(room: Room) {
         async move { append(&store, &format!("free-{n}")).await }
     }));
     others.await;
-    assert!(!held.is_finished() && !also_held.is_finished(), "the others did not wait for the blocker");
+    assert!(!held.is_finished() && !also_held.is_finished(), "the blocked appends still wait");
     run(&mut blocker, "rollback".to_owned()).await;
-    held.await.expect("the held append");
-    also_held.await.expect("the other held append");
+    held.await.expect("the blocked append commits");
+    also_held.await.expect("the other blocked append commits");
 }
 
-/// How long an append to a free stream takes, one after the other.
+/// The median time of sequential appends to a free stream.
 async fn median_of_appends(store: &EventStore) -> Duration {
     let mut took = Vec::new();
     for _ in 0..41 {
@@ -57,8 +57,8 @@ async fn median_of_appends(store: &EventStore) -> Duration {
     took[took.len() / 2]
 }
 
-async fn an_open_transaction_over_many_streams_slows_no_other(room: Room) {
-    /// A busy machine takes this long for no reason; a lane that waits for a lock takes far longer.
+async fn an_open_transaction_over_many_streams_slows_no_other_stream(room: Room) {
+    /// A busy machine takes this long by chance; a lane that waits for a lock takes much longer.
     const SLOW: Duration = Duration::from_millis(60);
     let store = room.store().await;
     let schema = format!("streamkeep_{}", room.namespace());
@@ -82,28 +82,28 @@ async fn an_open_transaction_over_many_streams_slows_no_other(room: Room) {
             .collect();
         until_one_waits(&mut watcher, &room).await;
         let disturbed = median_of_appends(&store).await;
-        println!("{streams} streams held: {undisturbed:?} undisturbed, {disturbed:?} disturbed");
+        println!("{streams} streams blocked: {undisturbed:?} before, {disturbed:?} during");
         assert!(disturbed <= (2 * undisturbed).max(SLOW), "{undisturbed:?} became {disturbed:?}");
-        assert!(held.iter().all(|append| !append.is_finished()), "the blocker holds them");
+        assert!(held.iter().all(|append| !append.is_finished()), "the blocked appends still wait");
         run(&mut blocker, "rollback".to_owned()).await;
         for append in held {
-            append.await.expect("a held append");
+            append.await.expect("the blocked append commits");
         }
     }
 }
 
-async fn an_append_held_up_past_its_deadline_says_that_nothing_was_written(room: Room) {
+async fn an_append_blocked_past_its_deadline_is_not_applied(room: Room) {
     let store = room.store().await;
     let mut blocker = session(&room).await;
     block(&mut blocker, &room, "held", 1).await;
     let options = AppendOptions { expected: ExpectedVersion::Any, timeout: Some(Duration::from_millis(900)) };
-    let late = store.append("held", [event()], options).await.expect_err("the blocker outlasts it");
+    let late = store.append("held", [event()], options).await.expect_err("the append ends before the blocker");
     assert_eq!((late.code(), late.outcome()), ("unavailable", Outcome::NotApplied), "{late}");
     run(&mut blocker, "rollback".to_owned()).await;
-    assert_eq!(store.head().await.expect("a head"), 0);
+    assert_eq!(store.head().await.expect("the head is read"), 0);
 }
 
-async fn a_connection_alone_serves_others_while_one_stream_is_held_up(room: Room) {
+async fn one_connection_serves_others_while_a_stream_is_blocked(room: Room) {
     let store = room.options().max_connections(1).open().await.expect("opens");
     let mut blocker = session(&room).await;
     block(&mut blocker, &room, "held", 1).await;
@@ -116,10 +116,10 @@ async fn a_connection_alone_serves_others_while_one_stream_is_held_up(room: Room
     }
     assert!(!held.is_finished());
     run(&mut blocker, "rollback".to_owned()).await;
-    held.await.expect("the held append");
+    held.await.expect("the blocked append commits");
 }
 
-async fn an_append_refused_for_ever_says_that_nothing_was_written(room: Room) {
+async fn an_append_refused_until_its_deadline_is_not_applied(room: Room) {
     let store = room.store().await;
     let schema = format!("streamkeep_{}", room.namespace());
     let sql = format!(
@@ -129,7 +129,7 @@ async fn an_append_refused_for_ever_says_that_nothing_was_written(room: Room) {
     );
     run(&mut session(&room).await, sql).await;
     let options = AppendOptions { expected: ExpectedVersion::Any, timeout: Some(Duration::from_secs(1)) };
-    let late = store.append("s", [event()], options).await.expect_err("it is always refused");
+    let late = store.append("s", [event()], options).await.expect_err("every attempt is refused");
     assert_eq!((late.code(), late.outcome()), ("unavailable", Outcome::NotApplied), "{late}");
     assert!(late.to_string().contains("not this time"), "{late}");
 }
