@@ -1,6 +1,6 @@
-//! The layers of core, held by reading its sources: a module imports only what is below it, and no circle exists.
+//! Checks the layers of core in its sources: a module imports only modules below it, so there is no cycle.
 //!
-//! `docs/architecture.md` draws the same picture. To move a module, change [`LAYERS`].
+//! `docs/architecture.md` shows the same layers. To move a module, change [`LAYERS`].
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,8 +11,8 @@ use syn::visit::Visit;
 use crate::harness::TESTS;
 use crate::suite::alone;
 
-/// The layers from the top down. A module imports modules of the layers below its own; modules that stand on one line
-/// import only what is further down, or to the right on that line.
+/// The layers from the top down. A module imports modules of lower layers, and modules to the right of it in its own
+/// layer.
 const LAYERS: &[(&str, &[&str])] = &[
     ("handle", &["store"]),
     ("loops", &["subscription", "read", "snapshot", "pull"]),
@@ -27,7 +27,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("switches", &["faults"]),
 ];
 
-/// Imports that the layers forbid and that have a reason.
+/// Imports that the layers forbid, with the reason why each is permitted.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("backend", "backend::memory", "declares the backends as its submodules"),
     ("backend", "backend::sqlite", "declares the backends as its submodules"),
@@ -44,12 +44,12 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// The place of a module in [`LAYERS`]: a larger one is further down.
+/// The index of a module in [`LAYERS`]: a larger one is further down.
 fn rank(module: &str) -> Option<usize> {
     LAYERS.iter().flat_map(|(_, modules)| *modules).position(|found| *found == module)
 }
 
-/// `a -> b`, and the file where it is written.
+/// The importing module, the imported one, and the file.
 type Imports = BTreeSet<(String, String, String)>;
 
 fn each_import_goes_down() -> Result<(), String> {
@@ -90,7 +90,7 @@ fn an_import_that_goes_up_is_found() -> Result<(), String> {
         .map(|path| path.iter().map(|&part| part.to_owned()).collect())
         .collect();
     if !found {
-        return Err("an import that the layers forbid was not found".to_owned());
+        return Err("an import that the layers forbid must be found".to_owned());
     }
     let read = read?;
     if read == expected { Ok(()) } else { Err(format!("paths read: {read:?}, expected: {expected:?}")) }
@@ -148,20 +148,20 @@ fn parts(path: &str) -> Vec<&str> {
     path.split('/').collect()
 }
 
-/// The module that a path of core belongs to: each backend is one, everything else is known by its first part.
+/// The module of a path in core: each backend is a module, and every other path belongs to its first part.
 fn module<S: AsRef<str>>(path: &[S]) -> Option<String> {
     let first = path.first()?.as_ref();
     match path.get(1).map(AsRef::as_ref) {
         Some(second @ ("memory" | "sqlite" | "postgres" | "mongodb")) if first == "backend" => {
             Some(format!("backend::{second}"))
         }
-        // A crate of that name, not a module.
+        // The name of a crate, not of a module.
         _ if rank(first).is_none() && first.starts_with(char::is_uppercase) => None,
         _ => Some(first.to_owned()),
     }
 }
 
-/// Every path below the crate that a source names, in `use` and inline; its unit tests aside.
+/// Every path below the crate in a source, in `use` and inline, without its unit tests.
 fn in_source(text: &str, own: &[&str]) -> Result<BTreeSet<Vec<String>>, String> {
     let file = syn::parse_file(text).map_err(|error| format!("{}: {error}", own.join("/")))?;
     let mut paths = Paths { own, found: BTreeSet::new() };

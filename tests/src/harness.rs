@@ -1,4 +1,4 @@
-//! The backends, and a fresh store for each case.
+//! The backends, and a new store for each case.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::servers::{PgBouncer, Server, StartError};
 
-/// A short poll interval, so that cases do not wait long if a notification does not come.
+/// A short poll interval, so that a case waits only briefly for an event without a notification.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The default timeout of the store. A slow server gets a multiple of it.
@@ -30,7 +30,7 @@ pub enum Backend {
     Mongodb,
 }
 
-/// Every backend, whether or not this build and this machine have it.
+/// Every backend, even if this build or this machine does not have it.
 pub const BACKENDS: [Backend; 4] = [Backend::Memory, Backend::Sqlite, Backend::Postgres, Backend::Mongodb];
 
 impl Backend {
@@ -45,7 +45,7 @@ impl Backend {
         }
     }
 
-    /// The environment variable that names a server to test on. If it is not set, the suite starts a server.
+    /// The variable with the URL of a server to test on. Without it, the suite starts a server.
     #[must_use]
     pub const fn url_variable(self) -> Option<&'static str> {
         match self {
@@ -55,8 +55,9 @@ impl Backend {
         }
     }
 
-    /// How many times longer than elsewhere everything may take. SecantusDB is a Python program: an append of thousands
-    /// of events takes seconds on it.
+    /// The factor for every time limit of this backend. SecantusDB is a Python program that takes seconds for an append
+    /// of
+    /// thousands of events.
     #[must_use]
     pub const fn patience(self) -> u32 {
         match self {
@@ -68,7 +69,7 @@ impl Backend {
     /// Why this backend cannot be tested here; `None` if it can.
     ///
     /// # Panics
-    /// If there is a server and it does not start.
+    /// If the server does not start.
     #[must_use]
     pub fn missing(self) -> Option<String> {
         match self {
@@ -81,20 +82,20 @@ impl Backend {
         }
     }
 
-    /// Makes a fixture: a fresh memory store, file or namespace.
+    /// Makes a fixture: a new memory store, file or namespace.
     ///
     /// # Panics
     /// If that is not possible.
     #[must_use]
     pub fn room(self) -> Room {
         let name = format!("s_{}", &Uuid::new_v4().simple().to_string()[..12]);
-        let folder = TempDir::with_prefix("streamkeep-test-").expect("a temporary folder");
+        let folder = TempDir::with_prefix("streamkeep-test-").expect("the temporary folder is created");
         let base = match self {
             Self::Memory => format!("memory:{name}"),
             Self::Sqlite => format!("sqlite:{}", folder.path().join("events.db").display()),
-            Self::Postgres => through_pooler(self.server_url().expect("a server, as missing() said")),
-            // The server knows a case's connections by this name.
-            Self::Mongodb => with_parameter(&self.server_url().expect("a server, as missing() said"), "appName", &name),
+            Self::Postgres => through_pooler(self.server_url().expect("missing() found a server")),
+            // The server knows the connections of a case by this name.
+            Self::Mongodb => with_parameter(&self.server_url().expect("missing() found a server"), "appName", &name),
         };
         Room { backend: self, base, namespace: name, folder }
     }
@@ -106,7 +107,7 @@ impl fmt::Display for Backend {
     }
 }
 
-/// What a case runs on: a store of its own on one backend. Dropping it removes its files.
+/// The fixture of a case: a store on one backend. Dropping it removes its files.
 #[derive(Debug)]
 pub struct Room {
     backend: Backend,
@@ -128,16 +129,20 @@ impl Room {
         &self.base
     }
 
-    /// The URL of the server itself, where a pooler stands before it.
+    /// The URL of the server itself, even behind a pooler.
     ///
     /// # Panics
     /// When there is no server.
     #[must_use]
     pub fn server(&self) -> String {
-        if self.backend == Backend::Postgres { self.backend.server_url().expect("a server") } else { self.base.clone() }
+        if self.backend == Backend::Postgres {
+            self.backend.server_url().expect("the server runs")
+        } else {
+            self.base.clone()
+        }
     }
 
-    /// Whether a pooler stands before the server.
+    /// Whether there is a pooler before the server.
     #[must_use]
     pub fn is_pooled(&self) -> bool {
         self.backend == Backend::Postgres && POOLER.get().is_some_and(Option::is_some)
@@ -155,7 +160,7 @@ impl Room {
         self.folder.path()
     }
 
-    /// How to open the store. All handles that are opened like this share one log.
+    /// How to open the store. All handles that are opened with these options share one log.
     #[must_use]
     pub fn options(&self) -> OpenOptions {
         self.options_with("")
@@ -198,18 +203,18 @@ fn with_parameter(url: &str, name: &str, value: &str) -> String {
     format!("{url}{}{name}={value}", if url.contains('?') { '&' } else { '?' })
 }
 
-/// Set to `transaction`, it puts a PgBouncer before the Postgres server of the suite.
+/// The variable that puts a PgBouncer in this mode before the suite's Postgres server.
 const POOLER_VARIABLE: &str = "STREAMKEEP_TEST_POOLER";
 static POOLER: OnceLock<Option<Mutex<Option<PgBouncer>>>> = OnceLock::new();
 
 fn through_pooler(server: String) -> String {
     let pooler = POOLER.get_or_init(|| {
         let mode = std::env::var(POOLER_VARIABLE).ok()?;
-        Some(Mutex::new(Some(PgBouncer::before(&server, &mode, "").expect("a pooler, as asked"))))
+        Some(Mutex::new(Some(PgBouncer::before(&server, &mode, "").expect("the pooler starts"))))
     });
     let Some(pooler) = pooler else { return server };
-    let pooler = pooler.lock().expect("no case panics here");
-    with_parameter(&pooler.as_ref().expect("the run goes on").url(), "pooler", "transaction")
+    let pooler = pooler.lock().expect("no case panics while it holds the lock");
+    with_parameter(&pooler.as_ref().expect("the pooler runs").url(), "pooler", "transaction")
 }
 
 /// The servers of this run.
@@ -235,9 +240,9 @@ impl Backend {
     /// The URL of the server of this run. The first call starts the server.
     ///
     /// # Errors
-    /// Why there is none.
+    /// Why there is no server.
     pub fn server_url(self) -> std::result::Result<String, String> {
-        let server = self.server_of_run().ok_or("it has no server")?.get_or_init(|| {
+        let server = self.server_of_run().ok_or("the backend has no server")?.get_or_init(|| {
             if let Some(url) = self.url_variable().and_then(|variable| std::env::var(variable).ok()) {
                 return Ok(ServerOfRun { url, ours: Mutex::default() });
             }

@@ -1,4 +1,5 @@
-//! Tests of the contract on every backend: see `rules.md`, and `scenarios/README.md` for what all languages share.
+//! Tests of the contract on every backend: see `rules.md`, and `scenarios/README.md` for the scenarios of all
+//! languages.
 
 pub mod architecture;
 pub mod behaviour;

@@ -1,4 +1,4 @@
-//! Checks `rules.md`: each rule has cases or says `not yet`, and every case that it names exists.
+//! Checks `rules.md`: each rule has cases or says `not yet`, and every case in it exists.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,13 +39,13 @@ fn table() -> Result<BTreeMap<String, Row>, String> {
         let quoted = cases.split('`').skip(1).step_by(2).map(str::to_owned).collect();
         let row = Row { cases: quoted, not_yet: cases.starts_with(NOT_YET) };
         if table.insert(rule.to_owned(), row).is_some() {
-            return Err(format!("rule {rule} stands there twice"));
+            return Err(format!("rule {rule} is listed twice"));
         }
     }
     Ok(table)
 }
 
-/// The cases that need a rule.
+/// The cases that must have a rule.
 fn cases() -> BTreeSet<String> {
     behaviour::cases().into_iter().chain(two_sessions::cases()).map(|case| case.name().to_owned()).collect()
 }
@@ -64,7 +64,7 @@ fn each_rule_has_cases() -> Result<(), String> {
     let expected: BTreeSet<String> = RULES.map(|rule| rule.to_string()).chain([VALUES.to_owned()]).collect();
     let given: BTreeSet<String> = table.keys().cloned().collect();
     let mut wrong: Vec<String> =
-        expected.symmetric_difference(&given).map(|rule| format!("rule {rule} is missing, or is none")).collect();
+        expected.symmetric_difference(&given).map(|rule| format!("rule {rule} is missing or unknown")).collect();
     for (rule, row) in &table {
         match (row.not_yet, row.cases.is_empty()) {
             (false, true) => wrong.push(format!("rule {rule} has no case and does not say '{NOT_YET}'")),
@@ -93,5 +93,5 @@ pub fn check_faults(cases: &BTreeSet<String>) -> Result<(), String> {
     let named: BTreeSet<String> =
         listed.flat_map(|line| line.split('`').skip(1).step_by(2)).map(str::to_owned).collect();
     let wrong: Vec<&String> = named.symmetric_difference(cases).collect();
-    if wrong.is_empty() { Ok(()) } else { Err(format!("in rules.md and no case, or a case and not there: {wrong:?}")) }
+    if wrong.is_empty() { Ok(()) } else { Err(format!("only in rules.md or only in the suite: {wrong:?}")) }
 }

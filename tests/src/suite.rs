@@ -1,4 +1,4 @@
-//! Cases, and how they run on each backend.
+//! Cases, and how to run them on each backend.
 
 use std::fmt;
 use std::future::Future;
@@ -16,7 +16,7 @@ pub(crate) const CASE_LIMIT: Duration = Duration::from_secs(60);
 
 type Running = Pin<Box<dyn Future<Output = ()>>>;
 
-/// One case of the suite: It runs in a fresh fixture of each backend, and fails by panicking.
+/// One case of the suite, which runs in a new fixture of each backend and fails by a panic.
 #[derive(Clone, Copy)]
 pub struct Case {
     name: &'static str,
@@ -84,24 +84,24 @@ pub fn trial(
 ) -> Trial {
     Trial::ignorable_test(format!("{name} [{backend}]"), move || {
         if let Some(reason) = lack {
-            return Ok(Completion::ignored_with(format!("{backend} lacks it: {reason}")));
+            return Ok(Completion::ignored_with(format!("not on {backend}: {reason}")));
         }
         if let Some(reason) = backend.missing() {
             return Ok(Completion::ignored_with(format!("SKIPPED: {reason}")));
         }
-        let _turn = (backend == Backend::Mongodb).then(turn_on_mongodb);
+        let _slot = (backend == Backend::Mongodb).then(mongodb_slot);
         run(backend.room());
         Ok(Completion::Completed)
     })
 }
 
-/// Lets two MongoDB cases run at a time. For each statement SecantusDB walks through all open transactions under one
-/// lock and waits for each. With more cases at a time, long transactions held up the others beyond their limits.
-fn turn_on_mongodb() -> MutexGuard<'static, ()> {
-    static TURNS: [Mutex<()>; 2] = [Mutex::new(()), Mutex::new(())];
+/// Lets two MongoDB cases run at a time. For each statement SecantusDB visits all open transactions under one lock and
+/// waits for each. With more cases, long transactions delayed the others beyond their limits.
+fn mongodb_slot() -> MutexGuard<'static, ()> {
+    static SLOTS: [Mutex<()>; 2] = [Mutex::new(()), Mutex::new(())];
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     // A lock that was poisoned by a failed case protects no data.
-    TURNS[NEXT.fetch_add(1, Ordering::Relaxed) % TURNS.len()].lock().unwrap_or_else(PoisonError::into_inner)
+    SLOTS[NEXT.fetch_add(1, Ordering::Relaxed) % SLOTS.len()].lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A trial that needs no backend.
@@ -115,10 +115,10 @@ pub fn alone(name: &str, run: impl FnOnce() -> Result<(), String> + Send + 'stat
 /// If the case panics or takes too long.
 pub fn in_time(limit: Duration, case: impl Future<Output = ()>) {
     let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("the runtime starts");
     runtime.block_on(async {
         assert!(tokio::time::timeout(limit, case).await.is_ok(), "the case took longer than {limit:?}");
     });
-    // Tasks that a failed case leaves behind must not hold up the suite.
+    // Tasks that a failed case leaves behind must not delay the suite.
     runtime.shutdown_background();
 }

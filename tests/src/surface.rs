@@ -1,5 +1,5 @@
-//! Checks `surface.json` against the sources of the crate and against the scenarios: the crate has every entry and
-//! nothing else, and a scenario calls each.
+//! Checks `surface.json` against the sources of the crate and the scenarios: the crate has exactly its entries, and a
+//! scenario uses each.
 
 mod called;
 mod source;
@@ -24,7 +24,7 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// The file.
+/// The parsed file.
 fn surface() -> Result<Value, String> {
     let text = std::fs::read_to_string(TESTS.join("surface.json")).map_err(|error| error.to_string())?;
     serde_json::from_str(&text).map_err(|error| error.to_string())
@@ -44,7 +44,7 @@ fn strings(list: &Value) -> BTreeSet<String> {
     list.as_array().into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect()
 }
 
-/// Reports what only one of the two sets has.
+/// Reports the entries that only one of the two sets has.
 fn compare(what: &str, expected: &BTreeSet<String>, actual: &BTreeSet<String>) -> Result<(), String> {
     let missing: Vec<_> = expected.difference(actual).collect();
     let unknown: Vec<_> = actual.difference(expected).collect();

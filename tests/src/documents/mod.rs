@@ -1,5 +1,6 @@
-//! The pages for people, held to what they point at: quoted code is the code of its file, links and anchors lead
-//! somewhere, README stays short, and a rule that a comment names is a rule of the contract.
+//! Checks of the pages: quoted code is in its file, every link and anchor exists, README is short, and every rule that
+//! a
+//! source names is a rule of the contract.
 
 mod page;
 mod rules_named;
@@ -13,14 +14,14 @@ use crate::harness::TESTS;
 use crate::suite::alone;
 use page::Page;
 
-/// README is a landing page: this many words outside code and tables.
+/// The most words of README outside code and tables, because it is a landing page.
 const README_WORDS: usize = 900;
 
-/// Pages that are shown outside the repository link to it by its address.
+/// Pages that are shown outside the repository use these addresses for links to it.
 const REPOSITORY: [&str; 2] =
     ["https://github.com/streamkeep/streamkeep/blob/main/", "https://github.com/streamkeep/streamkeep/tree/main/"];
 
-/// Folders without pages or sources of ours.
+/// Folders that have no pages or sources of this project.
 const FOREIGN: [&str; 5] = ["target", "node_modules", "dist", "native", "__pycache__"];
 
 /// The checks.
@@ -28,10 +29,10 @@ pub fn trials() -> Vec<Trial> {
     vec![
         alone("documents: quoted code is in the file that it is quoted from", quotes_are_current),
         alone("documents: README quotes every program that it shows", readme_quotes_its_programs),
-        alone("documents: links and anchors lead somewhere", links_lead_somewhere),
+        alone("documents: every link and anchor exists", links_exist),
         alone("documents: README has at most 900 words of prose", readme_is_short),
         alone("documents: a rule that a source names is a rule of the contract", rules_named::exist),
-        alone("documents: what is wrong in a page is found", what_is_wrong_is_found),
+        alone("documents: faults in a page are found", faults_are_found),
     ]
 }
 
@@ -107,11 +108,11 @@ fn quotes_are_current() -> Result<(), String> {
 fn readme_quotes_its_programs() -> Result<(), String> {
     let loose = readme()?.loose_programs;
     let wrong: Vec<String> =
-        loose.iter().map(|code| format!("README does not say what this quotes:\n{code}")).collect();
+        loose.iter().map(|code| format!("README does not name the file of this code:\n{code}")).collect();
     outcome(&wrong)
 }
 
-fn links_lead_somewhere() -> Result<(), String> {
+fn links_exist() -> Result<(), String> {
     let pages = pages()?;
     let wrong = pages.iter().flat_map(|(path, page)| {
         page.links.iter().filter_map(|link| {
@@ -122,7 +123,7 @@ fn links_lead_somewhere() -> Result<(), String> {
     outcome(&wrong.collect::<Vec<_>>())
 }
 
-/// Why a link of a page leads nowhere.
+/// Why a link of a page is broken.
 fn broken(from: &Path, link: &str, pages: &BTreeMap<PathBuf, Page>) -> Option<&'static str> {
     let ours = REPOSITORY.iter().find_map(|address| link.strip_prefix(address));
     if ours.is_none() && (link.contains("://") || link.starts_with("mailto:")) {
@@ -146,7 +147,7 @@ fn readme_is_short() -> Result<(), String> {
     if words <= README_WORDS { Ok(()) } else { Err(format!("README has {words} words, {README_WORDS} are allowed")) }
 }
 
-fn what_is_wrong_is_found() -> Result<(), String> {
+fn faults_are_found() -> Result<(), String> {
     let text = "# One\n\n## One\n\n[a](#one-1) [b](#two) [c](absent.md)\n\n<!-- quoted from x.py -->\n```python\nf()\n\
                 g()\n```\n\n```ts\nf()\n```\n\n| not | counted |\n|---|---|\n| at | all |\n\nfive words, `and code`, more\n";
     let page = Page::of(text);

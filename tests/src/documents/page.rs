@@ -1,13 +1,13 @@
-//! What a Markdown page has: headings, links, quoted code, words.
+//! The parts of a Markdown page: headings, links, quoted code, words.
 
 use std::collections::BTreeSet;
 
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
-/// The comment that stands before quoted code.
+/// The comment before quoted code.
 const QUOTED: &str = "<!-- quoted from ";
 
-/// Code in these languages is a program, not a command or a picture.
+/// Code in these languages is a program, not a command or a diagram.
 const PROGRAMS: [&str; 7] = ["rust", "python", "ts", "js", "kotlin", "java", "sql"];
 
 /// Code of a page, and the file that it is quoted from.
@@ -18,7 +18,7 @@ pub(super) struct Quote {
 }
 
 impl Quote {
-    /// Whether the lines follow each other in the source, all indented by the same amount.
+    /// Whether the source has these lines one after the other, all with the same additional indent.
     pub(super) fn is_in(&self, source: &str) -> bool {
         let code: Vec<&str> = self.code.lines().collect();
         let source: Vec<&str> = source.lines().collect();
@@ -34,14 +34,14 @@ impl Quote {
     }
 }
 
-/// A page, read.
+/// A parsed page.
 #[derive(Debug, Default)]
 pub(super) struct Page {
-    /// What `#…` in a link can name.
+    /// The anchors of the page.
     pub(super) anchors: BTreeSet<String>,
     pub(super) links: Vec<String>,
     pub(super) quotes: Vec<Quote>,
-    /// Programs without a word on where they are from.
+    /// Programs without the name of their file.
     pub(super) loose_programs: Vec<String>,
     /// The words outside code blocks, tables and comments.
     pub(super) words: usize,
@@ -66,7 +66,7 @@ struct Reader {
     heading: String,
     /// The language and text of the code block that is open.
     code: Option<(String, String)>,
-    /// What the comment before the next block says.
+    /// The text of the comment before the next block.
     quoted: Option<String>,
     tables: usize,
 }
@@ -134,7 +134,7 @@ impl Reader {
         }
     }
 
-    /// The heading's anchor, made as GitHub makes it: a heading that is there already gets a number.
+    /// The heading's anchor as GitHub makes it: a repeated heading gets a number.
     fn anchor(&mut self) {
         let kept = self.heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
         let name: String = kept.collect::<String>().to_lowercase().replace(' ', "-");

@@ -1,10 +1,10 @@
-//! Comments that say "rule 4" or "contract §2" lead to a heading of the contract.
+//! Checks that a comment with "rule 4" or "contract §2" names a heading of the contract.
 
 use std::collections::BTreeSet;
 
 use super::{files, outcome, read, root};
 
-/// Where sources stand, and what they are called.
+/// The folders and extensions of sources.
 const FOLDERS: [&str; 6] = ["core", "tests", "examples", "bindings-python", "bindings-node", "bindings-kotlin"];
 const SOURCES: [&str; 8] = ["rs", "py", "pyi", "ts", "mts", "mjs", "kt", "java"];
 
@@ -35,7 +35,7 @@ pub(super) fn exist() -> Result<(), String> {
     outcome(&wrong)
 }
 
-/// The numbers that follow a word at the beginning of a heading.
+/// The numbers after a word at the start of a heading.
 fn headings(contract: &str, word: &str) -> BTreeSet<u32> {
     contract.lines().filter_map(|line| leading_number(line.strip_prefix(word)?)).collect()
 }
@@ -45,7 +45,7 @@ fn named_rules(line: &str) -> BTreeSet<u32> {
     numbers_after(&line, "rule ").into_iter().chain(numbers_after(&line, "rules ")).collect()
 }
 
-/// The numbers after each place of a word: one, or several with commas, "and" or "to" between them.
+/// The numbers after each occurrence of a word: one, or several with commas, "and" or "to" between them.
 fn numbers_after(line: &str, word: &str) -> BTreeSet<u32> {
     let mut found = BTreeSet::new();
     for (at, _) in line.match_indices(word) {

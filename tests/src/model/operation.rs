@@ -4,24 +4,24 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use streamkeep::{Direction, Query, QueryItem};
 
-/// Streams of few names, so that operations meet; two of them are categories of their own.
+/// Few streams, so that operations meet; two of the names are also their categories.
 pub(super) const STREAMS: [&str; 5] = ["order-1", "order-2", "audit", "é-'1", "-7"];
 const TYPES: [&str; 3] = ["A", "B", "C"];
 const TAGS: [&str; 3] = ["x", "y:1", "z"];
 
-/// The expected version of an append, as far as it is known beforehand.
+/// The expected version of an append, before the stream's version is known.
 #[derive(Clone, Debug)]
 pub(super) enum Demand {
     Any,
     NoStream,
     StreamExists,
-    /// The version the stream has.
+    /// The version of the stream.
     Right,
-    /// Another one.
+    /// Another version.
     Wrong(u64),
 }
 
-/// What an event is made of.
+/// The content of an event.
 #[derive(Clone, Debug)]
 pub(super) struct Content {
     pub(super) event_type: &'static str,
@@ -32,15 +32,15 @@ pub(super) struct Content {
 /// How an append repeats an earlier one.
 #[derive(Clone, Debug)]
 pub(super) enum Change {
-    /// Everything as it was.
+    /// The same append.
     Nothing,
-    /// To another stream.
+    /// The same events for another stream.
     Stream(usize),
-    /// The last event with other data.
+    /// Other data in the last event.
     Data,
-    /// One event more.
+    /// One more event.
     Longer,
-    /// The first event alone.
+    /// Only the first event.
     Shorter,
 }
 
@@ -58,7 +58,7 @@ pub(super) enum Operation {
         change: Change,
         demand: Demand,
     },
-    /// `skip` versions are left out before the first event; `None` leaves versions to the store.
+    /// `skip` versions are omitted before the first event; with `None` the store chooses the versions.
     Import {
         stream: usize,
         skip: Option<u64>,
@@ -98,7 +98,7 @@ pub(super) enum Operation {
         at_or_before: Option<u64>,
     },
     Head,
-    /// Everything else goes on with a second handle.
+    /// Later operations use a second handle.
     OtherHandle,
 }
 

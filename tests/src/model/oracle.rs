@@ -20,7 +20,7 @@ pub(super) enum Refusal {
     InvalidArgument,
 }
 
-/// The place of the last event, and whether it was there before.
+/// The index of the last event, and whether the append was a repeat.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Done {
     pub(super) version: u64,
@@ -28,7 +28,7 @@ pub(super) struct Done {
     pub(super) repeated: bool,
 }
 
-/// The list.
+/// The list of events.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Oracle {
     pub(super) log: Vec<Recorded>,
@@ -70,8 +70,8 @@ impl Oracle {
         Ok(Done { version: self.version(stream), index: self.log.len() - 1, repeated: false })
     }
 
-    /// If all events are known, in this stream, one after the other, with this content, gives the first answer;
-    /// otherwise a duplicate.
+    /// The first answer if every event is known, in this stream, in this order and with this content; otherwise a
+    /// duplicate.
     fn repeated(&self, stream: &str, events: &[Event], known: &[Option<usize>]) -> Result<Done, Refusal> {
         let mut last: Option<Done> = None;
         for (event, index) in events.iter().zip(known) {
@@ -86,7 +86,7 @@ impl Oracle {
         last.ok_or(Refusal::InvalidArgument)
     }
 
-    /// How many were written, or nothing of it.
+    /// Imports all or nothing, and returns how many events were written.
     pub(super) fn import(&mut self, events: &[ImportEvent]) -> Result<u64, Refusal> {
         let mut after = self.clone();
         let before = self.log.len();
@@ -117,7 +117,7 @@ impl Oracle {
         Ok(written)
     }
 
-    /// Those of some events that are wanted, in a direction, up to a limit.
+    /// The events that match a query, in a direction, up to a limit.
     pub(super) fn select(
         &self,
         wanted: impl Fn(usize, &Recorded) -> bool,

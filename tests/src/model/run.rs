@@ -1,4 +1,4 @@
-//! Runs a sequence on a store and the oracle, and compares every answer.
+//! Runs a sequence on a store and on the oracle, and compares every answer.
 
 use futures::TryStreamExt;
 use proptest::sample::Index;
@@ -16,9 +16,9 @@ type Checked = Result<(), String>;
 struct Run {
     stores: Vec<EventStore>,
     oracle: Oracle,
-    /// Positions of the oracle's events, once read.
+    /// The positions of the oracle's events that were read so far.
     positions: Vec<u64>,
-    /// All appends so far.
+    /// Every append so far.
     appends: Vec<(String, Vec<Event>)>,
     imports: Vec<Vec<ImportEvent>>,
 }
@@ -201,11 +201,7 @@ impl Run {
                 || page.events.len() as u64 > limit
                 || (page.reached == after && !page.caught_up)
             {
-                return Err(format!(
-                    "a page behind {after} reached {} with {} events",
-                    page.reached,
-                    page.events.len()
-                ));
+                return Err(format!("a page after {after} reached {} with {} events", page.reached, page.events.len()));
             }
             after = page.reached;
             read.extend(page.events);
@@ -297,7 +293,7 @@ fn changed(event: Event) -> Event {
 }
 
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, meant: &T, given: &T) -> Checked {
-    if meant == given { Ok(()) } else { Err(format!("{what}: meant {meant:?}, given {given:?}")) }
+    if meant == given { Ok(()) } else { Err(format!("{what}: expected {meant:?}, got {given:?}")) }
 }
 
 fn same_refusal<T: std::fmt::Debug, M: std::fmt::Debug>(done: Result<T, Error>, meant: Result<M, Refusal>) -> Checked {
@@ -312,7 +308,7 @@ fn same_refusal<T: std::fmt::Debug, M: std::fmt::Debug>(done: Result<T, Error>, 
     };
     match (given, &meant) {
         (Some(given), Err(meant)) if given == *meant => Ok(()),
-        _ => Err(format!("meant {meant:?}, given {done:?}")),
+        _ => Err(format!("expected {meant:?}, got {done:?}")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Access to a database without the store: to damage stored data, or to hold locks.
+//! Access to a database without the store, to damage stored data or to hold locks.
 
 mod mongodb;
 
@@ -7,30 +7,30 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, Sq
 
 use crate::harness::{Backend, Room};
 
-/// A connection that holds up writers until it is released.
+/// A connection that blocks writers or readers until it is released.
 #[derive(Debug)]
 pub enum Lock {
-    /// The file's one write lock.
+    /// The write lock of the file.
     Sqlite(SqliteConnection),
     /// The table of events, which stays readable.
     Postgres(PgConnection),
-    /// The lock that writers take in turn.
-    Mongodb(Box<mongodb::Turn>),
-    /// All reads.
-    MongodbReads(mongodb::DeafToReads),
+    /// The head of the log, which every writer updates.
+    Mongodb(Box<mongodb::OpenTransaction>),
+    /// Every read of the case.
+    MongodbReads(mongodb::DelayedReads),
 }
 
 impl Lock {
     /// Releases the lock.
     ///
     /// # Panics
-    /// When the database is gone.
+    /// When the database does not answer.
     pub async fn release(self) {
         match self {
             Self::Sqlite(connection) => connection.close().await.expect("the connection closes"),
             Self::Postgres(connection) => connection.close().await.expect("the connection closes"),
-            Self::Mongodb(turn) => turn.give_back().await,
-            Self::MongodbReads(deaf) => deaf.end().await,
+            Self::Mongodb(transaction) => transaction.end().await,
+            Self::MongodbReads(reads) => reads.end().await,
         }
     }
 }
@@ -49,14 +49,14 @@ impl Room {
 
     async fn sqlite(&self) -> SqliteConnection {
         let file = self.base().trim_start_matches("sqlite:");
-        SqliteConnectOptions::new().filename(file).connect().await.expect("the file")
+        SqliteConnectOptions::new().filename(file).connect().await.expect("the file opens")
     }
 
     async fn postgres(&self) -> PgConnection {
-        PgConnection::connect(&self.server()).await.expect("the server")
+        PgConnection::connect(&self.server()).await.expect("the client connects")
     }
 
-    /// Runs a statement that has to change one row.
+    /// Runs a statement that must change one row.
     ///
     /// # Panics
     /// When it fails, or changes another number of rows.
@@ -68,43 +68,43 @@ impl Room {
             Backend::Postgres => self.postgres().await.execute(sql).await.map(|done| done.rows_affected()),
             Backend::Mongodb => Ok(mongodb::update(self, statement).await),
         };
-        assert_eq!(changed.expect("the statement"), 1);
+        assert_eq!(changed.expect("the statement succeeds"), 1);
     }
 
-    /// Takes a lock that every append has to wait for, and no reader.
+    /// Takes a lock for which every append waits and no reader.
     ///
     /// # Panics
-    /// When it is not to be had.
+    /// When the lock is not free.
     pub async fn lock_out_writers(&self) -> Lock {
         match self.backend() {
-            Backend::Memory => panic!("memory has no locks of others"),
+            Backend::Memory => panic!("memory has no locks of other clients"),
             Backend::Sqlite => {
                 let mut connection = self.sqlite().await;
-                connection.execute("BEGIN IMMEDIATE").await.expect("the lock");
+                connection.execute("BEGIN IMMEDIATE").await.expect("the lock is taken");
                 Lock::Sqlite(connection)
             }
             Backend::Postgres => self.lock_table("EXCLUSIVE").await,
-            Backend::Mongodb => Lock::Mongodb(Box::new(mongodb::Turn::take(self).await)),
+            Backend::Mongodb => Lock::Mongodb(Box::new(mongodb::OpenTransaction::take(self).await)),
         }
     }
 
-    /// Takes a lock that every reader of events has to wait for, where a database has such a one.
+    /// Takes a lock for which every reader of events waits, in a database that has one.
     ///
     /// # Panics
-    /// When it is not to be had.
+    /// When the lock is not free.
     pub async fn lock_out_readers(&self) -> Lock {
         match self.backend() {
-            Backend::Memory | Backend::Sqlite => panic!("readers there wait for nobody"),
+            Backend::Memory | Backend::Sqlite => panic!("readers of this backend never wait"),
             Backend::Postgres => self.lock_table("ACCESS EXCLUSIVE").await,
-            Backend::Mongodb => Lock::MongodbReads(mongodb::DeafToReads::make(self).await),
+            Backend::Mongodb => Lock::MongodbReads(mongodb::DelayedReads::make(self).await),
         }
     }
 
     async fn lock_table(&self, mode: &str) -> Lock {
         let mut connection = self.postgres().await;
         let lock = format!("LOCK TABLE {} IN {mode} MODE", self.table("events"));
-        connection.execute("BEGIN").await.expect("a transaction");
-        connection.execute(AssertSqlSafe(lock)).await.expect("the lock");
+        connection.execute("BEGIN").await.expect("the transaction begins");
+        connection.execute(AssertSqlSafe(lock)).await.expect("the lock is taken");
         Lock::Postgres(connection)
     }
 }

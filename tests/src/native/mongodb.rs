@@ -1,4 +1,4 @@
-//! The same on MongoDB, through its own driver.
+//! The same access on MongoDB, through its driver.
 
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, Document, doc};
@@ -7,61 +7,61 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::harness::Room;
 
-/// An open transaction that has changed where the log stands: whoever appends has to wait for its end.
+/// An open transaction that has changed the head of the log: every append waits for its end.
 #[derive(Debug)]
-pub struct Turn(ClientSession);
+pub struct OpenTransaction(ClientSession);
 
-impl Turn {
+impl OpenTransaction {
     pub(super) async fn take(room: &Room) -> Self {
         let heads = collection(room, &room.table("heads")).await;
-        let mut session = heads.client().start_session().await.expect("a session");
-        session.start_transaction().await.expect("a transaction");
+        let mut session = heads.client().start_session().await.expect("the session starts");
+        session.start_transaction().await.expect("the transaction begins");
         let taken = heads
             .update_one(doc! { "_id": "" }, doc! { "$set": { "locked": true } })
             .session(&mut session)
             .await
-            .expect("the lock");
-        assert_eq!(taken.modified_count, 1, "the log has a document");
+            .expect("the head is updated");
+        assert_eq!(taken.modified_count, 1, "the log has a head");
         Self(session)
     }
 
-    pub(super) async fn give_back(mut self) {
+    pub(super) async fn end(mut self) {
         self.0.abort_transaction().await.expect("the transaction ends");
     }
 }
 
-/// How long a held-up read is held: longer than any deadline of a case.
-const HELD_MS: i32 = 5_000;
+/// How long the server delays a read: longer than any deadline of a case.
+const DELAY_MS: i32 = 5_000;
 
-/// A server that does not answer the case's own reads.
+/// A server that delays every read of the case.
 #[derive(Debug)]
-pub struct DeafToReads {
+pub struct DelayedReads {
     client: Client,
-    _turn: MutexGuard<'static, ()>,
+    _slot: MutexGuard<'static, ()>,
 }
 
-/// A server has one fail point for commands: a second case that sets it replaces the first one's.
+/// A server has only one fail point for commands, so one case at a time may set it.
 static FAIL_COMMAND: Mutex<()> = Mutex::const_new(());
 
-impl DeafToReads {
-    /// Needs a server whose test commands are enabled, as those are that the tests start.
+impl DelayedReads {
+    /// The server must permit test commands, as those that the tests start do.
     pub(super) async fn make(room: &Room) -> Self {
-        let turn = FAIL_COMMAND.lock().await;
-        let client = Client::with_uri_str(room.base()).await.expect("the server");
-        let held = doc! { "failCommands": ["find"], "blockConnection": true, "blockTimeMS": HELD_MS, "appName": room.namespace() };
+        let slot = FAIL_COMMAND.lock().await;
+        let client = Client::with_uri_str(room.base()).await.expect("the client connects");
+        let held = doc! { "failCommands": ["find"], "blockConnection": true, "blockTimeMS": DELAY_MS, "appName": room.namespace() };
         let point = doc! { "configureFailPoint": "failCommand", "mode": "alwaysOn", "data": held };
-        client.database("admin").run_command(point).await.expect("a server with enableTestCommands=1");
-        Self { client, _turn: turn }
+        client.database("admin").run_command(point).await.expect("the server permits test commands");
+        Self { client, _slot: slot }
     }
 
     pub(super) async fn end(self) {
         let off = doc! { "configureFailPoint": "failCommand", "mode": "off" };
-        self.client.database("admin").run_command(off).await.expect("it is switched off");
+        self.client.database("admin").run_command(off).await.expect("the fail point is removed");
     }
 }
 
 async fn database(room: &Room) -> Database {
-    let client = Client::with_uri_str(room.base()).await.expect("the server");
+    let client = Client::with_uri_str(room.base()).await.expect("the client connects");
     client.default_database().expect("the URL names a database")
 }
 
@@ -69,10 +69,10 @@ async fn collection(room: &Room, name: &str) -> Collection<Document> {
     database(room).await.collection(name)
 }
 
-/// Runs the one kind of statement that cases damage things with, `UPDATE name SET a = 1, b = 'text' WHERE c = 2`, as an
-/// update of documents; answers how many were changed.
+/// Runs an `UPDATE name SET a = 1, b = 'text' WHERE c = 2`, the only statement that cases use, as an update of
+/// documents. Returns how many it changed.
 pub(super) async fn update(room: &Room, statement: &str) -> u64 {
-    let wrong = || panic!("no statement for a collection: {statement}");
+    let wrong = || panic!("this statement is not supported: {statement}");
     let words = statement.strip_prefix("UPDATE ").and_then(|rest| rest.split_once(" SET "));
     let Some((name, (changes, condition))) = words.and_then(|(name, rest)| Some((name, rest.split_once(" WHERE ")?)))
     else {
@@ -87,7 +87,7 @@ pub(super) async fn update(room: &Room, statement: &str) -> u64 {
         };
     }
     let Some((field, value)) = condition.split_once(" = ") else { wrong() };
-    // What the registry of other databases says of a namespace stands in the log's head.
+    // The log's head has the fields that the other databases have in their registry of namespaces.
     let (name, filter) = if field == "name" {
         (room.table("heads"), doc! { "_id": "" })
     } else {
@@ -95,20 +95,20 @@ pub(super) async fn update(room: &Room, statement: &str) -> u64 {
     };
     let operators = [("$set", set), ("$inc", increase)].into_iter().filter(|(_, fields)| !fields.is_empty());
     let update: Document = operators.map(|(operator, fields)| (operator.to_owned(), Bson::Document(fields))).collect();
-    collection(room, &name).await.update_many(filter, update).await.expect("the update").modified_count
+    collection(room, &name).await.update_many(filter, update).await.expect("the update succeeds").modified_count
 }
 
-/// A number, or a text in quotes, as the field has it: ids are binary, data is the value of a JSON text.
+/// A number or a quoted text as its field stores it: ids are binary, data is the value of a JSON text.
 fn literal(field: &str, text: &str) -> Bson {
     let Some(inner) = text.strip_prefix('\'').and_then(|text| text.strip_suffix('\'')) else {
-        return Bson::Int64(text.parse().expect("a number"));
+        return Bson::Int64(text.parse().expect("the text is a number"));
     };
     match field {
         "event_id" => Bson::Binary(Binary {
             subtype: BinarySubtype::Uuid,
-            bytes: inner.parse::<uuid::Uuid>().expect("an id").into_bytes().to_vec(),
+            bytes: inner.parse::<uuid::Uuid>().expect("the text is an id").into_bytes().to_vec(),
         }),
-        "data" => Bson::String(serde_json::from_str(inner).expect("the JSON text of a string")),
+        "data" => Bson::String(serde_json::from_str(inner).expect("the text is JSON")),
         _ => Bson::String(inner.to_owned()),
     }
 }

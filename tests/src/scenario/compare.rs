@@ -1,10 +1,10 @@
-//! Saved answers, and whether an answer agrees with what was expected.
+//! Saved answers, and the comparison of an answer with the expected one.
 
 use std::collections::HashMap;
 
 use serde_json::Value;
 
-/// Replaces `$name.key` by the saved answer. `$$` is a plain `$`.
+/// Replaces `$name.key` with the saved answer. `$$` is a plain `$`.
 pub(super) fn resolve(value: &Value, saved: &HashMap<String, Value>) -> Result<Value, String> {
     match value {
         Value::String(text) => match text.strip_prefix('$') {
@@ -38,7 +38,7 @@ fn look_up(path: &str, saved: &HashMap<String, Value>) -> Result<Value, String> 
     Ok(value.clone())
 }
 
-/// Where an answer does not agree: objects in the keys expected, lists in length and order, everything else exactly.
+/// The first difference. Objects must agree in the expected keys, lists in length and order, everything else exactly.
 pub(super) fn difference(expected: &Value, actual: &Value, place: &str) -> Option<String> {
     match (expected, actual) {
         (Value::Object(expected), Value::Object(actual)) => expected.iter().find_map(|(key, value)| {

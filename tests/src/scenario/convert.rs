@@ -1,5 +1,5 @@
-//! Converts between the values of the format and those of the store. A key that is used is removed, so whatever is left
-//! is unknown.
+//! Converts between the values of the format and those of the store. Each key that is used is removed, so any key that
+//! is left is unknown.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use super::nothing_left;
 
 pub(super) type Taken<T> = Result<T, String>;
 
-/// Arguments, from which each operation takes its own.
+/// Arguments, from which each operation takes the ones it knows.
 pub(super) struct Args(pub(super) Map<String, Value>);
 
 impl Args {

@@ -1,4 +1,4 @@
-//! The runner of `scenarios/*.json` in Rust; `scenarios/README.md` is the format.
+//! The runner of `scenarios/*.json` in Rust; `scenarios/README.md` describes the format.
 
 mod compare;
 mod convert;
@@ -14,44 +14,44 @@ use serde_json::{Map, Value};
 use crate::harness::{BACKENDS, Room, TESTS};
 use crate::suite::{CASE_LIMIT, in_time, trial};
 
-/// A scenario, as its file has it.
+/// A scenario of a file.
 #[derive(Clone, Debug)]
 pub struct Scenario {
     /// What it shows, as a sentence.
     pub name: String,
-    /// The options of its first handle.
+    /// The options of the first handle.
     pub open: Map<String, Value>,
-    /// What happens, in order.
+    /// The steps, in order.
     pub steps: Vec<Step>,
 }
 
-/// One operation and what it answers.
+/// One operation and its expected answer.
 #[derive(Clone, Debug)]
 pub struct Step {
     /// The operation.
     pub op: String,
     /// Its arguments.
     pub args: Map<String, Value>,
-    /// The handle it is for.
+    /// The handle that it uses.
     pub on: String,
     /// The name of the handle that `open` makes.
     pub new_handle: Option<String>,
-    /// What is expected.
+    /// The expected outcome.
     pub outcome: Outcome,
     /// The name under which the answer is kept.
     pub save: Option<String>,
     /// How many events of a subscription to take.
     pub take: Option<usize>,
-    /// What happens when a subscription has caught up.
+    /// The steps to run when a subscription has caught up.
     pub when_caught_up: Vec<Self>,
 }
 
-/// What a step must end in.
+/// The expected outcome of a step.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// An answer that agrees.
+    /// An answer that agrees with this one.
     Answer(Value),
-    /// An error that agrees.
+    /// An error that agrees with this one.
     Error(Value),
     /// Any answer.
     Anything,
@@ -60,12 +60,12 @@ pub enum Outcome {
 /// All scenarios, by the names of their files.
 ///
 /// # Panics
-/// When one cannot be read, or is not written as the format says.
+/// When a file cannot be read or does not have the format.
 #[must_use]
 pub fn all() -> BTreeMap<String, Scenario> {
-    let files = std::fs::read_dir(TESTS.join("scenarios")).expect("the scenarios");
+    let files = std::fs::read_dir(TESTS.join("scenarios")).expect("the folder of scenarios is read");
     let paths = files
-        .map(|file| file.expect("a file").path())
+        .map(|file| file.expect("the folder is read").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"));
     paths.map(|path| (file_name(&path), read(&path))).collect()
 }
@@ -75,18 +75,18 @@ fn file_name(path: &Path) -> String {
 }
 
 fn read(path: &Path) -> Scenario {
-    let text = std::fs::read_to_string(path).expect("a readable file");
+    let text = std::fs::read_to_string(path).expect("the file is read");
     let value: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     parse(value).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 fn parse(value: Value) -> Result<Scenario, String> {
-    let Value::Object(mut top) = value else { return Err("a scenario is an object".to_owned()) };
-    let name = text(top.remove("name"))?.ok_or("a scenario has a name")?;
+    let Value::Object(mut top) = value else { return Err("a scenario must be an object".to_owned()) };
+    let name = text(top.remove("name"))?.ok_or("a scenario must have a name")?;
     let steps = steps(top.remove("steps"))?;
     let open = object(top.remove("open"))?;
     nothing_left(&top)?;
-    if steps.is_empty() { Err("a scenario has steps".to_owned()) } else { Ok(Scenario { name, open, steps }) }
+    if steps.is_empty() { Err("a scenario must have steps".to_owned()) } else { Ok(Scenario { name, open, steps }) }
 }
 
 fn steps(value: Option<Value>) -> Result<Vec<Step>, String> {
@@ -103,14 +103,14 @@ fn step(value: Value) -> Result<Step, String> {
         (Some(answer), None) => Outcome::Answer(answer),
         (None, Some(error)) => Outcome::Error(error),
         (None, None) => Outcome::Anything,
-        (Some(_), Some(_)) => return Err("a step has expect or error, not both".to_owned()),
+        (Some(_), Some(_)) => return Err("a step must not have both expect and error".to_owned()),
     };
     let take = match step.remove("take") {
-        Some(take) => Some(take.as_u64().and_then(|take| usize::try_from(take).ok()).ok_or("take is a number")?),
+        Some(take) => Some(take.as_u64().and_then(|take| usize::try_from(take).ok()).ok_or("take must be a number")?),
         None => None,
     };
     let parsed = Step {
-        op: text(step.remove("op"))?.ok_or("a step has an op")?,
+        op: text(step.remove("op"))?.ok_or("a step must have an op")?,
         args: object(step.remove("args"))?,
         on: text(step.remove("on"))?.unwrap_or_else(|| "store".to_owned()),
         new_handle: text(step.remove("as"))?,
@@ -148,7 +148,7 @@ pub(crate) fn nothing_left(rest: &Map<String, Value>) -> Result<(), String> {
     rest.keys().next().map_or(Ok(()), |key| Err(format!("unknown key '{key}'")))
 }
 
-/// Every scenario on every backend, and proofs that the runner fails when it should.
+/// Every scenario on every backend, and scenarios on which the runner must fail.
 pub fn trials() -> Vec<Trial> {
     let scenarios = all();
     let each = scenarios
@@ -164,8 +164,8 @@ pub fn trials() -> Vec<Trial> {
             })
         })
         .collect();
-    trials.push(Trial::test("the scenario runner fails on what it does not know or did not expect", || {
-        proof::fails_where_it_should();
+    trials.push(Trial::test("the scenario runner fails on unknown keys and unexpected answers", || {
+        proof::fails_on_wrong_scenarios();
         Ok(())
     }));
     trials

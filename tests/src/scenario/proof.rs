@@ -1,12 +1,12 @@
-//! Scenarios that must fail. A runner that passes one of them proves nothing.
+//! Scenarios that must fail: a runner that passes one of them proves nothing.
 
 use serde_json::{Value, json};
 
 use super::{parse, run};
 use crate::harness::Backend;
 
-/// Checks that each fails, and for the reason it should.
-pub(super) fn fails_where_it_should() {
+/// Checks that each scenario fails for the expected reason.
+pub(super) fn fails_on_wrong_scenarios() {
     let one = json!({"op": "append", "args": {"stream": "s", "events": [{"type": "E"}]}, "save": "one"});
     let step = |step: Value| json!({"name": "wrong", "steps": [one, step]});
     let wrong = [
@@ -31,10 +31,10 @@ pub(super) fn fails_where_it_should() {
             ),
             "expected 9",
         ),
-        (json!({"name": "wrong", "steps": []}), "has steps"),
+        (json!({"name": "wrong", "steps": []}), "must have steps"),
         (json!({"name": "wrong", "steps": [one], "then": 1}), "unknown key 'then'"),
     ];
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("the runtime starts");
     for (scenario, reason) in wrong {
         let text = scenario.to_string();
         let ended = parse(scenario).and_then(|scenario| runtime.block_on(run::run(&scenario, Backend::Memory.room())));

@@ -17,11 +17,11 @@ use crate::harness::Room;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Why a step did not answer.
+/// Why a step has no answer.
 enum Stop {
     /// The store answered with an error, which may be what the step expects.
     Refused(Error),
-    /// The scenario cannot be run.
+    /// The scenario is wrong.
     Wrong(String),
 }
 
@@ -50,7 +50,7 @@ pub(super) async fn run(scenario: &Scenario, room: Room) -> Taken<()> {
     let mut runner = Runner { room, stores: HashMap::new(), saved: HashMap::new() };
     tokio::time::timeout(LIMIT, runner.whole(scenario))
         .await
-        .unwrap_or_else(|_| Err(format!("not done within {LIMIT:?}")))
+        .unwrap_or_else(|_| Err(format!("the scenario took longer than {LIMIT:?}")))
 }
 
 impl Runner {
@@ -170,11 +170,11 @@ impl Runner {
                         break;
                     }
                 }
-                None => return Err(Stop::Wrong("the subscription ended by itself".to_owned())),
+                None => return Err(Stop::Wrong("the subscription ended".to_owned())),
             }
         }
         if !step.when_caught_up.is_empty() && !caught_up {
-            return Err(Stop::Wrong("it never said that it had caught up".to_owned()));
+            return Err(Stop::Wrong("the subscription did not report that it caught up".to_owned()));
         }
         Ok(convert::events_value(&events))
     }
@@ -249,10 +249,10 @@ async fn load_snapshot(store: &EventStore, mut args: Args) -> Answer {
     Ok(snapshot.as_ref().map_or(Value::Null, convert::snapshot_value))
 }
 
-/// The error as every language has it: the facts of its kind beside the rest.
+/// The error as every language has it, with the details of its kind.
 fn attributes(error: &Error) -> Taken<Value> {
     let mut data: Value =
-        serde_json::from_str(&error.to_json()).map_err(|error| format!("an error that is not JSON: {error}"))?;
+        serde_json::from_str(&error.to_json()).map_err(|error| format!("the error is not JSON: {error}"))?;
     let fields = data.get_mut("fields").map(Value::take);
     if let (Value::Object(data), Some(Value::Object(fields))) = (&mut data, fields) {
         data.remove("fields");

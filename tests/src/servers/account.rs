@@ -1,4 +1,4 @@
-//! The account that a server runs under. Postgres refuses to run as root.
+//! The account that a server runs under: Postgres refuses to run as root.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -9,26 +9,25 @@ use super::programs::on_path;
 /// The account for servers and their tools.
 #[derive(Clone, Debug)]
 pub(super) enum Account {
-    /// Whoever runs the tests.
+    /// The account that runs the tests.
     Own,
-    /// Another one, by the program that changes over to it.
+    /// Another account, with the program that switches to it.
     Other { name: String, group: String, setpriv: bool },
 }
 
 impl Account {
-    /// The tests' own account; for root one without privileges: `postgres`, else `nobody`.
+    /// The account of the tests; for root an unprivileged one, `postgres` or `nobody`.
     pub(super) fn unprivileged() -> Result<Self, String> {
         if id(&["-u"])? != "0" {
             return Ok(Self::Own);
         }
         let name = ["postgres", "nobody"].into_iter().find(|name| id(&["-u", name]).is_ok());
-        let name =
-            name.ok_or("run by root, and there is neither an account 'postgres' nor 'nobody' to run the server under")?;
+        let name = name.ok_or("root cannot run the server, and there is no account 'postgres' or 'nobody'")?;
         let group = id(&["-gn", name])?;
         let setpriv = on_path("setpriv").is_some();
         if !setpriv && on_path("su").is_none() {
             return Err(
-                "run by root, and there is neither setpriv nor su to run the server under another account".to_owned()
+                "root cannot run the server, and there is no setpriv or su to switch to another account".to_owned()
             );
         }
         Ok(Self::Other { name: name.to_owned(), group, setpriv })
@@ -39,15 +38,15 @@ impl Account {
         self.command_until(program, false)
     }
 
-    /// A command under this account that ends with the tests, where the system can do that.
-    pub(super) fn command_that_ends_with_us(&self, program: &Path) -> Command {
+    /// A command under this account that ends with the tests where the system supports that.
+    pub(super) fn command_that_ends_with_the_tests(&self, program: &Path) -> Command {
         self.command_until(program, true)
     }
 
-    fn command_until(&self, program: &Path, ends_with_us: bool) -> Command {
+    fn command_until(&self, program: &Path, ends_with_tests: bool) -> Command {
         // INT is Postgres' fast shutdown.
         let mut command = match self {
-            Self::Own if ends_with_us && on_path("setpriv").is_some() => {
+            Self::Own if ends_with_tests && on_path("setpriv").is_some() => {
                 let mut command = Command::new("setpriv");
                 command.arg("--pdeathsig=INT").arg("--").arg(program);
                 command
@@ -56,7 +55,7 @@ impl Account {
             Self::Other { name, group, setpriv: true } => {
                 let mut command = Command::new("setpriv");
                 command.arg(format!("--reuid={name}")).arg(format!("--regid={group}")).arg("--init-groups");
-                if ends_with_us {
+                if ends_with_tests {
                     command.arg("--pdeathsig=INT");
                 }
                 command.arg("--").arg(program);
@@ -83,7 +82,7 @@ fn id(args: &[impl AsRef<OsStr>]) -> Result<String, String> {
     run(Command::new("id").args(args))
 }
 
-/// Runs a command to its end; its output, or what it complained about.
+/// Runs a command to its end and returns its output, or its error output if it fails.
 pub(super) fn run(command: &mut Command) -> Result<String, String> {
     let output = command.output().map_err(|error| format!("{}: {error}", command.get_program().display()))?;
     if output.status.success() {

@@ -1,4 +1,4 @@
-//! Throw-away database servers, each in a temporary folder and on a free port. Dropping one stops it.
+//! Temporary database servers, each with its own folder and a free port. A server stops when it is dropped.
 
 mod account;
 mod mongodb;
@@ -19,17 +19,17 @@ use crate::harness::Backend;
 
 /// How long a server may take to start.
 const START_LIMIT: Duration = Duration::from_secs(60);
-/// Where servers listen: below the ports that systems give to clients.
+/// The ports for servers, which are below those that systems give to clients.
 const SERVER_PORTS: RangeInclusive<u16> = 10_000..=29_999;
-/// Another program may have the port, or take it before the server does.
+/// How many ports are tried, because another program may take one before the server does.
 const PORTS_TRIED: usize = 5;
 
 /// Why there is no server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StartError {
-    /// The machine has no such server, or nobody to run it as: tests that need it are skipped with this reason.
+    /// The machine has no such server or no account to run it: tests that need it are skipped with this reason.
     NotHere(String),
-    /// There is one, and it did not start: tests that need it fail.
+    /// The server did not start: tests that need it fail.
     Failed(String),
 }
 
@@ -53,10 +53,10 @@ pub enum Server {
 }
 
 impl Server {
-    /// Makes a server of the kind that a backend is for, with its defaults for tests.
+    /// Starts the server of a backend with its defaults for tests.
     ///
     /// # Errors
-    /// `NotHere` when the machine has no such server, or the backend none; `Failed` with what the server said.
+    /// `NotHere` when the machine has no such server or the backend needs none; `Failed` with the server's output.
     pub fn start(backend: Backend) -> Result<Self, StartError> {
         match backend {
             Backend::Postgres => PostgresServer::start().map(Self::Postgres),
@@ -65,7 +65,7 @@ impl Server {
         }
     }
 
-    /// The server's URL, with a database in which everything may be done.
+    /// The server's URL, with a database and all privileges.
     #[must_use]
     pub fn url(&self) -> String {
         match self {
@@ -74,10 +74,10 @@ impl Server {
         }
     }
 
-    /// Kills it, as a crash would.
+    /// Kills the server, as a crash does.
     ///
     /// # Errors
-    /// What the system said.
+    /// The error of the system.
     pub fn stop_hard(&mut self) -> Result<(), String> {
         match self {
             Self::Postgres(server) => server.stop_hard(),
@@ -85,10 +85,10 @@ impl Server {
         }
     }
 
-    /// Starts it again, on the same port and data.
+    /// Starts the server again on the same port and data.
     ///
     /// # Errors
-    /// What the server said.
+    /// The server's output.
     pub fn start_again(&mut self) -> Result<(), String> {
         match self {
             Self::Postgres(server) => server.start_again(),
@@ -109,8 +109,8 @@ fn on_a_free_port(mut launch: impl FnMut(u16) -> Result<(), String>) -> Result<(
     Err(said)
 }
 
-/// A port that nothing listens on. It is none that the system gives to clients and proxies: one of them could take the
-/// port while the server starts, and a proxy would answer in the server's place.
+/// A port on which no program listens. It is not in the range that systems give to clients and proxies, because such a
+/// program could take it while the server starts, and a proxy would answer instead of the server.
 fn free_port() -> Result<u16, String> {
     let mut said = String::new();
     for _ in 0..PORTS_TRIED {

@@ -1,4 +1,4 @@
-//! A throw-away MongoDB server: `mongod` from the path as a replica set of one, else SecantusDB.
+//! A temporary MongoDB server: `mongod` from the path as a replica set of one, or SecantusDB.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use super::account::run;
 use super::programs::on_path;
 use super::{START_LIMIT, StartError, on_a_free_port, secantusdb};
 
-/// What the tests' stores find their data in.
+/// The database of the tests.
 const DATABASE: &str = "streamkeep_test";
 
 /// Which server it is.
@@ -24,18 +24,18 @@ enum Kind {
     SecantusDb(PathBuf),
 }
 
-/// How it keeps its data, and with whom.
+/// How the server runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
-    /// On the disk, as a replica set of one.
+    /// With data on the disk, as a replica set of one.
     Durable,
-    /// On the disk, as a standalone server without transactions.
+    /// With data on the disk, as a standalone server without transactions.
     Standalone,
-    /// In memory only.
+    /// With data in memory only.
     InMemory,
 }
 
-/// A running server with its data in a temporary folder; dropping it ends it and removes the data.
+/// A running server with its data in a temporary folder. Dropping it stops the server and removes the data.
 #[derive(Debug)]
 pub struct MongoServer {
     folder: TempDir,
@@ -46,15 +46,15 @@ pub struct MongoServer {
 }
 
 impl MongoServer {
-    /// Makes a server that is durable and a replica set of one.
+    /// Starts a durable server, as a replica set of one.
     ///
     /// # Errors
-    /// `NotHere` when the machine has neither `mongod` nor Python; `Failed` with what the server said.
+    /// `NotHere` when the machine has neither `mongod` nor Python; `Failed` with the server's output.
     pub fn start() -> Result<Self, StartError> {
         Self::start_as(Mode::Durable)
     }
 
-    /// Makes a standalone server, without transactions.
+    /// Starts a standalone server, without transactions.
     ///
     /// # Errors
     /// As [`MongoServer::start`].
@@ -62,7 +62,7 @@ impl MongoServer {
         Self::start_as(Mode::Standalone)
     }
 
-    /// Makes a server that keeps everything in memory and reports it. It is always SecantusDB, because the common
+    /// Starts a server that keeps everything in memory and reports it. It is always SecantusDB, because the common
     /// `mongod` cannot do that.
     ///
     /// # Errors
@@ -89,29 +89,29 @@ impl MongoServer {
         format!("mongodb://127.0.0.1:{}/{DATABASE}", self.port)
     }
 
-    /// Kills it, as a crash would.
+    /// Kills the server, as a crash does.
     ///
     /// # Errors
-    /// What the system said.
+    /// The error of the system.
     pub fn stop_hard(&mut self) -> Result<(), String> {
         let Some(mut process) = self.process.take() else { return Ok(()) };
         process.kill().and_then(|()| process.wait()).map(drop).map_err(|error| error.to_string())
     }
 
-    /// Shuts it down cleanly.
+    /// Shuts the server down cleanly.
     ///
     /// # Errors
-    /// What the system said.
+    /// The error of the system.
     pub fn stop_fast(&mut self) -> Result<(), String> {
         let Some(mut process) = self.process.take() else { return Ok(()) };
         run(Command::new("kill").args(["-TERM", &process.id().to_string()]))?;
         process.wait().map(drop).map_err(|error| error.to_string())
     }
 
-    /// Starts it again, on the same port and data.
+    /// Starts the server again on the same port and data.
     ///
     /// # Errors
-    /// What the server said.
+    /// The server's output.
     pub fn start_again(&mut self) -> Result<(), String> {
         self.launch()
     }
@@ -137,7 +137,7 @@ impl MongoServer {
         let program = match &self.kind {
             Kind::Mongod(program) | Kind::SecantusDb(program) => program,
         };
-        // It ends with the tests, where the system can do that; its data goes too, so there is nothing to finish.
+        // It is killed with the tests where the system supports that; its data is temporary.
         let mut command = if on_path("setpriv").is_some() {
             let mut command = Command::new("setpriv");
             command.arg("--pdeathsig=KILL").arg("--").arg(program);
@@ -191,7 +191,7 @@ impl MongoServer {
         Ok(command)
     }
 
-    /// Waits until the server can be written to; makes a `mongod` a replica set of one on the way.
+    /// Waits until the server accepts writes, and initiates the replica set of a `mongod`.
     fn await_ready(&mut self) -> Result<(), String> {
         let (url, deadline) =
             (format!("mongodb://127.0.0.1:{}/?directConnection=true", self.port), Instant::now() + START_LIMIT);
@@ -214,12 +214,12 @@ impl MongoServer {
 
 impl Drop for MongoServer {
     fn drop(&mut self) {
-        // Its data goes with it: nothing needs to be finished.
+        // Its data is temporary, so it needs no clean shutdown.
         let _ = self.stop_hard();
     }
 }
 
-/// Asks in a new thread, because the caller may be inside a runtime.
+/// Runs in a new thread, because the caller may be inside a runtime.
 fn ready(url: String, initiate: bool, port: u16) -> bool {
     let asking = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;

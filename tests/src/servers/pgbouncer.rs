@@ -1,4 +1,4 @@
-//! A PgBouncer of one's own before a Postgres server.
+//! A PgBouncer before a Postgres server, for one case.
 
 use std::fs;
 use std::net::TcpStream;
@@ -13,7 +13,7 @@ use super::account::Account;
 use super::programs::on_path;
 use super::{START_LIMIT, StartError, on_a_free_port};
 
-/// A running pooler; dropping it ends it.
+/// A running pooler. Dropping it stops it.
 #[derive(Debug)]
 pub struct PgBouncer {
     url: Url,
@@ -22,7 +22,7 @@ pub struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// Starts one in a mode (`transaction`, `session`) before the server that a URL names, with more lines of its
+    /// Starts a pooler in a mode (`transaction`, `session`) before the server of a URL, with additional lines of
     /// configuration.
     ///
     /// # Errors
@@ -41,7 +41,7 @@ impl PgBouncer {
             let text = configuration(&url, mode, port, lines);
             let file = folder.path().join("pgbouncer.ini");
             fs::write(&file, text).map_err(|error| error.to_string())?;
-            let mut command = account.command_that_ends_with_us(&program);
+            let mut command = account.command_that_ends_with_the_tests(&program);
             command.current_dir(folder.path()).arg("-q").arg(&file).stdin(Stdio::null()).stdout(Stdio::null());
             let mut child = command.stderr(Stdio::null()).spawn().map_err(|error| error.to_string())?;
             let ready = await_ready(&mut child, port);
@@ -57,7 +57,7 @@ impl PgBouncer {
         Ok(Self { url, process, _folder: folder })
     }
 
-    /// The server's URL, through the pooler.
+    /// The server's URL through the pooler.
     #[must_use]
     pub fn url(&self) -> String {
         self.url.to_string()
@@ -88,7 +88,7 @@ fn await_ready(process: &mut Child, port: u16) -> Result<(), String> {
 }
 
 fn end(process: &mut Child) {
-    // It keeps nothing that could be lost.
+    // It has no data that could be lost.
     let _ = process.kill();
     let _ = process.wait();
 }

@@ -1,4 +1,4 @@
-//! A throw-away Postgres server.
+//! A temporary Postgres server.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use super::account::{Account, run};
 use super::programs::postgres_folder;
 use super::{START_LIMIT, StartError, on_a_free_port};
 
-/// The role of every connection. The server listens to this machine only and trusts it.
+/// The role of every connection. The server listens on this machine only and needs no password.
 const ROLE: &str = "streamkeep";
 
-/// A running server with its data in a temporary folder; dropping it ends it and removes the data.
+/// A running server with its data in a temporary folder. Dropping it stops the server and removes the data.
 #[derive(Debug)]
 pub struct PostgresServer {
     folder: TempDir,
@@ -25,16 +25,16 @@ pub struct PostgresServer {
 }
 
 impl PostgresServer {
-    /// Makes a server with its defaults for tests: durable, 200 connections, prepared transactions, ready to feed a
+    /// Starts a server with the defaults for tests: durable, 200 connections, prepared transactions, ready for a
     /// standby.
     ///
     /// # Errors
-    /// `NotHere` when the machine has no Postgres; `Failed` with what the server said.
+    /// `NotHere` when the machine has no Postgres; `Failed` with the server's output.
     pub fn start() -> Result<Self, StartError> {
         Self::start_with(&[])
     }
 
-    /// Makes a server with settings of postgresql.conf on top of the defaults.
+    /// Starts a server with settings of postgresql.conf after the defaults.
     ///
     /// # Errors
     /// As [`PostgresServer::start`].
@@ -83,30 +83,30 @@ impl PostgresServer {
         self.append_to("postgresql.conf", &text)
     }
 
-    /// The server's URL: a role that may do everything, in the database `postgres`.
+    /// The server's URL, for a superuser in the database `postgres`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("postgres://{ROLE}@127.0.0.1:{}/postgres", self.port)
     }
 
-    /// The port it listens on, of 127.0.0.1.
+    /// The server's port on 127.0.0.1.
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
     }
 
-    /// Kills it, as a crash would. Only the write-ahead log remains.
+    /// Kills the server, as a crash does. Only the write-ahead log remains.
     ///
     /// # Errors
-    /// What `pg_ctl` said.
+    /// The error of `pg_ctl`.
     pub fn stop_hard(&mut self) -> Result<(), String> {
         self.stop("immediate")
     }
 
-    /// Shuts it down cleanly: open transactions are rolled back, then everything is written.
+    /// Shuts the server down cleanly: it rolls open transactions back and writes everything.
     ///
     /// # Errors
-    /// What `pg_ctl` said.
+    /// The error of `pg_ctl`.
     pub fn stop_fast(&mut self) -> Result<(), String> {
         self.stop("fast")
     }
@@ -122,24 +122,24 @@ impl PostgresServer {
         stopped.map(drop)
     }
 
-    /// Starts it again, on the same port and data.
+    /// Starts the server again on the same port and data.
     ///
     /// # Errors
-    /// What the server said.
+    /// The server's output.
     pub fn start_again(&mut self) -> Result<(), String> {
         self.launch()
     }
 
-    /// Stops it in order and starts it again, on the same port and data.
+    /// Stops the server cleanly and starts it again on the same port and data.
     ///
     /// # Errors
-    /// What the server said.
+    /// The server's output.
     pub fn restart(&mut self) -> Result<(), String> {
         self.stop_fast()?;
         self.launch()
     }
 
-    /// Makes a standby: a server that follows this one, and can only be read.
+    /// Starts a standby of this server, which can only be read.
     ///
     /// # Errors
     /// As [`PostgresServer::start`].
@@ -167,7 +167,7 @@ impl PostgresServer {
     fn launch(&mut self) -> Result<(), String> {
         let log = fs::File::create(self.folder.path().join("log")).map_err(|error| error.to_string())?;
         let errors = log.try_clone().map_err(|error| error.to_string())?;
-        let mut command = self.account.command_that_ends_with_us(&self.programs.join("postgres"));
+        let mut command = self.account.command_that_ends_with_the_tests(&self.programs.join("postgres"));
         command.current_dir(self.folder.path()).arg("-D").arg(self.data()).args(["-p", &self.port.to_string()]);
         let process =
             command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn().map_err(|error| error.to_string())?;
@@ -176,11 +176,11 @@ impl PostgresServer {
         self.await_ready(id)
     }
 
-    /// Waits until the server says in its pid file that it takes connections.
+    /// Waits until the server's pid file says that it accepts connections.
     fn await_ready(&mut self, process: u32) -> Result<(), String> {
         let (ready, deadline) = (self.data().join("postmaster.pid"), Instant::now() + START_LIMIT);
         loop {
-            // The eighth line is the state; the first tells a new file from what a crash left.
+            // Line 8 has the state, and line 1 shows that the file is not left from a crash.
             let file = fs::read_to_string(&ready).unwrap_or_default();
             let lines: Vec<&str> = file.lines().map(str::trim).collect();
             let stale = matches!(self.account, Account::Own | Account::Other { setpriv: true, .. })
@@ -217,7 +217,7 @@ impl PostgresServer {
 
 impl Drop for PostgresServer {
     fn drop(&mut self) {
-        // Its data goes with it: nothing needs to be finished.
+        // Its data is temporary, so it needs no clean shutdown.
         let _ = self.stop_hard();
     }
 }

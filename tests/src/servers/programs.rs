@@ -1,15 +1,15 @@
-//! Where a server's programs are.
+//! Where the programs of a server are.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::account::run;
 
-/// The programs that have to be there.
+/// The programs that must exist.
 const NEEDED: [&str; 3] = ["initdb", "postgres", "pg_ctl"];
 
-/// The folder with Postgres' programs: of `STREAMKEEP_POSTGRES_BIN`, on the path, where `pg_config` says, or where
-/// Debian puts them (the newest).
+/// The folder of Postgres' programs: from `STREAMKEEP_POSTGRES_BIN`, the path, `pg_config`, or the newest one where
+/// Debian installs them.
 pub(super) fn postgres_folder() -> Result<PathBuf, String> {
     let chosen = std::env::var_os("STREAMKEEP_POSTGRES_BIN").map(PathBuf::from);
     if let Some(folder) = chosen {
@@ -36,7 +36,7 @@ fn complete(folder: &Path) -> bool {
     NEEDED.iter().all(|program| folder.join(program).is_file())
 }
 
-/// The folder of the server itself. Its other programs are there too; a folder of links may lack them.
+/// The folder of the server itself, which has the other programs too; a folder of links may lack them.
 fn real_folder(folder: PathBuf) -> PathBuf {
     let real = folder.join("postgres").canonicalize().ok();
     real.as_deref().and_then(Path::parent).filter(|real| complete(real)).map_or(folder, Path::to_path_buf)
@@ -51,7 +51,7 @@ fn debian_folders() -> Vec<PathBuf> {
     versions.into_iter().map(|(_, folder)| folder).collect()
 }
 
-/// Where a program stands on the path.
+/// The full path of a program on the path.
 pub(super) fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())

@@ -1,5 +1,5 @@
-//! SecantusDB, which serves where there is no `mongod`: MongoDB's wire protocol over WiredTiger, with transactions,
-//! change streams and unique indexes, from a Python wheel.
+//! SecantusDB, for machines without `mongod`: MongoDB's wire protocol over WiredTiger, with transactions, change
+//! streams and unique indexes, from a Python wheel.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -9,11 +9,11 @@ use super::StartError;
 use super::account::run;
 use super::programs::on_path;
 
-/// The versions it was tested with.
+/// The versions that the tests use.
 const REQUIREMENTS: &str = include_str!("../../servers/secantusdb.txt");
 
-/// The server's program, in an environment of its own below `STREAMKEEP_CACHE`; one whose list of requirements is
-/// unchanged is kept.
+/// The server's program, in its own environment below `STREAMKEEP_CACHE`. The environment is kept until the list of
+/// requirements changes.
 pub(super) fn program() -> Result<PathBuf, StartError> {
     let python = std::env::var_os("PYTHON").map_or_else(|| on_path("python3"), |python| Some(PathBuf::from(python)));
     let python = python
@@ -30,7 +30,7 @@ fn installed(python: &Path, folder: &Path) -> Result<PathBuf, String> {
     let (program, kept) = (folder.join("environment/bin/secantusd-py"), folder.join("requirements.txt"));
     let plain = |error: std::io::Error| format!("{}: {error}", folder.display());
     fs::create_dir_all(folder).map_err(plain)?;
-    // Two suites at once install it once.
+    // Two suites that start at the same time install it once.
     let lock = File::create(folder.join("lock")).map_err(plain)?;
     lock.lock().map_err(plain)?;
     if fs::read_to_string(&kept).is_ok_and(|kept| kept == REQUIREMENTS) && program.is_file() {

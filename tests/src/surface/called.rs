@@ -1,4 +1,4 @@
-//! What the scenarios call.
+//! Checks that the scenarios use the whole surface.
 
 use std::collections::BTreeSet;
 
@@ -7,18 +7,18 @@ use serde_json::Value;
 use super::{all, compare, names, strings, surface};
 use crate::scenario::{self, Outcome, Step};
 
-/// Durations carry their unit in a scenario.
+/// Durations have their unit in the names of a scenario.
 const UNIT: &str = "_ms";
 
-/// Checks that each method, argument, option, field, value and error code that all languages have occurs in a scenario.
+/// Checks that a scenario uses each method, argument, option, field, value and error code that all languages have.
 ///
-/// Error codes that need damage or an outage are tested by the suite's own cases instead.
+/// The suite's own cases test the error codes that need damage or an outage.
 pub(super) fn everything() -> Result<(), String> {
     let surface = surface()?;
     let used = Used::by_scenarios();
     let methods = surface["store"]
         .as_object()
-        .ok_or("surface.json has a store")?
+        .ok_or("surface.json must have a store")?
         .iter()
         .filter(|(_, method)| method["only"].is_null());
     let each = methods.map(|(name, method)| {
@@ -51,7 +51,7 @@ pub(super) fn everything() -> Result<(), String> {
 struct Used {
     calls: BTreeSet<String>,
     arguments: BTreeSet<(String, String)>,
-    /// Every key and every text that occurs anywhere.
+    /// Every key and every text of any scenario.
     words: BTreeSet<String>,
 }
 

@@ -9,7 +9,7 @@ use syn::{Fields, FnArg, ImplItem, Item, Pat, Visibility};
 use super::{all, compare, is_for, names, strings, surface};
 use crate::harness::TESTS;
 
-/// The structs that carry a method's options.
+/// The structs with a method's options.
 const OPTIONS: [(&str, &str); 6] = [
     ("open", "OpenOptions"),
     ("append", "AppendOptions"),
@@ -18,10 +18,10 @@ const OPTIONS: [(&str, &str); 6] = [
     ("read_page", "ReadPageOptions"),
     ("subscribe", "SubscribeOptions"),
 ];
-/// The one method of the options themselves that is no option.
+/// Methods of the options that are not options.
 const NO_OPTIONS: [&str; 2] = ["new", "open"];
 
-/// Public methods by type (with their arguments), public fields by type, variants of enums.
+/// Public methods by type with their arguments, public fields by type, variants of enums.
 #[derive(Default)]
 struct Source {
     methods: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
@@ -108,9 +108,9 @@ fn argument_names(signature: &syn::Signature) -> BTreeSet<String> {
 /// Compares the store's methods, their arguments and options.
 pub(super) fn methods_and_options() -> Result<(), String> {
     let (surface, source) = (surface()?, Source::read()?);
-    let entries = surface["store"].as_object().ok_or("surface.json has a store")?;
+    let entries = surface["store"].as_object().ok_or("surface.json must have a store")?;
     let ours: BTreeMap<&String, &Value> = entries.iter().filter(|(_, method)| is_for(method, "rust")).collect();
-    let methods = source.methods.get("EventStore").ok_or("the crate has an EventStore")?;
+    let methods = source.methods.get("EventStore").ok_or("the crate must have an EventStore")?;
     let same_methods =
         compare("EventStore", &ours.keys().map(|name| (*name).clone()).collect(), &methods.keys().cloned().collect());
     let each = ours
@@ -130,13 +130,13 @@ pub(super) fn methods_and_options() -> Result<(), String> {
     all(std::iter::once(same_methods).chain(each))
 }
 
-/// Compares the fields of what goes in and comes out, and the errors'.
+/// Compares the fields of the values and of the errors.
 pub(super) fn types_and_errors() -> Result<(), String> {
     let (surface, source) = (surface()?, Source::read()?);
-    let types = surface["types"].as_object().ok_or("surface.json has types")?;
+    let types = surface["types"].as_object().ok_or("surface.json must have types")?;
     let each = types.iter().map(|(name, fields)| {
         let mut actual = source.fields.get(&camel(name)).cloned().unwrap_or_default();
-        // `type` is reserved in Rust; the content type is a method, because the payload knows it.
+        // `type` is reserved in Rust, and the content type is a method of the payload.
         if actual.remove("event_type") {
             actual.insert("type".to_owned());
         }
@@ -159,8 +159,8 @@ pub(super) fn types_and_errors() -> Result<(), String> {
 }
 
 fn errors(surface: &Value, source: &Source) -> Result<(), String> {
-    let kinds = source.variants.get("ErrorKind").ok_or("the crate has an ErrorKind")?;
-    let codes = surface["error"]["codes"].as_object().ok_or("surface.json has error codes")?;
+    let kinds = source.variants.get("ErrorKind").ok_or("the crate must have an ErrorKind")?;
+    let codes = surface["error"]["codes"].as_object().ok_or("surface.json must have error codes")?;
     let same_codes =
         compare("error codes", &codes.keys().cloned().collect(), &kinds.keys().map(|kind| lower(kind, '-')).collect());
     let each = kinds.iter().map(|(kind, fields)| {
@@ -168,8 +168,8 @@ fn errors(surface: &Value, source: &Source) -> Result<(), String> {
         let fields = fields.iter().map(|field| if field == "place" { "where".to_owned() } else { field.clone() });
         compare(kind, &strings(&codes.get(&lower(kind, '-')).cloned().unwrap_or_default()), &fields.collect())
     });
-    let methods = source.methods.get("Error").ok_or("the crate has an Error")?;
-    // The cause is what `std::error::Error::source` gives.
+    let methods = source.methods.get("Error").ok_or("the crate must have an Error")?;
+    // `std::error::Error::source` returns the cause.
     let attributes: BTreeSet<String> =
         strings(&surface["error"]["attributes_in_rust"]).into_iter().filter(|name| name != "cause").collect();
     let ours = methods.keys().filter(|name| !matches!(name.as_str(), "kind" | "to_json")).cloned().collect();
