@@ -3,8 +3,8 @@
 #
 # CARGO_TARGET_DIR                where cargo builds
 # STREAMKEEP_CACHE                where tools and artifacts are kept (~/.cache/streamkeep)
-# STREAMKEEP_TEST_POSTGRES_URL    a Postgres to test on; without it that part is skipped, and says so
-# STREAMKEEP_TEST_MONGODB_URL     a MongoDB to test on, likewise
+# STREAMKEEP_TEST_POSTGRES_URL    a Postgres to test on; without it that part is skipped with a message
+# STREAMKEEP_TEST_MONGODB_URL     a MongoDB to test on, in the same way
 set -euo pipefail
 cd "$(dirname "$0")"
 root=$(cd .. && pwd)
@@ -22,7 +22,7 @@ part() {
     echo "node: $what took $((SECONDS - began)) s"
 }
 
-# Nothing is built or fetched inside the clone: the sources go to where the tools are.
+# Nothing is built or fetched inside the clone: the sources are copied to the cache.
 tools() {
     mkdir -p "$work"
     if ! cmp -s package-lock.json "$work/installed.json"; then
@@ -48,14 +48,14 @@ tarball() {
     mkdir -p "$work/native"
     target=$(node -p "const g = process.report.getReport().header.glibcVersionRuntime; process.platform + '-' + process.arch + (process.platform === 'linux' ? (g ? '-gnu' : '-musl') : '')")
     cp "$CARGO_TARGET_DIR/release/$(library libstreamkeep_node)" "$work/native/streamkeep.$target.node"
-    # Line tables are for us; a package of a quarter of the size for everybody.
+    # Without line tables the package has a quarter of the size.
     if [ "$(uname -s)" = Linux ]; then strip --strip-debug "$work/native/streamkeep.$target.node"; fi
     cp "$CARGO_TARGET_DIR/release/examples/$(library libpanic_probe)" "$work/panic_probe.node"
     (cd "$work" && npx --no-install tsc -p tsconfig.json && npm pack --loglevel=error --pack-destination "$folder" > /dev/null)
     tarball=$(echo "$folder"/streamkeep-*.tgz)
 }
 
-# Installs from the tarball alone; the package has no dependencies, so no registry is asked.
+# Installs from the tarball only. The package has no dependencies, so npm uses no registry.
 install_in() {
     mkdir -p "$1"
     echo '{ "private": true }' > "$1/package.json"
@@ -75,7 +75,7 @@ lint() {
     (cd "$work" && npx --no-install eslint typescript tests && npx --no-install publint --strict "$tarball" && npx --no-install attw "$tarball" --no-emoji --quiet)
 }
 
-# The tests live in a project that has the tarball installed.
+# The tests run in a project that has the tarball installed.
 own_tests() {
     rm -rf "$app"
     install_in "$app"

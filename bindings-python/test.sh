@@ -3,8 +3,8 @@
 #
 # CARGO_TARGET_DIR                where cargo builds
 # STREAMKEEP_CACHE                where environments and artifacts are kept (~/.cache/streamkeep)
-# STREAMKEEP_TEST_POSTGRES_URL    a Postgres to test on; without it that part is skipped, and says so
-# STREAMKEEP_TEST_MONGODB_URL     a MongoDB to test on, likewise
+# STREAMKEEP_TEST_POSTGRES_URL    a Postgres to test on; without it that part is skipped with a message
+# STREAMKEEP_TEST_MONGODB_URL     a MongoDB to test on, in the same way
 # PYTHON                          the interpreter (python3)
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -38,7 +38,7 @@ wheel() {
     "$cache/tools/bin/maturin" build --quiet --release --locked --out "$folder"
 }
 
-# An environment with nothing but the wheel, in a folder with nothing but the program.
+# An environment with only the wheel, in a folder with only the program.
 first_program() {
     "$python" -m venv "$folder/empty"
     "$folder/empty/bin/python" -m pip install --quiet --disable-pip-version-check --no-index --no-cache-dir "$folder"/streamkeep-*.whl

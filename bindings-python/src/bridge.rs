@@ -1,7 +1,7 @@
-//! From the runtime's threads to an asyncio loop: outcomes wait in a mailbox, and one wake-up empties it however many
-//! came meanwhile.
+//! Passes results from the runtime's threads to an asyncio loop. Results wait in a mailbox, and one wake-up of the loop
+//! empties it.
 //!
-//! Only the waker's thread and the loop's own thread touch Python; workers of the runtime never do.
+//! Only the waker's thread and the loop's own thread use Python; the workers of the runtime never do.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -18,11 +18,11 @@ use crate::error::{Failure, Result};
 
 type Deliver = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
 
-/// The way back to one asyncio loop.
+/// Passes results back to one asyncio loop.
 #[pyclass(frozen, module = "streamkeep._native")]
 pub(crate) struct Bridge(Owned<Arc<Mailbox>>);
 
-/// Outcomes on their way to a loop. It holds the loop weakly: futures that wait hold it themselves.
+/// The results for one loop. It holds the loop weakly, because the waiting futures hold it themselves.
 pub(crate) struct Mailbox {
     event_loop: Py<PyWeakrefReference>,
     letters: Mutex<Letters>,
@@ -31,7 +31,7 @@ pub(crate) struct Mailbox {
 #[derive(Default)]
 struct Letters {
     waiting: Vec<Letter>,
-    /// A wake-up is under way and will find whatever comes until it empties the box.
+    /// Whether a wake-up was sent. It also takes the results that arrive before it runs.
     rung: bool,
 }
 
@@ -40,18 +40,18 @@ struct Letter {
     deliver: Deliver,
 }
 
-/// A call under way: its asyncio future, and the way to let go of it.
+/// A running call: its asyncio future, and the means to abandon it.
 #[pyclass(frozen, module = "streamkeep._native")]
 pub(crate) struct Call {
     #[pyo3(get)]
     future: Py<PyAny>,
-    /// Nothing when it was answered at once.
+    /// `None` if the call was answered at once.
     task: Option<AbortHandle>,
 }
 
 #[pymethods]
 impl Call {
-    /// Drops the call's future: what was not sent is withdrawn, what was sent runs on unheard.
+    /// Abandons the call. An append that still waits is withdrawn; one that was sent runs to its end.
     fn abandon(&self) {
         if let Some(task) = &self.task {
             task.abort();
@@ -70,7 +70,7 @@ impl Bridge {
 }
 
 impl Bridge {
-    /// Starts a call whose answer comes back to the loop.
+    /// Starts a call whose result is passed to the loop.
     pub(crate) fn start<'py, T, F, C>(&self, py: Python<'py>, future: F, convert: C) -> PyResult<Bound<'py, PyAny>>
     where
         T: Send + 'static,
@@ -80,12 +80,11 @@ impl Bridge {
         let mailbox = Arc::clone(self.0.get()?);
         let engine = Arc::clone(self.0.engine());
         let event_loop =
-            mailbox.event_loop.bind(py).upgrade().ok_or_else(|| Failure::closed("the event loop is gone"))?;
+            mailbox.event_loop.bind(py).upgrade().ok_or_else(|| Failure::closed("the event loop no longer exists"))?;
         let asked = event_loop.call_method0("create_future")?.unbind();
         let answered = asked.clone_ref(py);
         let mut future = Box::pin(AssertUnwindSafe(future).catch_unwind());
-        // What is there already needs no way through other threads: a page read ahead, or one whose first asker was
-        // cancelled.
+        // A result that is ready needs no other thread: a page read ahead, or one whose first caller was cancelled.
         let at_once = {
             let _runtime = engine.handle().enter();
             future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
@@ -110,7 +109,7 @@ impl Bridge {
 }
 
 impl Mailbox {
-    /// Puts a letter in. Answers whether somebody has to ring.
+    /// Adds a result. Returns whether the loop must be woken.
     fn put(&self, letter: Letter) -> bool {
         let mut letters = locked(&self.letters);
         letters.waiting.push(letter);
@@ -123,7 +122,7 @@ impl Mailbox {
         std::mem::take(&mut letters.waiting)
     }
 
-    /// Makes the loop empty the mailbox. Runs on the waker's thread.
+    /// Wakes the loop, which then empties the mailbox. Runs on the waker's thread.
     pub(crate) fn ring(self: Arc<Self>) {
         let rung = Python::try_attach(|py| -> PyResult<()> {
             if let Some(event_loop) = self.event_loop.bind(py).upgrade() {
@@ -136,13 +135,13 @@ impl Mailbox {
             Ok(())
         });
         if let Some(Err(_closed_meanwhile)) = rung {
-            // Nobody waits on a closed loop.
+            // On a closed loop no caller waits.
             self.take();
         }
     }
 }
 
-/// What a loop runs when it was rung.
+/// The callback that the loop runs after a wake-up.
 #[pyclass(frozen, module = "streamkeep._native")]
 struct Drain(Arc<Mailbox>);
 
@@ -157,10 +156,10 @@ impl Drain {
 }
 
 impl Letter {
-    /// Gives the answer to whoever waits for it.
+    /// Passes the result to the waiting future.
     fn hand_over(self, py: Python<'_>) -> PyResult<()> {
         let future = self.future.bind(py);
-        // A cancelled call wants no answer; giving one would be an error.
+        // Setting the result of a cancelled future would be an error.
         if future.call_method0("done")?.is_truthy()? {
             return Ok(());
         }
@@ -173,7 +172,7 @@ impl Letter {
     }
 }
 
-/// Runs a call: on the calling thread, or, given a bridge, for its loop.
+/// Runs a call: on the calling thread, or for the loop of the bridge if one is given.
 pub(crate) fn run<'py, T, F, C>(
     py: Python<'py>,
     bridge: Option<&Bound<'py, Bridge>>,

@@ -1,5 +1,5 @@
-//! Values across the boundary: tuples of text and bytes, batches at a time. Payloads stay bytes; Python decodes them
-//! when somebody looks.
+//! Converts values between Python and core, as tuples of text and bytes in batches. Payloads stay bytes, and Python
+//! decodes them on first access.
 
 use std::time::Duration;
 
@@ -13,17 +13,17 @@ use uuid::Uuid;
 
 use crate::error::{Failure, named};
 
-/// The longest time-out that is taken as it is: longer than any process lives, and far from where clocks overflow.
+/// The longest timeout; a longer one is shortened to it. No process lives as long, and clocks do not overflow.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 const EVENT_FIELDS: usize = 7;
 
-/// Text of an argument, by its name.
+/// Reads the text of an argument.
 pub(crate) fn text(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
     let value = value.cast::<PyString>().map_err(|_| PyTypeError::new_err(format!("{argument} must be a str")))?;
     named(argument, value.py(), value.to_str().map(str::to_owned))
 }
 
-/// A version, position, limit or other count.
+/// Reads a version, position, limit or other count.
 pub(crate) fn number(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<u64> {
     if value.is_instance_of::<PyBool>() {
         return Err(PyTypeError::new_err(format!("{argument} must be an int, not a bool")));
@@ -44,7 +44,7 @@ pub(crate) fn optional<T>(
     value.map(|value| convert(argument, value)).transpose()
 }
 
-/// A length of time, given in seconds.
+/// Reads a duration in seconds.
 pub(crate) fn seconds(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<Duration> {
     let seconds: f64 = value.extract()?;
     if seconds.is_nan() || seconds < 0.0 {
@@ -73,7 +73,7 @@ pub(crate) fn expected(value: &Bound<'_, PyAny>) -> PyResult<ExpectedVersion> {
     }
 }
 
-/// A query is a sequence of items, each of four sequences of names: types, tags, categories, streams.
+/// Reads a query: a sequence of items, each with four sequences of names (types, tags, categories, streams).
 pub(crate) fn query(items: &Bound<'_, PyAny>) -> PyResult<Query> {
     let lists = |lists: Bound<'_, PyAny>| -> PyResult<QueryItem> {
         let names = |place: usize| -> PyResult<Vec<String>> {
@@ -84,7 +84,7 @@ pub(crate) fn query(items: &Bound<'_, PyAny>) -> PyResult<Query> {
     Ok(Query { items: items.try_iter()?.map(|item| lists(item?)).collect::<PyResult<_>>()? })
 }
 
-/// Bytes as a payload; what says that it is JSON must at least be UTF-8.
+/// Converts bytes to a payload. JSON must at least be UTF-8.
 pub(crate) fn payload(is_json: bool, bytes: &[u8]) -> PyResult<Payload> {
     if is_json { Ok(Payload::Json(utf8("data", bytes)?)) } else { Ok(Payload::Bytes(bytes.to_vec())) }
 }
@@ -95,11 +95,11 @@ fn utf8(argument: &str, bytes: &[u8]) -> PyResult<String> {
     Ok(text.to_owned())
 }
 
-/// An event: (type, is JSON, data, metadata, tags, id, schema).
+/// Reads an event: (type, is JSON, data, metadata, tags, id, schema).
 pub(crate) fn event(fields: &Bound<'_, PyAny>) -> PyResult<Event> {
     let fields = fields.cast::<PyTuple>()?;
     if fields.len() != EVENT_FIELDS {
-        return Err(PyTypeError::new_err("an event has seven fields"));
+        return Err(PyTypeError::new_err("an event must have seven fields"));
     }
     let field = |place: usize| fields.get_item(place);
     let data = field(2)?;
@@ -110,7 +110,7 @@ pub(crate) fn event(fields: &Bound<'_, PyAny>) -> PyResult<Event> {
         metadata: utf8("metadata", field(3)?.cast::<PyBytes>()?.as_bytes())?,
         tags: field(4)?.cast::<PyTuple>()?.iter().map(|tag| text("tag", &tag)).collect::<PyResult<_>>()?,
         id: Uuid::from_slice(field(5)?.cast::<PyBytes>()?.as_bytes())
-            .map_err(|_| Failure::argument("id", "an id has 16 bytes"))?,
+            .map_err(|_| Failure::argument("id", "an id must have 16 bytes"))?,
         schema: if schema.is_none() { None } else { Some(text("schema", &schema)?) },
     })
 }
@@ -119,7 +119,7 @@ pub(crate) fn events(batch: &Bound<'_, PyList>) -> PyResult<Vec<Event>> {
     batch.iter().map(|fields| event(&fields)).collect()
 }
 
-/// Events to import: (stream, version, microseconds since the epoch, event).
+/// Reads events to import: (stream, version, microseconds since the epoch, event).
 pub(crate) fn imports(batch: &Bound<'_, PyList>) -> PyResult<Vec<ImportEvent>> {
     let import = |fields: Bound<'_, PyAny>| -> PyResult<ImportEvent> {
         let (stream, version, micros, fields): (
@@ -140,7 +140,7 @@ pub(crate) fn imports(batch: &Bound<'_, PyList>) -> PyResult<Vec<ImportEvent>> {
     batch.iter().map(import).collect()
 }
 
-/// Makes Python's form of recorded events. Neighbours often share stream, type and metadata: what repeats is one
+/// Converts recorded events to Python. Neighbours often have the same stream, type and metadata, and then share one
 /// object.
 #[derive(Default)]
 struct Recorder<'py> {
@@ -153,7 +153,7 @@ impl<'py> Recorder<'py> {
     /// (stream, version, position, id, type, is JSON, data, metadata, tags, schema, microseconds since the epoch)
     fn record(&mut self, py: Python<'py>, event: &RecordedEvent) -> PyResult<Bound<'py, PyAny>> {
         let micros = i64::try_from(event.recorded_at.unix_timestamp_nanos() / 1000)
-            .map_err(|_| Failure::internal("a time before or after all time".to_owned()))?;
+            .map_err(|_| Failure::internal("a recorded time is out of range".to_owned()))?;
         let tags = PyTuple::new(py, &event.tags)?;
         let metadata = same_bytes(&mut self.metadata, py, event.metadata.as_bytes());
         let fields = (
@@ -193,7 +193,7 @@ pub(crate) fn recorded<'py>(py: Python<'py>, events: &[RecordedEvent]) -> PyResu
     PyList::new(py, events)
 }
 
-/// A snapshot: (stream, version, schema, is JSON, data).
+/// Reads a snapshot: (stream, version, schema, is JSON, data).
 pub(crate) fn snapshot(fields: &Bound<'_, PyAny>) -> PyResult<Snapshot> {
     type Fields<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>, bool, Bound<'py, PyBytes>);
     let (stream, version, schema, is_json, data): Fields<'_> = fields.extract()?;
@@ -205,7 +205,7 @@ pub(crate) fn snapshot(fields: &Bound<'_, PyAny>) -> PyResult<Snapshot> {
     })
 }
 
-/// The same, on its way out.
+/// Converts a snapshot to Python, in the same form.
 pub(crate) fn saved<'py>(py: Python<'py>, snapshot: &Snapshot) -> PyResult<Bound<'py, PyAny>> {
     let data = PyBytes::new(py, snapshot.data.as_bytes());
     (snapshot.stream.as_str(), snapshot.version, snapshot.schema.as_str(), snapshot.data.as_json().is_some(), data)

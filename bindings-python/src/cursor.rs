@@ -1,4 +1,4 @@
-//! What is pulled: the pages of a read, the batches of a subscription.
+//! Cursors: the pages of a read or the batches of a subscription, which Python pulls.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::convert;
 use crate::engine::{Engine, Owned, locked};
 use crate::error::{Failure, Result};
 
-/// The events of a read or a subscription, a batch at a time.
+/// The events of a read or a subscription, pulled in batches.
 #[pyclass(frozen, module = "streamkeep._native")]
 pub(crate) struct Cursor {
     inner: Owned<Arc<Inner>>,
@@ -20,7 +20,7 @@ pub(crate) struct Cursor {
 
 struct Inner {
     source: tokio::sync::Mutex<Source>,
-    /// What was pulled and not handed over yet: whoever asked may have been cancelled, and the next one gets it.
+    /// A batch that was pulled and not returned yet. If its caller was cancelled, the next caller gets it.
     kept: Mutex<Option<Result<Option<Pulled>>>>,
 }
 
@@ -37,7 +37,7 @@ struct Pulled {
 
 #[pymethods]
 impl Cursor {
-    /// The next batch as (events, caught up); nothing at the end; no events and not caught up when the time was over.
+    /// Returns the next batch as (events, caught up); `None` at the end; no events and not caught up after the timeout.
     #[pyo3(signature = (bridge, timeout=None))]
     fn next<'py>(
         &self,
@@ -54,7 +54,7 @@ impl Cursor {
             }
             let pulled = locked(&hand_over.kept)
                 .take()
-                .unwrap_or_else(|| Err(Failure::internal("a batch was handed over twice".to_owned())));
+                .unwrap_or_else(|| Err(Failure::internal("a batch was returned twice".to_owned())));
             match pulled? {
                 Some(Pulled { events, caught_up }) => {
                     Ok((convert::recorded(py, &events)?, caught_up).into_pyobject(py)?.into_any().unbind())
@@ -64,7 +64,7 @@ impl Cursor {
         })
     }
 
-    /// Ends a subscription, from any thread; a read has nothing to end.
+    /// Ends a subscription, from any thread. It has no effect on a read.
     fn stop(&self) -> PyResult<()> {
         if let Some(stopper) = self.stopper.get()? {
             stopper.stop();
@@ -90,7 +90,7 @@ impl Cursor {
 }
 
 impl Inner {
-    /// Sees to it that something is kept. Answers whether the time was over before that.
+    /// Pulls a batch if none is kept. Returns whether the timeout passed first.
     async fn pull(self: Arc<Self>, patience: Option<Duration>) -> Result<bool> {
         match patience {
             None => self.fill().await,

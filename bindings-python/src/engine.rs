@@ -1,5 +1,5 @@
-//! The runtime of this process: made when it is first needed, stopped before the interpreter ends, left alone by a
-//! forked child.
+//! The runtime of this process. It is made when it is first needed, and stopped before the interpreter ends. A forked
+//! child does not touch its parent's.
 
 use std::any::Any;
 use std::future::Future;
@@ -16,21 +16,21 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use crate::bridge::Mailbox;
 use crate::error::{Failure, Result};
 
-/// How often a blocked caller looks for signals (Ctrl-C) and for the end of the interpreter.
+/// How often a blocked caller checks for signals (Ctrl-C) and for the end of the interpreter.
 const TICK: Duration = Duration::from_millis(50);
-/// How long the end of the interpreter waits for each of: callers, the waker, the runtime.
+/// How long the end of the interpreter waits for the callers, then for the waker, then for the runtime.
 const PATIENCE: Duration = Duration::from_millis(1000);
 const WORKER_THREADS: &str = "STREAMKEEP_WORKER_THREADS";
 
-/// Only locked by threads attached to the interpreter, and never across a detach: whoever forks is attached too, so
-/// that a child never finds it locked.
+/// Only threads attached to the interpreter lock this, and they never detach while they hold it. A forking thread is
+/// attached too, so a child never finds it locked.
 static ENGINE: Mutex<Option<Arc<Engine>>> = Mutex::new(None);
 
 pub(crate) struct Engine {
     process_id: u32,
     handle: Handle,
     runtime: Mutex<Option<Runtime>>,
-    /// The thread that ends the interpreter, once that began.
+    /// The thread that ends the interpreter, after the end has begun.
     leaver: OnceLock<ThreadId>,
     callers: Mutex<usize>,
     no_callers: Condvar,
@@ -53,14 +53,15 @@ impl Engine {
         }
         let engine = Arc::new(Self::start()?);
         if let Some(parents) = slot.replace(Arc::clone(&engine)) {
-            // Its threads do not exist in this process: nobody may wait for them, not even to drop it.
+            // Its threads do not exist in this process. Dropping it would wait for them.
             std::mem::forget(parents);
         }
         Ok(engine)
     }
 
     fn start() -> Result<Self> {
-        let no_threads = |cause: std::io::Error| Failure::internal(format!("no threads for the runtime: {cause}"));
+        let no_threads =
+            |cause: std::io::Error| Failure::internal(format!("the runtime's threads could not be started: {cause}"));
         let runtime = Builder::new_multi_thread()
             .worker_threads(worker_threads()?)
             .thread_name("streamkeep")
@@ -73,7 +74,7 @@ impl Engine {
             while let Ok(Wake::Up(mailbox)) = wakes.recv() {
                 mailbox.ring();
             }
-            // Nobody listens after the hook's patience ended.
+            // The receiver is gone if the hook has stopped waiting.
             let _ = gone.send(());
         };
         std::thread::Builder::new().name("streamkeep-waker".to_owned()).spawn(wake_loops).map_err(no_threads)?;
@@ -93,7 +94,7 @@ impl Engine {
         &self.handle
     }
 
-    /// Whether the engine can be used here and now.
+    /// Checks that this process and thread can use the engine.
     pub(crate) fn check(&self) -> Result<()> {
         if self.process_id != std::process::id() {
             return Err(Failure::closed("this store was opened before the process was forked; open one in the child"));
@@ -101,18 +102,18 @@ impl Engine {
         match self.leaver.get() {
             None => Ok(()),
             Some(leaver) if *leaver == std::thread::current().id() => Err(Failure::closed("the interpreter is ending")),
-            // A daemon thread: what it would raise, nobody is there to catch.
+            // A daemon thread: an exception would have no handler.
             Some(_) => Python::attach(|py| py.detach(|| stay_away())),
         }
     }
 
-    /// Asks the waker to make a loop look into its mailbox.
+    /// Asks the waker to wake a loop.
     pub(crate) fn wake(&self, mailbox: Arc<Mailbox>) {
-        // It only fails after the interpreter's end began.
+        // It only fails after the end of the interpreter has begun.
         let _ = self.waker.send(Wake::Up(mailbox));
     }
 
-    /// Waits for a future on the calling thread, detached from the interpreter, but for a look at signals now and then.
+    /// Waits for a future on the calling thread, detached from the interpreter except to check for signals.
     pub(crate) fn wait<T: Send>(&self, py: Python<'_>, future: impl Future<Output = Result<T>> + Send) -> PyResult<T> {
         self.check()?;
         let caller = Caller::enter(self);
@@ -134,7 +135,7 @@ impl Engine {
         }
     }
 
-    /// Stops the engine of this process: the hook for the end of the interpreter, which waits a bounded time.
+    /// Stops the engine of this process. The hook for the end of the interpreter, which waits a bounded time.
     pub(crate) fn stop(py: Python<'_>) {
         let Some(engine) = locked(&ENGINE).clone().filter(|engine| engine.process_id == std::process::id()) else {
             return;
@@ -143,14 +144,14 @@ impl Engine {
             return;
         }
         py.detach(|| {
-            // First those who wait inside, because the runtime's clock stops with it.
+            // The callers inside come first, because their timers stop with the runtime.
             let callers = locked(&engine.callers);
             drop(engine.no_callers.wait_timeout_while(callers, PATIENCE, |callers| *callers > 0));
             if let Some(runtime) = locked(&engine.runtime).take() {
                 runtime.shutdown_timeout(PATIENCE);
             }
             let _ = engine.waker.send(Wake::Stop);
-            // Not heard in time: the thread waits for something of Python's, and ends with the process.
+            // The thread is blocked in Python, and ends with the process.
             let _ = locked(&engine.waker_gone).recv_timeout(PATIENCE);
         });
     }
@@ -178,15 +179,15 @@ impl Drop for Caller<'_> {
     }
 }
 
-/// Keeps a daemon thread from coming back into an interpreter that is ending, where it would be torn down in the middle
-/// of native code.
+/// Blocks a daemon thread that would return into an ending interpreter, which would kill it in the middle of native
+/// code.
 fn stay_away() -> ! {
     loop {
         std::thread::park();
     }
 }
 
-/// What belongs to the process that made it: a forked child can neither use it nor, at its end, touch it.
+/// A value of the process that made it. A forked child can neither use nor drop it.
 pub(crate) struct Owned<T> {
     engine: Arc<Engine>,
     value: Option<T>,
@@ -203,7 +204,7 @@ impl<T> Owned<T> {
 
     pub(crate) fn get(&self) -> Result<&T> {
         self.engine.check()?;
-        self.value.as_ref().ok_or_else(|| Failure::closed("it was given back"))
+        self.value.as_ref().ok_or_else(|| Failure::closed("the value was already dropped"))
     }
 }
 
@@ -211,7 +212,7 @@ impl<T> Drop for Owned<T> {
     fn drop(&mut self) {
         let value = self.value.take();
         if self.engine.process_id == std::process::id() {
-            // Inside the runtime: what a store holds may need it to end.
+            // Dropped inside the runtime, which a store may need to end.
             let _runtime = self.engine.handle.enter();
             drop(value);
         } else {
@@ -224,13 +225,13 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a panic said.
+/// The message of a panic.
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without words".to_owned())
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".to_owned())
 }
 
-/// Two to four, unless the environment says otherwise.
+/// Two to four threads, unless the environment sets another number.
 fn worker_threads() -> Result<usize> {
     match std::env::var(WORKER_THREADS) {
         Ok(text) => match text.parse() {

@@ -1,4 +1,4 @@
-//! Errors, handed to Python as data: `streamkeep.errors` makes its own classes of them.
+//! Passes errors to Python as data, from which `streamkeep.errors` makes its classes.
 
 use std::any::Any;
 
@@ -11,7 +11,7 @@ use crate::engine::panic_text;
 
 pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
-/// An error of core's, or one of the crossing itself in the same form.
+/// An error of core or of this binding, in the same form.
 pub(crate) enum Failure {
     Core(streamkeep::Error),
     Crossing { code: &'static str, message: String, argument: Option<String> },
@@ -62,7 +62,7 @@ impl From<streamkeep::Error> for Failure {
 }
 
 impl From<Failure> for PyErr {
-    /// Made on threads attached already; attaching again costs nothing there.
+    /// The thread is already attached, so attaching again costs nothing.
     fn from(failure: Failure) -> Self {
         static FROM_JSON: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         Python::attach(|py| {
@@ -74,11 +74,12 @@ impl From<Failure> for PyErr {
     }
 }
 
-/// Names the argument when text cannot be text: a `str` may hold lone surrogates, UTF-8 cannot.
+/// Converts the error for text that is not valid Unicode, and names the argument: a `str` may hold lone surrogates,
+/// UTF-8 may not.
 pub(crate) fn named<T>(argument: &str, py: Python<'_>, extracted: PyResult<T>) -> PyResult<T> {
     extracted.map_err(|error| {
         if error.is_instance_of::<PyUnicodeError>(py) {
-            return Failure::argument(argument, "the text is not valid Unicode: it holds a lone surrogate").into();
+            return Failure::argument(argument, "the text is not valid Unicode: it has a lone surrogate").into();
         }
         error
     })

@@ -1,5 +1,5 @@
-//! The native half of the Python package `streamkeep`: values in, call, values out. Private; its face is
-//! `python/streamkeep`.
+//! The native module of the Python package `streamkeep`: it converts the arguments, calls core, and converts the
+//! result. It is private; users see `python/streamkeep`.
 
 mod bridge;
 mod convert;
@@ -17,7 +17,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::store::{Store, open};
 
-/// The 16 bytes of a new event id.
+/// Returns the 16 bytes of a new event id.
 #[pyfunction]
 fn new_id(py: Python<'_>) -> Bound<'_, PyBytes> {
     PyBytes::new(py, streamkeep::new_id().as_bytes())
@@ -29,11 +29,11 @@ fn stop(py: Python<'_>) {
     Engine::stop(py);
 }
 
-/// Panics where an operation would run, so that tests see what becomes of a bug.
+/// Panics inside an operation, so that tests see how a bug is reported.
 #[pyfunction]
 fn panic_inside<'py>(py: Python<'py>, bridge: Option<&Bound<'py, Bridge>>) -> PyResult<Bound<'py, PyAny>> {
     let engine = Engine::current(py)?;
-    #[expect(clippy::panic, reason = "it is what the function is for")]
+    #[expect(clippy::panic, reason = "the function exists to panic")]
     let panicking = async { if true { panic!("asked to") } else { Result::Ok(()) } };
     run(py, bridge, &engine, panicking, |py, ()| Ok(py.None()))
 }

@@ -1,5 +1,5 @@
-//! The store: one native method an operation. Given no bridge it blocks the calling thread; given one it answers that
-//! loop.
+//! The store: one native method for each operation. Without a bridge it blocks the calling thread; with one, the result
+//! goes to the bridge's loop.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ type For<'a, 'py> = Option<&'a Bound<'py, Bridge>>;
 #[pyclass(frozen, module = "streamkeep._native")]
 pub(crate) struct Store(Owned<Handle>);
 
-/// Closes what nobody closed, in the background, when Python forgets it.
+/// Closes a store that was not closed, in the background, when Python frees it.
 struct Handle {
     store: EventStore,
     engine: Arc<Engine>,
@@ -41,7 +41,7 @@ impl Drop for Handle {
 /// Opens a store.
 #[pyfunction]
 #[pyo3(signature = (bridge, url, *, namespace=None, create=None, durability=None, timeout=None, poll_interval=None, max_connections=None, insecure=None))]
-#[expect(clippy::too_many_arguments, reason = "an argument an option of open")]
+#[expect(clippy::too_many_arguments, reason = "each option of open is an argument")]
 pub(crate) fn open<'py>(
     py: Python<'py>,
     bridge: For<'_, 'py>,
@@ -85,7 +85,7 @@ pub(crate) fn open<'py>(
     }
     let engine = Engine::current(py)?;
     let owner = Arc::clone(&engine);
-    // Wrapped before it is handed over, so that a store opened for a caller that was cancelled is closed.
+    // Wrapped at once, so that the store is closed even if its caller was cancelled.
     let opening = async move {
         let store = options.open().await?;
         Ok(Handle { store, engine: Arc::clone(&owner) })
@@ -215,7 +215,7 @@ impl Store {
         let options =
             SubscribeOptions { query: convert::query(query)?, start, after: optional("after", after, number)? };
         let store = self.store()?;
-        // Its poll interval runs on the runtime.
+        // The subscription's poll interval needs the runtime.
         let _runtime = self.0.engine().handle().enter();
         Ok(Cursor::of_subscription(self.0.engine(), store.subscribe(options)))
     }

@@ -1,4 +1,4 @@
-"""What all tests share: a store of their own on each backend, and an end for each test."""
+"""Shared fixtures: a separate store for each test on each backend, and a time limit."""
 
 import os
 import signal
@@ -9,17 +9,17 @@ import hypothesis
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-# What names a server of each kind to test on.
+# The variables that name a server of each kind to test on.
 SERVERS = {"postgres": "STREAMKEEP_TEST_POSTGRES_URL", "mongodb": "STREAMKEEP_TEST_MONGODB_URL"}
 PATIENCE = 120
 
-# How long one example takes says nothing on a busy machine; the whole test has its end.
+# One example may take long on a busy machine, so only the whole test has a time limit.
 hypothesis.settings.register_profile("streamkeep", deadline=None, database=None)
 hypothesis.settings.load_profile("streamkeep")
 
 
 class LateError(Exception):
-    """A test's time is over: not a `TimeoutError`, which tests of time-outs catch."""
+    """A test exceeded its time limit. It is not a `TimeoutError`, which tests of timeouts catch."""
 
 
 def server(backend):
@@ -35,7 +35,7 @@ BACKENDS = ["memory", *DURABLE]
 
 @pytest.fixture(autouse=True)
 def _deadline():
-    """Ends a test that hangs: blocking calls look for signals."""
+    """Ends a test that hangs, by a signal, for which blocking calls check."""
 
     def late(_signal, _frame):
         raise LateError(f"the test took more than {PATIENCE} s")
@@ -48,7 +48,7 @@ def _deadline():
 
 
 def url_of(backend, folder):
-    """A URL under which nothing is yet."""
+    """The URL of an empty store."""
     name = f"t_{uuid.uuid4().hex[:12]}"
     match backend:
         case "memory":
@@ -67,5 +67,5 @@ def url(request, tmp_path):
 
 @pytest.fixture(params=DURABLE)
 def durable_url(request, tmp_path):
-    """On a backend that outlives its handles."""
+    """The URL of a store that outlives its handles."""
     return url_of(request.param, tmp_path)

@@ -1,4 +1,4 @@
-"""Runs a scenario of tests/scenarios through either face. It fails on whatever it does not know."""
+"""Runs a scenario of tests/scenarios through either store class. It fails on everything that it does not know."""
 
 import base64
 import datetime as dt
@@ -22,7 +22,7 @@ async def settled(answer):
 
 
 def driven(steps):
-    """Runs a coroutine that never waits, as all are on the blocking face."""
+    """Runs a coroutine that never waits, as with the blocking store."""
     try:
         steps.send(None)
     except StopIteration:

@@ -1,4 +1,4 @@
-"""Calls that are cancelled at any instant, on a pool of one connection."""
+"""Calls that are cancelled at random moments, on a pool of one connection."""
 
 import asyncio
 import collections
@@ -22,7 +22,7 @@ def seed(capsys):
 
 
 async def storm(store, chance):
-    """Starts appends in bunches, cancels one of each bunch after a moment, and tells what was acknowledged."""
+    """Starts appends in groups, cancels one of each group after a moment, and returns the acknowledged ones."""
     acknowledged, cancelled = set(), set()
     for number in range(ROUNDS):
         bunch = {}
@@ -48,7 +48,7 @@ async def storm(store, chance):
 
 
 async def moment(chance):
-    """Lets go of the loop for nothing, a few turns, or up to 3 ms."""
+    """Yields to the loop not at all, a few times, or for up to 3 ms."""
     kind = chance.random()
     if kind < 0.2:
         return
@@ -60,7 +60,7 @@ async def moment(chance):
 
 
 def idle_in_transaction(url):
-    """How many of the server's sessions wait in an open transaction."""
+    """The number of server sessions that are idle in a transaction."""
     psql = shutil.which("psql")
     assert psql, "psql is needed to see stale transactions"
     asked = "select count(*) from pg_stat_activity where datname = current_database() and state like 'idle in transaction%'"

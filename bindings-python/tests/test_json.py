@@ -36,7 +36,7 @@ def store():
 
 
 def same(one, other):
-    """Equal, and of the same types, which `==` does not look at."""
+    """Whether two values are equal and have the same types, which `==` does not compare."""
     if isinstance(one, dict):
         return isinstance(other, dict) and list(one) == list(other) and all(same(one[key], other[key]) for key in one)
     if isinstance(one, list):
@@ -124,7 +124,7 @@ def test_the_default_encoder_writes_the_same_with_both(library, value, written):
 
 
 class Deep(list):
-    """A list in itself."""
+    """A list that contains itself."""
 
 
 def deep():

@@ -1,4 +1,4 @@
-"""What is MongoDB's own: events are documents, which its own driver reads."""
+"""On MongoDB: events are documents, which MongoDB's own driver reads."""
 
 import importlib.util
 import os
@@ -19,7 +19,7 @@ PAGE = (ROOT / "docs" / "mongodb.md").read_text()
 
 @pytest.fixture
 def database():
-    """The URL of a database that is not there yet."""
+    """The URL of a database that does not exist yet."""
     if VARIABLE not in os.environ:
         pytest.skip(f"{VARIABLE} is not set: nothing was tested on mongodb")
     url = urlsplit(os.environ[VARIABLE])

@@ -1,4 +1,4 @@
-"""What becomes of a store when its process forks, is interrupted, or ends."""
+"""What happens to a store when its process forks, is interrupted, or ends."""
 
 import signal
 import subprocess
@@ -115,8 +115,8 @@ INTERRUPTED = """
 import asyncio, signal, sys
 import streamkeep as sk
 
-# A shell in the background starts its programs deaf to Ctrl-C.
-signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell in the background starts its programs with Ctrl-C ignored. signal.signal(signal.SIGINT,
+signal.default_int_handler)
 
 def ready():
     print("waiting", flush=True)
@@ -242,7 +242,7 @@ def named():
     names = [open(f"/proc/self/task/{task}/comm").read().strip() for task in os.listdir("/proc/self/task")]
     return names.count("streamkeep")
 with sk.EventStore.open("memory:") as store:
-    # A thread names itself once it runs, which may be later than the store is open.
+    # A thread sets its name when it starts to run, which may be after the store is open.
     patience = time.monotonic() + 10
     while named() < 3 and time.monotonic() < patience:
         time.sleep(0.01)

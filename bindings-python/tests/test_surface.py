@@ -1,4 +1,4 @@
-"""The public classes against tests/surface.json, and the types."""
+"""Compares the public classes and their types with tests/surface.json."""
 
 import inspect
 import json
@@ -24,7 +24,7 @@ CLASSES = {
     "query_item": sk.QueryItem,
     "snapshot": sk.Snapshot,
 }
-# What Python has beside the fields: the stored form, and ways to make one.
+# The members that Python has besides the fields: the stored form, and constructors.
 EXTRA = {"data_bytes", "metadata_bytes", "content_type", "json", "count", "index"}
 
 

@@ -1,4 +1,4 @@
-"""The native half: private, crossed in batches. Given no bridge a call blocks; given one it answers that loop."""
+"""The native module, which is private. Without a bridge a call blocks; with one, its result goes to the bridge's loop."""
 
 import asyncio
 from collections.abc import Sequence

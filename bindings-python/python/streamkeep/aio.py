@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 _bridges: Final[weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _native.Bridge]] = weakref.WeakKeyDictionary()
-# A child has loops and threads of its own.
+# A forked child has its own loops and threads.
 os.register_at_fork(after_in_child=_bridges.clear)
 
 
 def _bridge() -> _native.Bridge:
-    """Find the running loop's way back from the native side."""
+    """Return the bridge of the running loop."""
     loop = asyncio.get_running_loop()
     bridge = _bridges.get(loop)
     if bridge is None:
@@ -46,7 +46,7 @@ def _bridge() -> _native.Bridge:
 
 
 async def _answer(call: Call[_T]) -> _T:
-    """Wait for a call. Who is cancelled lets go of it: what was not sent is withdrawn, what was sent runs on."""
+    """Wait for a call, and abandon it if the waiting task is cancelled."""
     try:
         return await call.future
     except BaseException:
@@ -58,8 +58,8 @@ async def _answer(call: Call[_T]) -> _T:
 class AsyncEventStore:
     """One open handle on one namespace of one database.
 
-    Calls are awaited on the loop they are made on; a handle may serve several loops. A call that is cancelled is let go of: an append that
-    still waited its turn is withdrawn, one that was sent runs on, and its events can be appended again to know.
+    Each call is awaited on the loop that made it; a handle may serve several loops. If a call is cancelled, an append
+    that still waits is withdrawn. One that was sent runs to its end; append the same events again to learn its outcome.
     """
 
     __slots__ = ("__weakref__", "_handle")
@@ -70,7 +70,7 @@ class AsyncEventStore:
 
     @classmethod
     def open(cls, url: str, **options: Unpack[OpenOptions]) -> Opening:
-        """Open a store: `await` it, or enter it with `async with`. Else as `EventStore.open`."""
+        """Open a store: `await` it, or enter it with `async with`. See `EventStore.open`."""
         return Opening(url, options)
 
     async def append(
@@ -79,14 +79,14 @@ class AsyncEventStore:
         events: Iterable[Event],
         *,
         expected: ExpectedVersion | int = ANY,
-        timeout: Seconds | None = None,  # noqa: ASYNC109 core's, which knows what became of the append
+        timeout: Seconds | None = None,  # noqa: ASYNC109 core applies it, and knows the outcome of the append
     ) -> AppendResult:
         """Append events to a stream: see `EventStore.append`."""
         native = self._handle.native
         return AppendResult(*await _answer(native.append(_bridge(), stream, crossing(events), expected, in_seconds(timeout))))
 
     async def import_events(self, events: Iterable[ImportEvent]) -> ImportResult:
-        """Take events recorded elsewhere: see `EventStore.import_events`."""
+        """Import events that were recorded elsewhere: see `EventStore.import_events`."""
         return ImportResult(*await _answer(self._handle.native.import_events(_bridge(), imports_crossing(events))))
 
     def read(
@@ -123,7 +123,7 @@ class AsyncEventStore:
         after: int = 0,
         query: Query = EVERYTHING,
         limit: int | None = None,
-        timeout: Seconds | None = None,  # noqa: ASYNC109 core's
+        timeout: Seconds | None = None,  # noqa: ASYNC109 core applies it
     ) -> Page:
         """Read one page of the log: see `EventStore.read_page`."""
         page = await _answer(self._handle.native.read_page(_bridge(), after, query.items, limit, in_seconds(timeout)))
@@ -138,7 +138,7 @@ class AsyncEventStore:
         on_caught_up: Callable[[], object] | None = None,
         timeout: Seconds | None = None,
     ) -> AsyncEvents:
-        """Follow the log: see `EventStore.subscribe`. `on_caught_up` may be a coroutine function."""
+        """Subscribe to the log: see `EventStore.subscribe`. `on_caught_up` may be a coroutine function."""
         cursor = self._handle.native.subscribe(query.items, start, after)
         return AsyncEvents(self._handle, cursor, on_caught_up, in_seconds(timeout))
 
@@ -147,18 +147,18 @@ class AsyncEventStore:
         await _answer(self._handle.native.save_snapshot(_bridge(), snapshot._fields))
 
     async def load_snapshot(self, stream: str, schema: str, *, at_or_before: int | None = None) -> Snapshot | None:
-        """Load the newest snapshot that can be believed: see `EventStore.load_snapshot`."""
+        """Load the newest valid snapshot: see `EventStore.load_snapshot`."""
         found = await _answer(self._handle.native.load_snapshot(_bridge(), stream, schema, at_or_before))
         return None if found is None else restored(Snapshot, found)
 
     async def head(self) -> int:
-        """Tell the position of the last committed event that is safe to read: see `EventStore.head`."""
+        """Return the position of the last committed event that is safe to read: see `EventStore.head`."""
         return await _answer(self._handle.native.head(_bridge()))
 
     async def close(self) -> None:
-        """Wait for what is in flight, then free everything: see `EventStore.close`."""
+        """Wait for calls in flight, then free everything: see `EventStore.close`."""
         self._handle.closed = True
-        with contextlib.suppress(ClosedError):  # in a forked child, or when the interpreter ends: nothing here is this handle's any more
+        with contextlib.suppress(ClosedError):  # in a forked child, or at the end of the interpreter
             await _answer(self._handle.native.close(_bridge()))
 
     async def __aenter__(self) -> Self:
@@ -177,7 +177,7 @@ class AsyncEventStore:
 
 @final
 class Opening:
-    """A store being opened: `await` it, or enter it with `async with`."""
+    """A store that is being opened: `await` it, or enter it with `async with`."""
 
     __slots__ = ("_options", "_store", "_url")
 
@@ -205,9 +205,10 @@ class Opening:
 
 @final
 class AsyncEvents:
-    """Events of a read or of a subscription: an asynchronous iterator, for one task at a time.
+    """The events of a read or a subscription: an asynchronous iterator, for one task at a time.
 
-    A wait that is cancelled loses nothing: the next one goes on where it was. `aclose` ends it, from any task; so does dropping it.
+    A cancelled wait loses no events: the next one continues where it was. `aclose` ends it, from any task; so does
+    dropping it.
     """
 
     __slots__ = ("__weakref__", "_call", "_caught_up", "_cursor", "_ended", "_events", "_handle", "_on_caught_up", "_timeout", "_waiting")
@@ -252,7 +253,7 @@ class AsyncEvents:
             self._waiting = False
 
     async def _tell(self) -> None:
-        """Tell that everything was given."""
+        """Call `on_caught_up`."""
         self._caught_up = False
         if self._on_caught_up is not None:
             told = self._on_caught_up()
@@ -260,7 +261,7 @@ class AsyncEvents:
                 await told
 
     async def _pull(self, until: float | None) -> bool:
-        """Get more; tell whether there was."""
+        """Pull the next batch. Return whether there was one."""
         left = None if until is None else max(0.0, until - time.monotonic())
         if self._call is None or self._call.future.cancelled():
             self._call = self._cursor.next(_bridge(), left)
@@ -268,7 +269,7 @@ class AsyncEvents:
         try:
             pulled = await _answer(self._call)
         except asyncio.CancelledError:
-            raise  # an answer that came at the same moment stays in the call, for the next one who asks
+            raise  # a result that arrived meanwhile stays in the call, for the next caller
         except BaseException:
             self._call = None
             raise
@@ -278,11 +279,11 @@ class AsyncEvents:
             return False
         self._events, self._caught_up = iter(pulled[0]), pulled[1]
         if at_once:
-            await asyncio.sleep(0)  # a long read gives way to others, once a page
+            await asyncio.sleep(0)  # a long read yields to other tasks after each page
         return self._caught_up or len(pulled[0]) > 0
 
     async def aclose(self) -> None:
-        """End the iteration, wherever it waits. Twice is fine."""
+        """End the iteration, even while it waits. Calling it twice is fine."""
         self._ended = True
         with contextlib.suppress(ClosedError):  # ended with its process
             self._cursor.stop()

@@ -1,4 +1,4 @@
-"""Content as it is stored: what events and snapshots carry."""
+"""The stored content of events and snapshots."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _F = TypeVar("_F", bound=Frozen)
 ContentType = Literal["application/json", "application/octet-stream"]
 
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
-"""No data given."""
+"""Stands for data that was not given."""
 EMPTY_OBJECT: Final = b"{}"
 
 
 class Content(Frozen):
-    """Data as it is stored, decoded when somebody looks, and only once."""
+    """Data as it is stored. It is decoded on the first access, and only once."""
 
     __slots__ = ("_data",)
     _content_at: ClassVar[int]
-    """Where among its fields it is said whether the data is JSON; the bytes stand next to that."""
+    """The index of the field that tells whether the data is JSON; the next field has the bytes."""
     _fields: tuple[Any, ...]
     _data: Any
 
@@ -37,7 +37,7 @@ class Content(Frozen):
 
     @property
     def content_type(self) -> ContentType:
-        """What the data is: JSON or bytes."""
+        """Whether the data is JSON or bytes."""
         return "application/json" if self._fields[self._content_at] else "application/octet-stream"
 
     def __eq__(self, other: object) -> bool:
@@ -51,7 +51,7 @@ class Content(Frozen):
 
     @property
     def data(self) -> Any:
-        """The data: JSON as Python's own values, or bytes."""
+        """The data: JSON as Python values, or bytes."""
         try:
             return self._data
         except AttributeError:
@@ -60,14 +60,14 @@ class Content(Frozen):
 
 
 def restored(cls: type[_F], fields: tuple[Any, ...]) -> _F:
-    """Make an object of its fields."""
+    """Make an object from its fields."""
     made: _F = object.__new__(cls)
     object.__setattr__(made, "_fields", fields)
     return made
 
 
 def written(data: Any) -> tuple[bool, bytes]:
-    """Write data down; tell whether it is JSON."""
+    """Convert data to its stored bytes. Also return whether it is JSON."""
     if data is NOTHING:
         return True, EMPTY_OBJECT
     if isinstance(data, bytes | bytearray | memoryview):
@@ -76,10 +76,10 @@ def written(data: Any) -> tuple[bool, bytes]:
 
 
 def utf8(argument: str, text: str | bytes) -> bytes:
-    """Give text as it is stored."""
+    """Convert text to UTF-8."""
     if isinstance(text, bytes):
         return text
     try:
         return text.encode()
     except UnicodeEncodeError as error:
-        raise InvalidArgumentError(f"{argument} holds a lone surrogate", argument=argument) from error
+        raise InvalidArgumentError(f"{argument} has a lone surrogate", argument=argument) from error

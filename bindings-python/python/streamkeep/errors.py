@@ -1,6 +1,6 @@
-"""Errors: one base, one class a code, the facts as attributes.
+"""Errors: one base, one class for each code, with the facts as attributes.
 
-A code exists only if a caller would act differently. Messages are for people.
+Programs look at the class and its attributes. Messages are for people.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from streamkeep.version import ExpectedVersion
 class StreamkeepError(Exception):
     """The base of all errors of a store.
 
-    `outcome` says what is known of a write: `not applied`, or `unknown`, when repeating it with the same events is safe
-    and tells. `ids` are the events of the append it answers; `context` says what was being done.
+    `outcome` tells what is known about a write: `not applied` or `unknown`. If it is unknown, repeat the append with
+    the same events: that is safe, and the result tells. `ids` has the event ids of the append; `context` has the hint
+    or the operation.
     """
 
     code: ClassVar[str] = "internal"
@@ -53,14 +54,14 @@ class StreamkeepError(Exception):
         return f"{context}{self.message}{unknown}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Errors cross process boundaries whole."""
+        """Keep all attributes when an error is pickled."""
         facts = dict(self.__dict__)
         facts.pop("__notes__", None)
         return _restore, (type(self), facts)
 
 
 class ConflictError(StreamkeepError):
-    """The stream is not as expected: reload, decide again."""
+    """The stream is not at the expected version. Reload and decide again."""
 
     code = "conflict"
     stream: str
@@ -69,7 +70,7 @@ class ConflictError(StreamkeepError):
 
 
 class DuplicateEventError(StreamkeepError):
-    """An id is known already, with other content or in another place: look at the ids."""
+    """An event id is already known, with other content or at another place. Check how ids are made."""
 
     code = "duplicate-event"
     id: uuid.UUID
@@ -78,21 +79,21 @@ class DuplicateEventError(StreamkeepError):
 
 
 class NotFoundError(StreamkeepError, LookupError):
-    """What was asked for does not exist."""
+    """Something does not exist."""
 
     code = "not-found"
     what: str
 
 
 class InvalidArgumentError(StreamkeepError, ValueError):
-    """The call is wrong: fix it."""
+    """The call is wrong. Fix it."""
 
     code = "invalid-argument"
     argument: str
 
 
 class LimitExceededError(StreamkeepError, ValueError):
-    """A value is larger than a limit: send less."""
+    """A value exceeds a limit. Send less."""
 
     code = "limit-exceeded"
     what: str
@@ -101,19 +102,19 @@ class LimitExceededError(StreamkeepError, ValueError):
 
 
 class ConfigError(StreamkeepError, ValueError):
-    """URL, options or the server's set-up must be changed."""
+    """The URL, the options or the configuration of the server has to change."""
 
     code = "config"
 
 
 class UnavailableError(StreamkeepError, ConnectionError):
-    """The database could not be reached, or not in time: retry; ids make that safe."""
+    """The database did not answer before the deadline. Retry: the event ids make that safe."""
 
     code = "unavailable"
 
 
 class CheckpointAheadError(StreamkeepError):
-    """A position lies above anything the log ever had: was a backup restored?"""  # noqa: D400 it is a question
+    """A position is above every position that the log has drawn, for example after a backup was restored."""
 
     code = "checkpoint-ahead"
     consumer: str | None
@@ -122,20 +123,20 @@ class CheckpointAheadError(StreamkeepError):
 
 
 class CorruptError(StreamkeepError):
-    """Stored data cannot be believed: stop, repair, upgrade."""
+    """Stored data is not valid. Stop, then repair it or upgrade the library."""
 
     code = "corrupt"
     where: str
 
 
 class ClosedError(StreamkeepError):
-    """The store was closed, or belongs to the parent of a forked process: open a new one."""
+    """The store was closed, or it belongs to the parent of this forked process. Open a new one."""
 
     code = "closed"
 
 
 class InternalError(StreamkeepError):
-    """A bug in this library: report it."""
+    """A bug in this library. Report it."""
 
     code = "internal"
 
@@ -159,7 +160,7 @@ _BY_CODE: Final[dict[str, type[StreamkeepError]]] = {
 
 
 def from_json(text: str) -> StreamkeepError:
-    """Make the error that core describes."""
+    """Make an error from core's description of it."""
     told: dict[str, Any] = json.loads(text)
     fields: dict[str, Any] = told["fields"]
     if "id" in fields:

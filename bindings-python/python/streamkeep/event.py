@@ -1,4 +1,4 @@
-"""Events: to append, and as recorded."""
+"""Events, before and after they are recorded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MICROSECOND: Final = dt.timedelta(microseconds=1)
 
 
 class _Described(Content):
-    """Content with metadata and tags beside it, in that order."""
+    """Content with metadata and tags, which are the fields after it."""
 
     __slots__ = ("_metadata",)
     _metadata: dict[str, Any]
@@ -37,7 +37,7 @@ class _Described(Content):
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What is said about the event, under keys like `correlationId`, `causationId` and `createdBy`."""
+        """Facts about the event, with keys like `correlationId`, `causationId` and `createdBy`."""
         try:
             return self._metadata
         except AttributeError:
@@ -53,12 +53,12 @@ class _Described(Content):
 
 @final
 class Event(_Described):
-    """One occurrence, to be appended.
+    """An event to append. It represents one occurrence.
 
-    Its `id` is made with it, so an append of the same `Event` can be repeated safely: make a new one for each occurrence. `data`
-    is any JSON value, a dataclass, a pydantic model, or `bytes`; it is written down at once, so a later change of a `dict` does
-    not reach it. `metadata` is a mapping, or the text of a JSON object, which is kept as it is. What the store does not take is
-    told by the append.
+    It gets its `id` when it is made, so an append of the same `Event` can be repeated safely. Make a new one for each
+    occurrence. `data` is any JSON value, a dataclass, a pydantic model, or `bytes`. It is encoded at once, so a later
+    change of a `dict` has no effect. `metadata` is a mapping, or the text of a JSON object, which is kept as it is. The
+    append checks the values and refuses those that are not allowed.
 
     >>> Event("OrderPlaced", {"total": 12.5}, metadata={"createdBy": "amy"}, tags=["customer:7"]).data
     {'total': 12.5}
@@ -93,7 +93,7 @@ class Event(_Described):
         id: uuid.UUID | None = None,  # noqa: A002 the vocabulary's word
         schema: str | None = None,
     ) -> Self:
-        """Make an event whose data is JSON text as it is, to be kept byte for byte."""
+        """Make an event whose data is JSON text, which is kept byte for byte."""
         return restored(cls, (type, True, utf8("data", text), _metadata(metadata), _tags(tags), _id(id), schema))
 
     @property
@@ -108,7 +108,7 @@ class Event(_Described):
 
     @property
     def schema(self) -> str | None:
-        """The shape of the data, as its author names it."""
+        """The name of the shape of the data, chosen by its author."""
         return self._fields[6]
 
     def __repr__(self) -> str:
@@ -117,7 +117,7 @@ class Event(_Described):
 
 @final
 class RecordedEvent(_Described):
-    """An event as the log holds it. `data` and `metadata` are decoded when somebody looks."""
+    """A recorded event. `data` and `metadata` are decoded on the first access."""
 
     __slots__ = ("_fields",)
     __match_args__ = ("type", "data")
@@ -138,7 +138,7 @@ class RecordedEvent(_Described):
         schema: str | None = None,
         recorded_at: dt.datetime = _EPOCH,
     ) -> None:
-        """Make one by hand, as tests do; a store makes them from what it holds."""
+        """Make one by hand, for example in a test; a store makes them from its data."""
         is_json, content = written(data)
         about = (_id(id), type, is_json, content, _metadata(metadata), _tags(tags), schema, _micros(recorded_at))
         self._set("_fields", (stream, version, position, *about))
@@ -150,12 +150,12 @@ class RecordedEvent(_Described):
 
     @property
     def version(self) -> int:
-        """Its place in the stream: the first is 1, without gaps."""
+        """Its number in the stream: 1, 2, 3, and so on without gaps."""
         return self._fields[1]
 
     @property
     def position(self) -> int:
-        """Its place in the log; only grows, gaps mean nothing."""
+        """Its number in the log. Positions grow; gaps have no meaning."""
         return self._fields[2]
 
     @property
@@ -170,12 +170,12 @@ class RecordedEvent(_Described):
 
     @property
     def schema(self) -> str | None:
-        """The shape of the data, as its author named it."""
+        """The name of the shape of the data, as chosen by its author."""
         return self._fields[9]
 
     @property
     def recorded_at(self) -> dt.datetime:
-        """When it was recorded, in UTC. Information only, never an order."""
+        """When it was recorded, in UTC. It informs, and is never an order."""
         return _EPOCH + dt.timedelta(microseconds=self._fields[10])
 
     def __repr__(self) -> str:
@@ -185,9 +185,9 @@ class RecordedEvent(_Described):
 
 @final
 class ImportEvent(Frozen):
-    """An event recorded elsewhere, to be imported with its place, id and time.
+    """An event that was recorded elsewhere, to import with its stream, version, id and time.
 
-    Without a version it becomes the stream's next one; without a time it was recorded now.
+    The default version is the stream's next one. The default time is now.
     """
 
     __slots__ = ("event", "recorded_at", "stream", "version")
@@ -223,7 +223,7 @@ class ImportEvent(Frozen):
 
 
 def recorded(fields: RecordedFields) -> RecordedEvent:
-    """Make a recorded event of what crossed."""
+    """Make a recorded event from its fields."""
     return restored(RecordedEvent, fields)
 
 
@@ -233,7 +233,7 @@ def _metadata(metadata: Mapping[str, Any] | str | bytes | None) -> bytes:
     if isinstance(metadata, str | bytes):
         return utf8("metadata", metadata)
     if not isinstance(metadata, Mapping):
-        raise TypeError("metadata must be a mapping, or the text of a JSON object")
+        raise TypeError("metadata must be a mapping or the text of a JSON object")
     return encode("metadata", dict(metadata))
 
 

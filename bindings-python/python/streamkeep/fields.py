@@ -1,4 +1,4 @@
-"""The form in which values cross to the native side and back."""
+"""The form in which values are passed to the native module and back."""
 
 from typing import TypeAlias
 

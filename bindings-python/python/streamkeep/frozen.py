@@ -1,4 +1,4 @@
-"""Objects that do not change once they are made."""
+"""Objects that do not change after they are made."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Frozen:
-    """A base without a `__dict__` whose attributes are set once, when it is made."""
+    """A base without a `__dict__`, whose attributes are set only when it is made."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""What both faces of a store share: the native store, its options, and what becomes of them when a process forks or ends."""
+"""Shared by both store classes: the native store, its options, and what happens when the process forks or ends."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _handles: Final[weakref.WeakSet[Handle]] = weakref.WeakSet()
 
 
 class OpenOptions(TypedDict, total=False):
-    """The options of `open`. Each can stand in the URL under the same name, with `_ms` behind those in seconds."""
+    """The options of `open`. Each can also be a parameter of the URL; durations end in `_ms` there."""
 
     namespace: str | None
     create: bool | None
@@ -39,7 +39,7 @@ class OpenOptions(TypedDict, total=False):
 
 
 class Handle:
-    """A native store and whether it was closed here."""
+    """A native store, and whether it was closed."""
 
     __slots__ = ("__weakref__", "closed", "kind", "native")
 
@@ -50,12 +50,12 @@ class Handle:
         _handles.add(self)
 
     def check(self) -> None:
-        """Raise `ClosedError` if the store is closed: what was read ahead is not handed out any more."""
+        """Raise `ClosedError` if the store is closed, so that events read ahead are not returned any more."""
         if self.closed:
             raise ClosedError("the store is closed")
 
     def warn_if_open(self, store: object) -> None:
-        """Warn about a store that is forgotten before it is closed."""
+        """Warn about a store that is freed before it is closed."""
         if not self.closed:
             warnings.warn(f"unclosed {store!r}", ResourceWarning, source=store, stacklevel=3)
 
@@ -64,12 +64,12 @@ class Handle:
 
 
 def kind_of(url: str) -> str:
-    """Tell what may be shown of a URL: its scheme."""
+    """Return the scheme, the only part of a URL that may be shown."""
     return f"{url.partition(':')[0]}:" if isinstance(url, str) else "?"
 
 
 def native_options(options: OpenOptions) -> dict[str, Any]:
-    """Turn options into what the native module takes."""
+    """Convert options for the native module."""
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     for name in ("timeout", "poll_interval"):
         if name in given:
@@ -78,12 +78,12 @@ def native_options(options: OpenOptions) -> dict[str, Any]:
 
 
 def in_seconds(time: Seconds | None) -> float | None:
-    """Give a length of time in seconds."""
+    """Convert a duration to seconds."""
     return time.total_seconds() if isinstance(time, dt.timedelta) else time
 
 
 def crossing(events: Iterable[Event]) -> list[EventFields]:
-    """Give events the form in which they cross."""
+    """Convert events for the native module."""
     try:
         return [event._fields for event in events]
     except AttributeError:
@@ -91,7 +91,7 @@ def crossing(events: Iterable[Event]) -> list[EventFields]:
 
 
 def imports_crossing(events: Iterable[ImportEvent]) -> list[ImportFields]:
-    """Give events to import the form in which they cross."""
+    """Convert events to import for the native module."""
     try:
         return [event._crossing() for event in events]  # noqa: SLF001 ours
     except AttributeError:
@@ -99,7 +99,7 @@ def imports_crossing(events: Iterable[ImportEvent]) -> list[ImportFields]:
 
 
 def _forked() -> None:
-    """Close, in the child, what the parent opened."""
+    """Mark the parent's stores as closed in a forked child."""
     for handle in list(_handles):
         handle.closed = True
 

@@ -1,8 +1,8 @@
-"""Values to JSON text and back: orjson when it is installed, the standard library otherwise, with the same meaning.
+"""Values to JSON text and back, by orjson if it is installed, else by the standard library, with the same results.
 
-Beside what JSON has, these are written: `datetime`, `date` and `time` as ISO 8601, `Decimal` as a string with all its digits, `UUID` as
-a string, an `Enum` as its value, a dataclass as an object of its fields, a pydantic model as its JSON form, a tuple as an array.
-NaN and infinity are refused, and so is text with lone surrogates.
+Besides the types of JSON these are encoded: `datetime`, `date` and `time` as ISO 8601, `Decimal` as a string with all
+its digits, `UUID` as a string, an `Enum` as its value, a dataclass as an object of its fields, a pydantic model as its
+JSON form, and a tuple as an array. NaN, infinity and text with lone surrogates are refused.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from streamkeep.errors import InvalidArgumentError
 
 try:
     import orjson
-except ImportError:  # the standard library does the same, slower
+except ImportError:  # the standard library gives the same results, only slower
     _orjson = None
 else:
     _orjson = orjson
     _OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
-# orjson reads integers beyond 64 bits as floats; the standard library reads them as they are.
+# orjson reads integers beyond 64 bits as floats; the standard library reads them exactly.
 _LONG_DIGITS = re.compile(rb"\d{19}")
 
 
 def encode(argument: str, value: Any) -> bytes:
-    """Write a value as compact JSON.
+    """Encode a value as compact JSON.
 
-    `InvalidArgumentError`, naming the argument, when JSON has no such value.
+    Raises `InvalidArgumentError`, which names the argument, if the value has no JSON form.
     """
     if _orjson is not None:
         try:
             text: bytes = _orjson.dumps(value, _default, _OPTIONS)
         except TypeError:
-            pass  # integers beyond 64 bits and keys that are no strings; the standard library decides
+            pass  # integers beyond 64 bits, or keys that are not strings: the standard library decides
         else:
-            # orjson writes NaN as null. Where there is a null, the standard library has a look.
+            # orjson writes NaN as null. If there is a null, the standard library encodes the value again.
             if b"null" not in text:
                 return text
     try:
@@ -51,23 +51,23 @@ def encode(argument: str, value: Any) -> bytes:
 
 
 def decode(text: bytes) -> Any:
-    """Read JSON text as Python's own values. An integer too long for an `int` is a `Decimal`."""
+    """Decode JSON text to Python values. An integer that is too long for an `int` becomes a `Decimal`."""
     if _orjson is not None and _LONG_DIGITS.search(text) is None:
         try:
             return _orjson.loads(text)
         except ValueError:
-            pass  # numbers like 1e400, which the standard library takes
+            pass  # numbers like 1e400, which the standard library accepts
     return json.loads(text, parse_int=_integer)
 
 
 def _integer(digits: str) -> int | decimal.Decimal:
     try:
         return int(digits)
-    except ValueError:  # beyond the interpreter's own limit on digits
+    except ValueError:  # beyond the interpreter's limit on digits
         return decimal.Decimal(digits)
 
 
-def _default(value: Any) -> Any:  # noqa: PLR0911 one a kind
+def _default(value: Any) -> Any:  # noqa: PLR0911 one return for each type
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, dt.datetime | dt.date | dt.time):

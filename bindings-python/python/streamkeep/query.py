@@ -1,4 +1,4 @@
-"""Which events of a log are meant."""
+"""Queries, which select events of the log."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class QueryItem(NamedTuple):
-    """One alternative of a query: all four must agree; an empty one does not restrict."""
+    """One item of a query. An event must satisfy all four lists; an empty one restricts nothing."""
 
     types: tuple[str, ...]
     tags: tuple[str, ...]
@@ -21,10 +21,11 @@ class QueryItem(NamedTuple):
 
 @final
 class Query(Frozen):
-    """Everything, or one to 64 items joined by OR.
+    """Selects everything, or the events that match one of up to 64 items.
 
-    An event is meant when its type is one of `types` AND it carries all `tags` AND its category is one of `categories` AND its
-    stream is one of `streams`; what is empty does not restrict. `Query(…) | Query(…)` means what either means.
+    An event matches an item if its type is one of `types`, it has all of `tags`, its category is one of `categories`,
+    and its stream is one of `streams`. An empty list restricts nothing. `Query(…) | Query(…)` matches what either
+    matches.
 
     >>> Query(types=["OrderPlaced"]) | Query(tags=["customer:7"])
     Query(types=('OrderPlaced',)) | Query(tags=('customer:7',))
@@ -45,7 +46,7 @@ class Query(Frozen):
         self._set("items", (item,) if any(item) else ())
 
     def __or__(self, other: Query) -> Query:
-        """Join by OR; everything stays everything."""
+        """Join two queries: an event matches if it matches either."""
         if not isinstance(other, Query):
             return NotImplemented
         both = Query()

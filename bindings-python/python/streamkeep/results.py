@@ -1,4 +1,4 @@
-"""What operations answer."""
+"""The results of operations."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from streamkeep.event import RecordedEvent  # noqa: TC001 resolvable at run time
 
 
 class AppendResult(NamedTuple):
-    """Where an append's last event stands.
+    """The version and position of the last event of an append.
 
-    `position` is not a cursor: an event with a smaller position may still be on its way. `repeated` says that the same events were
-    appended before, and that this is the first append's answer.
+    Do not use `position` as a cursor: an event with a smaller position can still be uncommitted. `repeated` tells that
+    the same events were appended before; the result is then the one of that time.
     """
 
     version: int
@@ -20,7 +20,7 @@ class AppendResult(NamedTuple):
 
 
 class ImportResult(NamedTuple):
-    """What an import did: events written, events that were there already, and the position of the last event given."""
+    """What an import did: events written, events that were stored already, and the position of the last event given."""
 
     imported: int
     passed_over: int
@@ -28,7 +28,7 @@ class ImportResult(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A page of the log. `reached` is how far it got, and the next page's `after`; `caught_up` that nothing more was there."""
+    """A page of the log. `reached` is the `after` of the next page; `caught_up` tells that nothing more was there."""
 
     events: list[RecordedEvent]
     reached: int

@@ -1,4 +1,4 @@
-"""Snapshots: folds of streams."""
+"""Snapshots: the state that results from a stream's events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @final
 class Snapshot(Content):
-    """A fold of a stream's events up to a version, made by code that calls itself `schema`. At most 8 MiB."""
+    """The state that results from a stream's events up to a version, made by code named `schema`. At most 8 MiB."""
 
     __slots__ = ("_fields",)
     _content_at = 3
@@ -24,7 +24,7 @@ class Snapshot(Content):
 
     @classmethod
     def json(cls, stream: str, version: int, schema: str, text: str | bytes) -> Self:
-        """Make a snapshot whose data is JSON text as it is, to be kept byte for byte."""
+        """Make a snapshot whose data is JSON text, which is kept byte for byte."""
         return restored(cls, (stream, version, schema, True, utf8("data", text)))
 
     @property
@@ -34,12 +34,12 @@ class Snapshot(Content):
 
     @property
     def version(self) -> int:
-        """The version of the last event folded."""
+        """The version of the last event that went into the state."""
         return self._fields[1]
 
     @property
     def schema(self) -> str:
-        """Which code made it; another schema is another snapshot."""
+        """The name of the code that made it. A snapshot with another schema is another snapshot."""
         return self._fields[2]
 
     def __repr__(self) -> str:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class EventStore:
     """One open handle on one namespace of one database.
 
-    Calls block the calling thread, and only that: other threads go on, Ctrl-C interrupts. A handle may be used by many threads at once.
+    Calls block only the calling thread, and Ctrl-C interrupts them. Many threads may use a handle at the same time.
     """
 
     __slots__ = ("__weakref__", "_handle")
@@ -41,13 +41,13 @@ class EventStore:
 
     @classmethod
     def open(cls, url: str, **options: Unpack[OpenOptions]) -> Self:
-        """Open `memory:`, `memory:NAME`, `sqlite:PATH`, `postgres://…`, `mongodb://…` or `mongodb+srv://…`; what is missing is created.
+        """Open `memory:`, `memory:NAME`, `sqlite:PATH`, `postgres://…`, `mongodb://…` or `mongodb+srv://…`.
 
-        Options, each of which may stand in the URL instead: `namespace` (`default`), `create` (true), `durability` (`full`, or
-        `relaxed`), `timeout` of an operation (30 s), `poll_interval` of subscriptions (250 ms), `max_connections` (10),
-        `insecure` (false).
+        It creates what is missing. The options, which can also be parameters of the URL, and their defaults:
+        `namespace` (`default`), `create` (true), `durability` (`full`; or `relaxed`), `timeout` of an operation (30 s),
+        `poll_interval` of subscriptions (250 ms), `max_connections` (10), `insecure` (false).
 
-        `ConfigError` when URL, options or the server's set-up are not to be worked with; `UnavailableError`.
+        Raises `ConfigError` if the URL, an option or the configuration of the server is wrong; `UnavailableError`.
         """
         return cls(Handle(_native.open(None, url, **native_options(options)), kind_of(url)))
 
@@ -61,20 +61,22 @@ class EventStore:
     ) -> AppendResult:
         """Append events to a stream: all of them or none, with consecutive versions. Acknowledged means durable.
 
-        Repeating an append of the same events is safe: what was done already answers as the first time, `repeated`. At most
-        10,000 events or 32 MiB, at least one. `timeout`, in seconds, covers all waiting.
+        Repeating an append of the same events is safe: the result is then that of the first time, marked `repeated`. An
+        append has at least one event, and at most 10,000 events and 32 MiB. `timeout` covers all waiting.
 
-        `ConflictError`, `DuplicateEventError`, `InvalidArgumentError`, `LimitExceededError`, `UnavailableError` (look at its
-        `outcome`), `ClosedError`.
+        Raises `ConflictError`, `DuplicateEventError`, `InvalidArgumentError`, `LimitExceededError`, `UnavailableError`
+        (with its `outcome`), `ClosedError`.
         """
         return AppendResult(*self._handle.native.append(None, stream, crossing(events), expected, in_seconds(timeout)))
 
     def import_events(self, events: Iterable[ImportEvent]) -> ImportResult:
-        """Take events recorded elsewhere, with their streams, versions, ids and times; positions are new, in the order given.
+        """Import events that were recorded elsewhere. Positions are new, in the order given.
 
-        Written whole or not at all per 1,000; what is there already is passed over, so an import can be repeated and resumed.
+        Each 1,000 events are written completely or not at all. An event that is stored already is passed over, so an
+        import can be repeated and resumed.
 
-        `DuplicateEventError` when an id is known with other content, `ConflictError` when a version does not follow; else as `append`.
+        Raises `DuplicateEventError` if an id is known with other content, `ConflictError` if a version does not follow;
+        otherwise as `append`.
         """
         return ImportResult(*self._handle.native.import_events(None, imports_crossing(events)))
 
@@ -88,9 +90,10 @@ class EventStore:
         limit: int | None = None,
         timeout: Seconds | None = None,
     ) -> Generator[RecordedEvent, None, None]:
-        """Read a stream's events in version order, both bounds included, page by page; an absent stream reads as nothing.
+        """Read the events of a stream page by page, in the order of versions. Both bounds are inclusive.
 
-        Whoever stops half way holds nothing. From the iteration: `InvalidArgumentError`, `UnavailableError`, `ClosedError`.
+        An absent stream has no events. A reader that stops half way leaves nothing behind. The iteration raises
+        `InvalidArgumentError`, `UnavailableError`, `ClosedError`.
         """
         cursor = self._handle.native.read(stream, from_version, to_version, direction, limit, in_seconds(timeout))
         return _events(self._handle, cursor)
@@ -105,7 +108,7 @@ class EventStore:
         limit: int | None = None,
         timeout: Seconds | None = None,
     ) -> Generator[RecordedEvent, None, None]:
-        """Read the log's events that match, in position order, both bounds excluded; a limit counts matches. Errors as `read`."""
+        """Read the matching events of the log. Both bounds are exclusive; a limit counts matches. Errors as `read`."""
         cursor = self._handle.native.read_all(after, before, query.items, direction, limit, in_seconds(timeout))
         return _events(self._handle, cursor)
 
@@ -117,7 +120,7 @@ class EventStore:
         limit: int | None = None,
         timeout: Seconds | None = None,
     ) -> Page:
-        """Read one page of the log, at most 1,000 events, and tell how far it got. Errors as `read`, and `LimitExceededError`."""
+        """Read one page of the log: at most 1,000 events. Errors as `read`, and `LimitExceededError`."""
         page = self._handle.native.read_page(None, after, query.items, limit, in_seconds(timeout))
         return Page([recorded(fields) for fields in page[0]], page[1], page[2])
 
@@ -130,34 +133,39 @@ class EventStore:
         on_caught_up: Callable[[], object] | None = None,
         timeout: Seconds | None = None,
     ) -> Subscription:
-        """Follow the log: every committed event that matches, once, in position order, first what is there, then what comes.
+        """Subscribe to the log: every committed event that matches, once, in the order of positions.
 
-        It begins at `start`, the `beginning` unless `now`, or behind the position `after`. `on_caught_up` is called, on the
-        iterating thread, when everything was given. `timeout` ends an iteration after that long without an event. It outlives the
-        loss of the database.
+        It begins at `start`, which is `beginning` (the default) or `now`, or after the position `after`. It first
+        catches up and then goes on with new events. `on_caught_up` is called on the iterating thread when everything
+        committed so far was returned. `timeout` ends an iteration after that time without an event. If the database is
+        lost, the subscription reconnects.
 
-        From the iteration: `InvalidArgumentError`, `CheckpointAheadError`, `CorruptError`, `ConfigError`, `ClosedError`.
+        The iteration raises `InvalidArgumentError`, `CheckpointAheadError`, `CorruptError`, `ConfigError`,
+        `ClosedError`.
         """
         cursor = self._handle.native.subscribe(query.items, start, after)
         return Subscription(self._handle, cursor, on_caught_up, in_seconds(timeout))
 
     def save_snapshot(self, snapshot: Snapshot) -> None:
-        """Save a snapshot. The same stream, schema and version again replaces; above the stream's version is an `InvalidArgumentError`."""
+        """Save a snapshot, and replace one with the same stream, schema and version.
+
+        Raises `InvalidArgumentError` if the snapshot's version is 0 or above the stream's.
+        """
         self._handle.native.save_snapshot(None, snapshot._fields)
 
     def load_snapshot(self, stream: str, schema: str, *, at_or_before: int | None = None) -> Snapshot | None:
-        """Load the newest snapshot that can be believed, at or before a version if one is given."""
+        """Load the newest valid snapshot, at or before a version if one is given."""
         found = self._handle.native.load_snapshot(None, stream, schema, at_or_before)
         return None if found is None else restored(Snapshot, found)
 
     def head(self) -> int:
-        """Tell the position of the last committed event that is safe to read; 0 when the log is empty."""
+        """Return the position of the last committed event that is safe to read; 0 if the log is empty."""
         return self._handle.native.head(None)
 
     def close(self) -> None:
-        """Wait for what is in flight, then free everything. Twice is fine; any later use is a `ClosedError`."""
+        """Wait for calls in flight, then free everything. Closing twice is fine; any later use raises `ClosedError`."""
         self._handle.closed = True
-        with contextlib.suppress(ClosedError):  # in a forked child, or when the interpreter ends: nothing here is this handle's any more
+        with contextlib.suppress(ClosedError):  # in a forked child, or at the end of the interpreter
             self._handle.native.close(None)
 
     def __enter__(self) -> Self:
@@ -176,7 +184,7 @@ class EventStore:
 
 @final
 class Subscription:
-    """The log being followed: an iterator that waits. Iterate it in one thread; `close` it from any."""
+    """A subscription to the log: an iterator that waits. Iterate it in one thread; `close` it from any."""
 
     __slots__ = ("__weakref__", "_caught_up", "_cursor", "_ended", "_events", "_handle", "_on_caught_up", "_timeout")
 
@@ -191,7 +199,7 @@ class Subscription:
         self._ended = False
 
     def close(self) -> None:
-        """End the iteration, wherever it waits. Twice is fine."""
+        """End the iteration, even while it waits. Calling it twice is fine."""
         self._ended = True
         with contextlib.suppress(ClosedError):  # ended with its process
             self._cursor.stop()

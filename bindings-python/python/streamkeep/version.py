@@ -1,4 +1,4 @@
-"""What an append demands of its stream."""
+"""Expected versions: what an append expects of its stream."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 
 class ExpectedVersion(StrEnum):
-    """What an append can demand of its stream, apart from an exact version."""
+    """The expected versions besides an exact number."""
 
     ANY = "any"
     NO_STREAM = "no-stream"
@@ -15,8 +15,8 @@ class ExpectedVersion(StrEnum):
 
 
 ANY: Final = ExpectedVersion.ANY
-"""Nothing: the append never conflicts."""
+"""Any version: the append never conflicts."""
 NO_STREAM: Final = ExpectedVersion.NO_STREAM
-"""The stream has no events; version 0 says the same."""
+"""The stream has no events. Version 0 means the same."""
 STREAM_EXISTS: Final = ExpectedVersion.STREAM_EXISTS
 """The stream has at least one event."""
