@@ -1,5 +1,5 @@
 'use strict'
-// Finds and loads the native half for this platform.
+// Finds and loads the native module for this platform.
 
 const { arch, platform } = process
 

@@ -1,4 +1,4 @@
-//! Gives the linker what a library for Node needs, and what keeps it mapped while its threads live.
+//! Sets the linker options that a library for Node needs, and that keep it mapped while its threads run.
 
 fn main() {
     napi_build::setup();

@@ -1,12 +1,13 @@
-//! The channel: requests in, answers out, in frames of many.
+//! The channel between the JVM and core: it takes requests and returns answers, in frames of many.
 //!
-//! A call of the host's has its price however little it carries; so one carries all that waits. The host asks with
-//! [`streamkeep_submit`], which never waits, and one thread of its own takes the answers with [`streamkeep_drain`].
-//! These two are plain C functions, because UniFFI's way over costs ten times as much; they take a channel's number,
-//! not its address, so that a wrong one is an answer and no crash. Its twin is `Channel.kt`.
+//! A call from the JVM costs the same however little it carries, so one call carries everything that waits. The JVM
+//! submits requests with [`streamkeep_submit`], which never waits, and one of its threads takes the answers with
+//! [`streamkeep_drain`]. Both are plain C functions, because a call by UniFFI costs ten times as much. They take a
+//! channel's number and not its address, so that a wrong number is an error and no crash. The JVM's side is
+//! `Channel.kt`.
 //!
-//! A frame to submit holds requests: call id (0: no answer wanted), operation, length, body. A drained frame holds
-//! answers: call id, 0 or 1 (failed), length, body.
+//! A submitted frame has requests: call id (0: no answer wanted), operation, length, body. A drained frame has answers:
+//! call id, 0 or 1 (failed), length, body.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
@@ -23,27 +24,27 @@ use crate::frame::{Reader, Writer};
 use crate::runtime;
 use crate::store::{Answer, Handles};
 
-/// Withdraws a call: its future is dropped, and nobody hears of it any more.
+/// Withdraws a call: its future is dropped, and it gets no answer.
 const CANCEL: u8 = 1;
 
-/// What the C functions answer when there is no such channel, or something panicked.
+/// The result of the C functions if the channel does not exist or something panicked.
 const LOST: i32 = i32::MIN;
 
-/// Call id, whether it failed, and the length of what follows.
+/// The size of an answer's head: call id, whether it failed, and the length of the body.
 const ANSWER_HEAD_BYTES: usize = 8 + 1 + 4;
 
-/// The channels there are, by number.
+/// The open channels, by number.
 static CHANNELS: LazyLock<RwLock<HashMap<i64, Arc<Shared>>>> = LazyLock::new(RwLock::default);
 static NUMBERS: AtomicI64 = AtomicI64::new(1);
 
-/// Where the host and core meet.
+/// A channel, as UniFFI exports it.
 #[derive(Debug, uniffi::Object)]
 pub struct NativeChannel {
     number: i64,
     shared: Arc<Shared>,
 }
 
-/// What the channel and the tasks of its calls share.
+/// Shared by the channel and the tasks of its calls.
 #[derive(Debug)]
 pub(crate) struct Shared {
     runtime: Handle,
@@ -60,7 +61,7 @@ struct State {
 
 #[uniffi::export]
 impl NativeChannel {
-    /// Makes a channel on this process's runtime.
+    /// Makes a channel on the runtime of this process.
     #[uniffi::constructor]
     pub fn new() -> Result<Arc<Self>, StartError> {
         let runtime = runtime::handle().map_err(|cause| StartError::Runtime { reason: cause.to_string() })?;
@@ -75,27 +76,27 @@ impl NativeChannel {
         Ok(Arc::new(Self { number, shared }))
     }
 
-    /// What the C functions know it by.
+    /// The channel's number, for the C functions.
     pub fn number(&self) -> i64 {
         self.number
     }
 
-    /// The version of this half. The other half refuses one that is not its own.
+    /// The version of this library. Kotlin refuses another version than its own.
     pub fn version(&self) -> String {
         env!("CARGO_PKG_VERSION").to_owned()
     }
 
-    /// Makes so many event ids, 16 bytes each.
+    /// Makes `count` event ids, 16 bytes each.
     pub fn new_ids(&self, count: i32) -> Vec<u8> {
         (0..count).flat_map(|_| streamkeep::new_id().into_bytes()).collect()
     }
 
-    /// How many calls are under way.
+    /// How many calls are running.
     pub fn calls(&self) -> i32 {
         i32::try_from(self.shared.state().calls.len()).unwrap_or(i32::MAX)
     }
 
-    /// How many stores and readers there are.
+    /// How many stores and readers exist.
     pub fn handles(&self) -> i32 {
         i32::try_from(self.shared.handles.count()).unwrap_or(i32::MAX)
     }
@@ -107,35 +108,35 @@ impl Drop for NativeChannel {
     }
 }
 
-/// Takes a frame of requests. Never waits. Answers 0, or the lowest integer when the channel is lost.
+/// Takes a frame of requests, and never waits. Returns 0, or the lowest integer if the channel is lost.
 ///
 /// # Safety
-/// `frame` must point at `length` bytes that stay as they are during the call.
+/// `frame` must point to `length` bytes that do not change during the call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn streamkeep_submit(channel: i64, frame: *const u8, length: i32) -> i32 {
     let Ok(length) = usize::try_from(length) else { return LOST };
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller guarantees it.
     let frame = unsafe { std::slice::from_raw_parts(frame, length) };
     with_channel(channel, |channel| if channel.submit(frame).is_ok() { 0 } else { LOST })
 }
 
-/// Writes the answers there are into `buffer`, as many as it has room for; waits for the first of them, at most so many
+/// Writes the ready answers into `buffer`, as many as fit. It waits for the first one, but not longer than the given
 /// milliseconds.
 ///
-/// Answers how many bytes were written; when the buffer is too small for the next answer, minus how many it takes; the
-/// lowest integer when the channel is lost.
+/// Returns the number of bytes written; if the buffer is too small for the next answer, minus its size; the lowest
+/// integer if the channel is lost.
 ///
 /// # Safety
-/// `buffer` must point at `capacity` bytes that nobody else uses during the call.
+/// `buffer` must point to `capacity` bytes that nothing else uses during the call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn streamkeep_drain(channel: i64, buffer: *mut u8, capacity: i32, timeout_ms: i32) -> i32 {
     let (Ok(capacity), Ok(timeout)) = (usize::try_from(capacity), u64::try_from(timeout_ms)) else { return LOST };
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller guarantees it.
     let buffer = unsafe { std::slice::from_raw_parts_mut(buffer, capacity) };
     with_channel(channel, |channel| channel.drain(buffer, Duration::from_millis(timeout)))
 }
 
-/// A panic must not leave by a C function.
+/// Catches panics, which must not leave a C function.
 fn with_channel(number: i64, work: impl FnOnce(&Arc<Shared>) -> i32) -> i32 {
     let channel = CHANNELS.read().unwrap_or_else(PoisonError::into_inner).get(&number).cloned();
     channel.map_or(LOST, |channel| catch_unwind(AssertUnwindSafe(|| work(&channel))).unwrap_or(LOST))
@@ -150,7 +151,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Fails on a frame that cannot be read, which the two halves' own fault would be.
+    /// Fails on a frame that cannot be read, which is a bug of this library.
     fn submit(self: &Arc<Self>, frame: &[u8]) -> Result<(), Failure> {
         let mut frame = Reader::new(frame);
         while !frame.is_empty() {
@@ -188,7 +189,7 @@ impl Shared {
     }
 
     fn start(self: &Arc<Self>, id: i64, work: impl Future<Output = Result<Answer, Failure>> + Send + 'static) {
-        // Under the lock, so that an answer cannot come before its call is known.
+        // Under the lock, so that the call is registered before its answer arrives.
         let mut state = self.state();
         let call = Call { shared: Arc::clone(self), id };
         let task = self.runtime.spawn(async move {
@@ -220,14 +221,14 @@ impl Shared {
         state.answers.push_back(frame);
         let first = state.answers.len() == 1;
         drop(state);
-        // Whoever drains takes everything: only the first answer has somebody to wake.
+        // The draining thread takes all answers, so only the first one wakes it.
         if first {
             self.answered.notify_one();
         }
     }
 }
 
-/// A call under way. One that ends without having answered, by a panic, answers that.
+/// A running call. If it ends without an answer, because of a panic, its answer is that.
 struct Call {
     shared: Arc<Shared>,
     id: i64,
@@ -235,8 +236,8 @@ struct Call {
 
 impl Call {
     fn end(self, outcome: Result<Answer, Failure>) {
-        // Under the lock: whoever cancels comes before, and an opened store is dropped here, or after, and then finds
-        // it among the handles.
+        // Under the lock: a cancellation comes either before, and then an opened store is dropped here, or after, and
+        // then it finds the store among the handles.
         let mut state = self.shared.state();
         if state.calls.remove(&self.id).is_some() {
             let outcome = outcome.map(|answer| self.shared.handles.keep(answer));

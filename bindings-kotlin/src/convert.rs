@@ -1,4 +1,4 @@
-//! Values of the boundary: requests into core's types, answers into frames.
+//! Converts requests to core's types, and answers to frames.
 
 use streamkeep::{
     Batch, Direction, Durability, Event, ExpectedVersion, ImportEvent, OpenOptions, Payload, Query, QueryItem,
@@ -12,9 +12,9 @@ use crate::frame::{Reader, Writer};
 type Read<T> = Result<T, Failure>;
 
 const MICROSECOND_NANOS: i128 = 1_000;
-/// Ends a read: nothing more comes.
+/// Marks the end of a read.
 const ENDED: u8 = 1;
-/// Everything committed so far was given.
+/// Marks that everything that was committed so far was given.
 const CAUGHT_UP: u8 = 2;
 
 pub(crate) fn open_options(frame: &mut Reader<'_>) -> Read<OpenOptions> {
@@ -51,7 +51,7 @@ pub(crate) fn expected(frame: &mut Reader<'_>) -> Read<ExpectedVersion> {
         1 => Ok(ExpectedVersion::NoStream),
         2 => Ok(ExpectedVersion::StreamExists),
         3 => Ok(ExpectedVersion::Exact(frame.number("expected")?)),
-        _ => Err(Failure::internal("an expected version of no kind")),
+        _ => Err(Failure::internal("an expected version of an unknown kind")),
     }
 }
 
@@ -61,7 +61,7 @@ fn payload(frame: &mut Reader<'_>) -> Read<Payload> {
     if is_bytes {
         return Ok(Payload::Bytes(bytes));
     }
-    // A host may hand over JSON as bytes, which core, whose JSON is text, cannot see otherwise.
+    // The JVM may pass JSON as bytes, but core's JSON is text.
     String::from_utf8(bytes).map(Payload::Json).map_err(|_| Failure::argument("data", "data is not UTF-8"))
 }
 
@@ -80,7 +80,7 @@ pub(crate) fn import_event(frame: &mut Reader<'_>) -> Read<ImportEvent> {
     let recorded_at = frame.optional(|frame| {
         let nanos = i128::from(frame.long()?) * MICROSECOND_NANOS;
         OffsetDateTime::from_unix_timestamp_nanos(nanos)
-            .map_err(|_| Failure::argument("recorded_at", "recorded_at lies outside the years -9999 to 9999"))
+            .map_err(|_| Failure::argument("recorded_at", "recorded_at is outside the years -9999 to 9999"))
     })?;
     Ok(ImportEvent { stream, version, recorded_at, event: event(frame)? })
 }
@@ -183,13 +183,13 @@ pub(crate) fn write_events(frame: &mut Writer, events: &[RecordedEvent]) {
     events.iter().for_each(|event| write_recorded(frame, event));
 }
 
-/// A page of a read, and whether it is the last one.
+/// Writes a page of a read, and whether it is the last one.
 pub(crate) fn write_page(frame: &mut Writer, events: &[RecordedEvent], ended: bool) {
     frame.byte(if ended { ENDED } else { 0 });
     write_events(frame, events);
 }
 
-/// A batch of a subscription; none at its end.
+/// Writes a batch of a subscription; `None` is the end.
 pub(crate) fn write_batch(frame: &mut Writer, batch: Option<&Batch>) {
     match batch {
         None => write_page(frame, &[], true),

@@ -1,4 +1,4 @@
-//! Errors as data: code, facts and all, for the host to make its own class from.
+//! Passes errors as data: the code, the message and the facts, from which Kotlin makes its classes.
 
 use std::fmt;
 
@@ -10,13 +10,13 @@ use crate::frame::Writer;
 /// Why a call was refused or failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// Core says so.
+    /// An error of core.
     Core(Error),
-    /// A value that core has no type for, a negative version for one.
+    /// A value that core's types do not allow, such as a negative version.
     Argument { argument: &'static str, message: String },
-    /// The store was closed and forgotten.
+    /// The store was closed and freed.
     Closed,
-    /// A bug of this library.
+    /// A bug in this library.
     Internal(String),
 }
 
@@ -41,7 +41,7 @@ impl Failure {
         }
     }
 
-    /// Writes code, message, retryable, outcome, ids, context and cause, then the facts by name.
+    /// Writes the code, message, retryable, outcome, ids, context and cause, then the facts with their names.
     pub(crate) fn write(&self, frame: &mut Writer) {
         let error = self.to_json();
         let text = |name: &str| error.get(name).and_then(Value::as_str);
@@ -79,7 +79,7 @@ impl From<Error> for Failure {
 pub enum StartError {
     /// The runtime's threads could not be started.
     Runtime {
-        /// What the system said.
+        /// The system's message.
         reason: String,
     },
 }

@@ -1,7 +1,7 @@
-//! Frames: how values lie in the bytes that cross. Integers are big-endian, texts and lists carry their length, what
-//! may be absent a flag.
+//! Frames: the byte format of values between the JVM and core. Integers are big-endian, texts and lists start with
+//! their length, and optional values start with a flag.
 //!
-//! Its twin is `Frame.kt`.
+//! The JVM's side is `Frame.kt`.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::error::Failure;
 
-/// Writes values one behind the other.
+/// Writes values without separators.
 #[derive(Debug, Default)]
 pub(crate) struct Writer(pub(crate) Vec<u8>);
 
@@ -26,12 +26,12 @@ impl Writer {
         self.0.extend_from_slice(&value.to_be_bytes());
     }
 
-    /// A version, position or count: core keeps them within 2^53.
+    /// A version, position or count, which is below 2^53.
     pub(crate) fn number(&mut self, value: u64) {
         self.long(i64::try_from(value).unwrap_or(i64::MAX));
     }
 
-    /// A length. What crosses is bounded far below 2 GiB.
+    /// A length. Frames are far smaller than 2 GiB.
     pub(crate) fn length(&mut self, value: usize) {
         self.0.extend_from_slice(&i32::try_from(value).unwrap_or(i32::MAX).to_be_bytes());
     }
@@ -62,7 +62,7 @@ impl Writer {
     }
 }
 
-/// Reads values one behind the other. A frame that ends too early is a bug of the two halves, never of the caller.
+/// Reads values. A frame that ends too early is a bug of this library, never of the caller.
 #[derive(Debug)]
 pub(crate) struct Reader<'a>(&'a [u8]);
 

@@ -1,7 +1,7 @@
-//! The native half of Streamkeep's Kotlin and Java library.
+//! The native library of Streamkeep for Kotlin and Java.
 //!
-//! It only converts: requests in, calls of core, answers out. Everything crosses in frames of many through one
-//! [`NativeChannel`]; what users see is written by hand in Kotlin and Java.
+//! It only converts requests to calls of core, and their results to answers. All of them pass through one
+//! [`NativeChannel`] in frames of many. The public API is written by hand in Kotlin and Java.
 
 mod channel;
 mod convert;

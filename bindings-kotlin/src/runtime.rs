@@ -1,4 +1,4 @@
-//! The one tokio runtime of this library in a process.
+//! The tokio runtime of this library, one for the process.
 
 use std::sync::OnceLock;
 
@@ -6,10 +6,10 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
 
-/// Database work waits far more than it computes.
+/// Few threads are enough, because database work waits far more than it computes.
 const MOST_WORKERS: usize = 4;
 
-/// The runtime, started by whoever asks first. It lives as long as the process: the JVM's exit does not wait for it.
+/// The runtime, started at the first use. It exists as long as the process; the JVM's exit does not wait for it.
 pub(crate) fn handle() -> std::io::Result<Handle> {
     if let Some(runtime) = RUNTIME.get() {
         return Ok(runtime.handle().clone());
@@ -20,6 +20,6 @@ pub(crate) fn handle() -> std::io::Result<Handle> {
         .thread_name("streamkeep")
         .enable_all()
         .build()?;
-    // Of two that start at once one is kept; the other has nothing to do yet and ends.
+    // If two threads start one at the same time, one runtime is kept. The other has no work yet and ends.
     Ok(RUNTIME.get_or_init(|| started).handle().clone())
 }

@@ -1,4 +1,4 @@
-//! The operations: a request's bytes into a call of core, its answer into bytes.
+//! The operations: converts the bytes of a request to a call of core, and its result to bytes.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -27,7 +27,7 @@ const HEAD: u8 = 13;
 const CLOSE: u8 = 14;
 const FORGET: u8 = 15;
 
-/// What a call gives: bytes for the host and, of `open`, the store, which is kept once the host hears of it.
+/// The result of a call: the answer's bytes, and for `open` the store, which is kept when the answer is delivered.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
     body: Writer,
@@ -36,7 +36,7 @@ pub(crate) struct Answer {
 
 type Work = BoxFuture<'static, Result<Answer, Failure>>;
 
-/// The stores and readers of the host, by the numbers it gave them.
+/// The JVM's stores and readers, by the numbers that it gave them.
 #[derive(Debug, Default)]
 pub(crate) struct Handles {
     stores: Table<EventStore>,
@@ -61,7 +61,7 @@ impl Handles {
         answer.body
     }
 
-    /// Reads a request and gives the work it asks for, not begun; nothing when it is done already.
+    /// Reads a request and returns its work, which is not started yet; `None` if it is done already.
     pub(crate) fn prepare(&self, operation: u8, frame: &mut Reader<'_>) -> Result<Option<Work>, Failure> {
         let number = frame.long()?;
         match operation {
@@ -88,12 +88,12 @@ impl Handles {
             LOAD_SNAPSHOT => load_snapshot(store, frame)?,
             HEAD => async move { answer(|frame, head| frame.number(head), store.head().await?) }.boxed(),
             CLOSE => async move { answer(|_, ()| (), store.close().await?) }.boxed(),
-            _ => return Err(Failure::internal("an operation of no kind")),
+            _ => return Err(Failure::internal("an unknown operation")),
         };
         Ok(Some(work))
     }
 
-    /// Makes a reader and asks for its first page.
+    /// Makes a reader and fetches its first page.
     fn begin(&self, operation: u8, store: EventStore, frame: &mut Reader<'_>) -> Result<Work, Failure> {
         let number = frame.long()?;
         let reading = match operation {
@@ -113,10 +113,8 @@ impl Handles {
     }
 
     fn next(&self, number: i64) -> Result<Work, Failure> {
-        let reading = locked(&self.readers)
-            .get(&number)
-            .cloned()
-            .ok_or_else(|| Failure::internal("a reader of no known number"))?;
+        let reading =
+            locked(&self.readers).get(&number).cloned().ok_or_else(|| Failure::internal("an unknown reader"))?;
         let readers = Arc::clone(&self.readers);
         Ok(async move {
             let mut body = Writer::default();
@@ -130,7 +128,7 @@ impl Handles {
         .boxed())
     }
 
-    /// Ends a reader: whoever waits for its next page gets the end.
+    /// Ends a reader. A caller that waits for its next page gets the end.
     fn stop(&self, number: i64) {
         let reading = locked(&self.readers).remove(&number);
         if let Some(stopper) = reading.and_then(|reading| reading.stopper) {
@@ -194,7 +192,7 @@ fn load_snapshot(store: EventStore, frame: &mut Reader<'_>) -> Result<Work, Fail
     Ok(async move { answer(write, store.load_snapshot(stream, schema, at_or_before).await?) }.boxed())
 }
 
-/// A read or a subscription that the host pulls.
+/// A read or a subscription that the JVM pulls.
 #[derive(Clone, Debug)]
 struct Reading {
     source: Arc<tokio::sync::Mutex<Source>>,
@@ -217,7 +215,7 @@ impl Reading {
         Self { source: Arc::new(tokio::sync::Mutex::new(Source::Subscription(subscription))), stopper }
     }
 
-    /// Writes what comes next and says whether that was all.
+    /// Writes the next page or batch. Returns whether it is the last.
     async fn next(&self, frame: &mut Writer) -> Result<bool, Error> {
         match &mut *self.source.lock().await {
             Source::Subscription(subscription) => {
@@ -231,7 +229,8 @@ impl Reading {
                     Some(page) => page?,
                     None => events.next_page().await?,
                 };
-                // A look ahead tells with the last page that it is the last, which saves the host a call.
+                // The next page is fetched ahead, so that the last page is marked as the last. That saves the JVM a
+                // call.
                 *ahead = if page.is_some() { events.next_page().now_or_never() } else { None };
                 let ended = page.is_none() || matches!(ahead, Some(Ok(None)));
                 convert::write_page(frame, &page.unwrap_or_default(), ended);

@@ -1,4 +1,4 @@
-//! Values in: from plain objects to the core's types.
+//! Converts arguments: from plain objects to core's types.
 
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ pub struct QueryItemIn {
     pub streams: Option<Vec<String>>,
 }
 
-/// The options of every way to read; each takes those it has.
+/// The options of all ways to read; each call uses its own.
 #[napi(object, object_to_js = false)]
 pub struct ReadIn {
     pub from_version: Option<i64>,
@@ -83,7 +83,7 @@ pub(crate) fn payload(payload: PayloadIn) -> Payload {
     }
 }
 
-/// The face has made sure that these are whole and exact; only the sign is left to see to.
+/// TypeScript has checked that these are whole and exact numbers, so only the sign is checked here.
 pub(crate) fn number(argument: &str, value: i64) -> napi::Result<u64> {
     u64::try_from(value).map_err(|_| invalid_argument(argument, &format!("{argument} must not be negative")))
 }
@@ -155,8 +155,7 @@ pub(crate) fn event(given: EventIn) -> napi::Result<Event> {
 }
 
 pub(crate) fn import_event(mut given: EventIn) -> napi::Result<ImportEvent> {
-    let stream =
-        given.stream.take().ok_or_else(|| invalid_argument("stream", "an event to import names its stream"))?;
+    let stream = given.stream.take().ok_or_else(|| invalid_argument("stream", "an event to import needs a stream"))?;
     let version = optional("version", given.version)?;
     let recorded_at = given.recorded_at_micros.map(time).transpose()?;
     Ok(ImportEvent { stream, version, recorded_at, event: event(given)? })

@@ -1,4 +1,4 @@
-//! Errors cross as data: JSON in the message, from which the façade makes its class.
+//! Passes errors to TypeScript as data: JSON in the message, from which TypeScript makes its class.
 
 use streamkeep::Error;
 
@@ -7,17 +7,17 @@ pub(crate) fn from_core(error: &Error) -> napi::Error {
     napi::Error::from_reason(error.to_json())
 }
 
-/// A value that the store's types cannot take.
+/// A value that core's types do not allow.
 pub(crate) fn invalid_argument(argument: &str, message: &str) -> napi::Error {
     plain("invalid-argument", message, &format!(r#"{{"argument":"{argument}"}}"#))
 }
 
-/// A defect on this side of the boundary.
+/// A bug in this binding.
 pub(crate) fn internal(message: &str) -> napi::Error {
     plain("internal", message, "{}")
 }
 
-/// In the form of `Error::to_json`. Messages and fields are this crate's own texts and need no escapes.
+/// Makes the form of `Error::to_json`. Messages and fields are texts of this crate and need no escapes.
 fn plain(code: &str, message: &str, fields: &str) -> napi::Error {
     let outcome = if code == "internal" { "unknown" } else { "not applied" };
     let (rest, ids) = (r#""context":null,"cause":null"#, r#""ids":[]"#);

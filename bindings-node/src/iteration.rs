@@ -1,4 +1,4 @@
-//! What is pulled page by page: reads and subscriptions.
+//! Iterations: reads and subscriptions, which TypeScript pulls page by page.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,14 +13,14 @@ use tokio_util::sync::CancellationToken;
 use crate::page::{Page, PageOut};
 use crate::runtime::{promise, runtime};
 
-/// Events being pulled. Closing it, or leaving it to the garbage collector, ends the work behind it.
+/// A read or a subscription. Closing it, or its garbage collection, ends the work behind it.
 #[napi]
 pub struct NativeIteration {
     source: Arc<Mutex<Option<Source>>>,
     ended: CancellationToken,
 }
 
-/// Where the events come from, counted among its store's as long as it lives.
+/// The source of the events. It counts as one of its store's iterations while it exists.
 pub(crate) struct Source {
     of: Of,
     _counted: Counted,
@@ -31,7 +31,7 @@ pub(crate) enum Of {
     Subscription(Subscription),
 }
 
-/// One of a number of things that are alive.
+/// Counts a value while it exists.
 pub(crate) struct Counted(Arc<AtomicU32>);
 
 impl Counted {
@@ -64,7 +64,7 @@ impl NativeIteration {
         Self { source: Arc::new(Mutex::new(Some(Source { of, _counted: counted }))), ended: CancellationToken::new() }
     }
 
-    /// The next page; nothing at the end, and once closed.
+    /// Returns the next page; `None` at the end and after a close.
     #[napi(catch_unwind)]
     pub fn next<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
         let (source, ended) = (Arc::clone(&self.source), self.ended.clone());
@@ -81,7 +81,7 @@ impl NativeIteration {
         })
     }
 
-    /// Ends it: whoever waits for a page gets the end.
+    /// Ends the iteration. A caller that waits for a page gets the end.
     #[napi(catch_unwind)]
     pub fn close(&self) {
         self.end();
@@ -91,7 +91,8 @@ impl NativeIteration {
         self.ended.cancel();
         let source = Arc::clone(&self.source);
         if let Ok(runtime) = runtime() {
-            // Behind a pull under way, which ends now, and on the runtime, because a source may have to tell a task.
+            // The lock waits for a running pull, which ends now. The source is dropped on the runtime, because it may
+            // have to notify a task.
             runtime.spawn(async move { source.lock().await.take() });
         }
     }

@@ -1,12 +1,9 @@
-//! The native half of the npm package `streamkeep`: values in, call, values out, errors as data.
+//! The native module of the npm package `streamkeep`: it converts the arguments, calls core, and converts the result or
+//! error.
 //!
-//! Everything here is private to the package; `typescript/` is its face.
+//! Everything here is private to the package; users see `typescript/`.
 
-#![allow(
-    unreachable_pub,
-    missing_debug_implementations,
-    reason = "what napi exports is reached from JavaScript, which prints it itself"
-)]
+#![allow(unreachable_pub, missing_debug_implementations, reason = "JavaScript uses and prints what napi exports")]
 
 mod convert;
 mod error;
@@ -19,14 +16,14 @@ use napi_derive::napi;
 
 pub use self::runtime::promise;
 
-/// The version of this half, which the other half compares with its own.
+/// The version of this module, which TypeScript compares with its own.
 #[napi(catch_unwind)]
 #[must_use]
 pub fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
 
-/// A new event id: a UUID of version 7.
+/// Returns a new event id: a UUID of version 7.
 #[napi(catch_unwind)]
 #[must_use]
 pub fn new_id() -> String {

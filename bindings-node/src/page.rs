@@ -1,17 +1,17 @@
-//! Values out: a page of events as few values of JavaScript.
+//! Converts a page of events to few JavaScript values.
 //!
-//! A number costs nothing in a typed array, and a text one call; so an event's texts cross as one string, with their
-//! lengths among the numbers. One string an event, not one a page: what the face cuts from a string keeps the whole of
-//! it alive, and who keeps an event must not keep a page.
+//! A number in a typed array costs nothing, and a string costs one call. So the texts of an event are passed as one
+//! string, and their lengths are among the numbers. There is one string for each event and not for the page, because a
+//! slice keeps its whole string alive.
 
 use napi::bindgen_prelude::{Float64Array, Uint8Array};
 use napi_derive::napi;
 use streamkeep::{Payload, RecordedEvent};
 
-/// Numbers an event has in [`PageOut::numbers`]; `decode` in `typescript/recorded.ts` knows their order.
+/// How many numbers an event has in [`PageOut::numbers`]; `decode` in `typescript/recorded.ts` has their order.
 const NUMBERS: usize = 10;
 
-/// A page on its way to JavaScript's thread.
+/// A page to convert on JavaScript's thread.
 pub(crate) struct Page {
     texts: Vec<String>,
     numbers: Vec<f64>,
@@ -56,7 +56,7 @@ impl Page {
     fn add(&mut self, event: &RecordedEvent) {
         let mut texts = Texts::default();
         let schema = event.schema.as_deref().unwrap_or_default();
-        // Tags have no control characters, so one can stand between them.
+        // Tags have no control characters, so one can separate them.
         let lengths = [
             texts.add(&event.stream),
             texts.add(&event.event_type),
@@ -111,7 +111,7 @@ impl From<streamkeep::Snapshot> for SnapshotOut {
     }
 }
 
-/// Texts one after the other; lengths count as JavaScript does, in units of UTF-16.
+/// Joined texts. Their lengths are in UTF-16 units, as in JavaScript.
 #[derive(Default)]
 struct Texts {
     all: String,

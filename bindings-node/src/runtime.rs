@@ -1,9 +1,8 @@
-//! The runtime that all environments of the process share, and how its results become promises.
+//! The runtime that all environments of the process share, and the promises for its results.
 //!
-//! It is the package's own and lives as long as the process: the main thread and each worker thread load this library,
-//! come and go as they like, and none of them has to wait for, or can take away, the threads of another. It holds
-//! nothing of JavaScript; napi keeps the library mapped. Its threads do not keep the event loop alive: only a promise
-//! that somebody may be waiting for does.
+//! It belongs to this package and exists as long as the process. So the main thread and each worker thread can load
+//! this library and end at any time, and none waits for the threads of another. It holds no JavaScript value, and napi
+//! keeps the library mapped. Its threads do not keep the event loop alive; only a pending promise does.
 
 use std::future::Future;
 use std::io;
@@ -19,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{from_core, internal};
 
-/// Sets the number of threads; between 2 and 4 by the number of cores unless it does.
+/// The environment variable for the number of threads. The default is the number of cores, but 2 to 4.
 const THREADS_VARIABLE: &str = "STREAMKEEP_THREADS";
 
 static RUNTIME: LazyLock<io::Result<Runtime>> = LazyLock::new(|| {
@@ -34,12 +33,12 @@ pub(crate) fn runtime() -> napi::Result<&'static Runtime> {
     RUNTIME.as_ref().map_err(|_| internal("the threads of the runtime could not be started"))
 }
 
-/// Runs a future on the runtime and promises what it gives, turned into a value of JavaScript on JavaScript's thread.
+/// Runs a future on the runtime and returns a promise of its result, which is converted on JavaScript's thread.
 ///
-/// A panic in it rejects. When the environment goes away first, the result is dropped and nobody is told.
+/// A panic rejects the promise. If the environment ends first, the result is dropped.
 ///
 /// # Errors
-/// When the environment is ending, or the runtime could not be started.
+/// If the environment is ending or the runtime could not be started.
 pub fn promise<'env, V, T, F>(env: &'env Env, convert: fn(V) -> T, future: F) -> napi::Result<Object<'env>>
 where
     V: Send + 'static,
@@ -52,13 +51,13 @@ where
         match AssertUnwindSafe(future).catch_unwind().await {
             Ok(Ok(value)) => deferred.resolve(move |_| Ok(convert(value))),
             Ok(Err(error)) => deferred.reject(from_core(&error)),
-            Err(_) => deferred.reject(internal("the native half panicked")),
+            Err(_) => deferred.reject(internal("the native module panicked")),
         }
     });
     Ok(promise)
 }
 
-/// Waits for a future until it is cancelled, which drops it: `None`.
+/// Waits for a future until it is cancelled. Then it drops the future and returns `None`.
 pub(crate) async fn unless_cancelled<T>(
     token: Option<CancellationToken>,
     future: impl Future<Output = streamkeep::Result<T>>,
@@ -69,7 +68,7 @@ pub(crate) async fn unless_cancelled<T>(
     }
 }
 
-/// Drops a value on the runtime: a store or a reader that goes away may have to tell a task.
+/// Drops a value on the runtime, because a store or reader may have to notify a task.
 pub(crate) fn drop_there<T: Send + 'static>(value: T) {
     if let Ok(runtime) = runtime() {
         runtime.spawn(async move { drop(value) });

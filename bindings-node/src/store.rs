@@ -14,7 +14,7 @@ use crate::iteration::{Counted, NativeIteration, Of};
 use crate::page::{Page, PageOut, SnapshotOut, exact};
 use crate::runtime::{drop_there, promise, unless_cancelled};
 
-/// Withdraws a call: what still waits is not done, what is under way runs on.
+/// Withdraws a call. An append that still waits is withdrawn; one that was sent runs to its end.
 #[napi]
 #[derive(Default)]
 pub struct NativeCancel {
@@ -70,7 +70,7 @@ impl NativeStore {
     }
 
     fn store(&self) -> napi::Result<EventStore> {
-        self.store.clone().ok_or_else(|| crate::error::internal("the store is gone"))
+        self.store.clone().ok_or_else(|| crate::error::internal("the store no longer exists"))
     }
 
     #[napi(catch_unwind)]
@@ -174,7 +174,7 @@ impl NativeStore {
         Ok(self.store()?.is_closed())
     }
 
-    /// How many reads and subscriptions are alive, for the tests of this package.
+    /// How many reads and subscriptions exist, for the tests of this package.
     #[napi(catch_unwind)]
     #[must_use]
     pub fn iterations(&self) -> u32 {

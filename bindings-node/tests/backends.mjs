@@ -1,4 +1,4 @@
-// The backends the tests run on, each with fresh stores.
+// The backends that the tests run on, each with new stores.
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { EventStore } from 'streamkeep'
 
-// What names a server of each kind to test on.
+// The variables that name a server of each kind to test on.
 const SERVERS = { postgres: 'STREAMKEEP_TEST_POSTGRES_URL', mongodb: 'STREAMKEEP_TEST_MONGODB_URL' }
 const root = process.env.STREAMKEEP_ROOT
 if (root === undefined) throw new Error('STREAMKEEP_ROOT must name the repository')
@@ -16,10 +16,10 @@ export const shared = (path) => readFileSync(join(root, path), 'utf8')
 export const rootPath = (path) => join(root, path)
 export const hex = () => randomBytes(6).toString('hex')
 
-/** Why nothing can be tested on a backend, or false. */
+/** Why a backend cannot be tested, or false. */
 export const missing = (backend) => backend in SERVERS && process.env[SERVERS[backend]] === undefined && `${SERVERS[backend]} is not set`
 
-/** A base URL a test has for itself, and how it is cleaned up. */
+/** The base URL of one test, and its clean-up. */
 export function place(backend) {
   if (backend === 'memory') return { url: `memory:t${hex()}`, free: () => undefined }
   if (backend in SERVERS) return { url: process.env[SERVERS[backend]], free: () => undefined }
@@ -27,7 +27,7 @@ export function place(backend) {
   return { url: `sqlite:${join(folder, 'test.db')}`, free: () => rmSync(folder, { recursive: true }) }
 }
 
-/** Runs a case on each backend; one that is not there is skipped with the reason. */
+/** Runs a case on each backend. A missing backend is skipped with the reason. */
 export function onEach(name, body, backends = BACKENDS) {
   for (const backend of backends) {
     test(`${backend}: ${name}`, { skip: missing(backend), timeout: 120_000 }, async (t) => {
@@ -54,7 +54,7 @@ export async function all(events) {
   return list
 }
 
-/** Waits until something holds, looking again with each turn of the event loop; fails at the deadline. */
+/** Waits until a condition holds, which is checked with each turn of the event loop; fails at the deadline. */
 export async function until(what, holds, deadlineMs = 10_000) {
   const deadline = performance.now() + deadlineMs
   while (!(await holds())) {
@@ -63,7 +63,7 @@ export async function until(what, holds, deadlineMs = 10_000) {
   }
 }
 
-/** Numbers from 0 to 1 that a seed repeats (mulberry32). */
+/** Random numbers from 0 to 1; the same seed gives the same numbers (mulberry32). */
 export function random(seed) {
   let state = seed >>> 0
   return () => {

@@ -1,4 +1,5 @@
-// 200 appends aborted at seeded moments, on a store with one connection: each is whole or absent, an acknowledged one is there once, and the store still answers.
+// 200 appends are aborted at random moments, on a store with one connection. Each is stored completely or not at all,
+// an acknowledged one is stored once, and the store still answers.
 import assert from 'node:assert/strict'
 import { setTimeout as after } from 'node:timers/promises'
 import { event } from 'streamkeep'
@@ -47,7 +48,7 @@ onEach('an aborted append is whole or absent, and leaves the store well', async 
   for (const [round, events] of aborted) assert.equal((await store.append(`s-${round % 7}`, events)).repeated, byRound.has(round))
 })
 
-/** What was sent before its abort runs on behind an append of ours to the same streams. */
+/** Waits for appends that were sent before their abort, by further appends to the same streams. */
 async function settled(store) {
   for (let stream = 0; stream < 7; stream += 1) await store.append(`s-${stream}`, [event('Behind')])
 }

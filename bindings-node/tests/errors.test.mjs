@@ -103,7 +103,7 @@ test('every code has its class', () => {
   assert.ok(classes.every((type) => type.prototype.name === type.name))
 })
 
-test('a panic of the native half rejects, and the process lives on', async () => {
+test('a panic of the native module rejects, and the process goes on', async () => {
   const probe = createRequire(import.meta.url)(process.env.STREAMKEEP_PANIC_PROBE)
   assert.throws(() => probe.panicNow(), /a probe/)
   await assert.rejects(probe.panicLater(), /"code":"internal"/)

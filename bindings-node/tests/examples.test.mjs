@@ -1,4 +1,4 @@
-// The examples, as anybody would run them: in processes of their own.
+// Runs the examples as a user would: each in its own process.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -42,14 +42,14 @@ for (const backend of BACKENDS) {
     const { stdout } = await run(process.execPath, ['demo.mjs', url, plain], options)
     assert.equal(stdout, expected(0))
     const again = await run(process.execPath, ['demo.mjs', url, `${plain}.gz`], options)
-    // A store in memory is gone with its process.
+    // A memory store ends with its process.
     assert.equal(again.stdout, expected(backend === 'memory' ? 0 : Infinity))
     rmSync(folder, { recursive: true })
     free()
   })
 }
 
-/** What the demo prints of a file, by how many events are there already. */
+/** What the demo prints for a file, depending on how many events it already has. */
 function outcome(lines) {
   const streams = new Map()
   for (const line of lines) streams.set(line.stream, [...(streams.get(line.stream) ?? []), line.type])

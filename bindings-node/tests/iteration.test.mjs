@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { ClosedError } from 'streamkeep'
 import { all, onEach, until } from './backends.mjs'
 
-// The native half counts its reads and subscriptions; a store opened through it shows whether they end.
+// The native module counts its reads and subscriptions. A store opened through it shows whether they end.
 const require = createRequire(import.meta.url)
 const native = require(require.resolve('streamkeep').replace(/dist.index\.js$/, 'binding.cjs'))
 
@@ -13,7 +13,7 @@ const filled = async (open, count = 2500) => {
   return store
 }
 
-/** How many iterations of the store are alive, through a private field's only window: the native object it was opened with. */
+/** How many iterations of the store exist, by the native object that the store was opened with. */
 function counting() {
   const opened = []
   const { open } = native

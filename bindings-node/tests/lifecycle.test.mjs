@@ -1,4 +1,4 @@
-// Exit and worker threads, in child processes with a deadline.
+// Tests exit and worker threads, in child processes with a deadline.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { test } from 'node:test'
@@ -7,7 +7,7 @@ import { BACKENDS, missing, place } from './backends.mjs'
 
 const program = fileURLToPath(new URL('lifecycle_child.mjs', import.meta.url))
 
-/** Runs the child; answers how it ended, what it said, and how long it took from its word `ready` to its end. */
+/** Runs the child. Returns its exit code, its output, and the time from its output `ready` to its end. */
 function child(what, url, deadlineMs = 60_000) {
   return new Promise((resolve, reject) => {
     const running = spawn(process.execPath, ['--no-warnings', program, what, url], { stdio: ['ignore', 'pipe', 'pipe'] })

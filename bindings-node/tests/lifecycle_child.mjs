@@ -1,4 +1,4 @@
-// The processes of lifecycle.test.mjs.
+// The child processes of lifecycle.test.mjs.
 import { once } from 'node:events'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { fileURLToPath } from 'node:url'
@@ -8,7 +8,7 @@ const here = fileURLToPath(import.meta.url)
 const namespace = 'lifecycle'
 
 const PROGRAMS = {
-  /** Opens, subscribes up to being live, and has nothing more to do. */
+  /** Opens a store, subscribes until it has caught up, and then has nothing more to do. */
   async idle(url) {
     const store = await EventStore.open(url, { namespace })
     await store.append('s', [{ type: 'E' }])
@@ -19,7 +19,7 @@ const PROGRAMS = {
     globalThis.kept = [store, live, never]
   },
 
-  /** Awaits an event that a thread of its own appends when nothing else keeps this one alive. */
+  /** Awaits an event that a worker thread appends when nothing else keeps the main thread alive. */
   async awaited(url) {
     const shared = url === 'memory:' ? 'memory:shared' : url
     const store = await EventStore.open(shared, { namespace })
@@ -72,7 +72,7 @@ async function storm(store, begun = () => undefined) {
   }
 }
 
-/** Not kept alive by the thread: only by the next() that is awaited. */
+/** The worker thread does not keep the process alive; only the awaited next() does. */
 function late(url) {
   console.log('ready')
   new Worker(here, { workerData: { work: 'late', url } }).unref()

@@ -1,4 +1,4 @@
-// Runs a scenario of tests/scenarios; its README is the format.
+// Runs a scenario of tests/scenarios, whose README describes the format.
 import assert from 'node:assert/strict'
 import { EventStore, JsonText } from 'streamkeep'
 import { all, hex } from './backends.mjs'
@@ -21,7 +21,7 @@ const KEYS = {
   close: [],
 }
 
-/** Refuses keys that are not known, so that a scenario cannot pass by being misunderstood. */
+/** Refuses unknown keys, so that a scenario with a mistake cannot pass. */
 function known(object, keys, where) {
   for (const key of Object.keys(object)) if (!keys.includes(key)) throw new Error(`${where}: unknown key '${key}'`)
   return object
@@ -161,7 +161,7 @@ export class Run {
     return events
   }
 
-  /** Puts saved answers in the place of their names. */
+  /** Replaces the names of saved answers with the answers. */
   filled(value) {
     if (Array.isArray(value)) return value.map((one) => this.filled(one))
     if (typeof value === 'object' && value !== null) return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, this.filled(one)]))

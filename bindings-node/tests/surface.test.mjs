@@ -1,4 +1,4 @@
-// The declarations of the package against tests/surface.json, through the TypeScript compiler.
+// Compares the declarations of the package with tests/surface.json, by the TypeScript compiler.
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
@@ -14,9 +14,9 @@ const exported = new Map(checker.getExportsOfModule(checker.getSymbolAtLocation(
 
 const camel = (name) => name.replace(/_[a-z]/g, (found) => found.slice(1).toUpperCase())
 const own = (entry) => entry.only === undefined || entry.only.includes('node')
-/** Durations are numbers here, and say their unit. */
+/** Durations are numbers in TypeScript, with the unit in their name. */
 const UNITS = { timeout: 'timeoutMs', poll_interval: 'pollIntervalMs' }
-/** What this language has beside the shared fields; api.md says why. */
+/** The fields that TypeScript has besides the shared ones. */
 const BESIDE = { recordedEvent: ['recordedAtMicros', 'text', 'bytes', 'metadataText'], snapshot: ['text', 'bytes', 'contentType'], importEvent: ['recordedAtMicros'] }
 const TYPES = { event: 'Event', recorded_event: 'RecordedEvent', import_event: 'ImportEvent', append_result: 'AppendResult', import_result: 'ImportResult', page: 'Page', query_item: 'QueryItem', snapshot: 'Snapshot' }
 

@@ -1,4 +1,4 @@
-// The host's natural values, out and back.
+// JavaScript values, appended and read back.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'

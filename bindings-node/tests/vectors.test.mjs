@@ -1,4 +1,4 @@
-// tests/vectors/values.json, through this language's own appends and reads.
+// Runs tests/vectors/values.json through appends and reads.
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { DuplicateEventError, InvalidArgumentError, JsonText, StreamkeepError } from 'streamkeep'
@@ -6,7 +6,7 @@ import { all, hex, onEach, shared } from './backends.mjs'
 
 const vectors = JSON.parse(shared('tests/vectors/values.json'))
 
-/** The text of a case; nothing for bytes that are no UTF-8, which a string of JavaScript cannot hold. */
+/** The text of a case; undefined for bytes that are not UTF-8, which a JavaScript string cannot hold. */
 function textOf(given) {
   if (given.text !== undefined) return given.text
   if (given.utf16 !== undefined) return String.fromCharCode(...given.utf16)
@@ -26,7 +26,7 @@ async function refuses(store, stream, event, { name, code, fields }, added = {})
   assert.equal(await store.head(), before, `${name}: something was written`)
 }
 
-/** Appends one event each and reads them back together, which is quicker than one by one. */
+/** Appends one event for each case and reads all back together, which is faster than one by one. */
 async function accepts(store, cases, eventOf, check) {
   const stream = `accepted-${hex()}`
   for (const one of cases) await store.append(stream, [eventOf(one)])

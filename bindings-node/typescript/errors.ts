@@ -1,7 +1,7 @@
-/** What is known of a write that ended in an error: nothing was and will be written, or it may have been. */
+/** What is known about a write that ended in an error: nothing was or will be written, or it may have been written. */
 export type Outcome = 'not applied' | 'unknown'
 
-/** The stable codes of errors; a program acts on these, or on the classes. */
+/** The stable codes of errors. Programs use these or the classes. */
 export type ErrorCode =
   | 'conflict'
   | 'duplicate-event'
@@ -15,7 +15,7 @@ export type ErrorCode =
   | 'closed'
   | 'internal'
 
-/** An error as the core hands it over. */
+/** An error in the form in which core passes it. */
 interface ErrorData {
   code: ErrorCode
   message: string
@@ -27,17 +27,17 @@ interface ErrorData {
   fields: Record<string, unknown>
 }
 
-/** The error of every operation; its subclasses carry the facts of their kind. Messages are for people. */
+/** The error of every operation. Its subclasses have the facts of their kind. Messages are for people. */
 export class StreamkeepError extends Error {
-  /** What kind of error it is. */
+  /** The stable code. */
   readonly code: ErrorCode
   /** Whether the same call may succeed later. */
   readonly retryable: boolean
-  /** What is known of the write this error answers. */
+  /** What is known about the write that ended in this error. */
   readonly outcome: Outcome
-  /** The ids of the append this error answers, to look for them or to repeat it. */
+  /** The event ids of the append that ended in this error. */
   readonly ids: readonly string[]
-  /** What was being done, for people. */
+  /** The hint or the operation that failed, for people. */
   readonly context: string | undefined
 
   /** @internal */
@@ -58,13 +58,13 @@ export class StreamkeepError extends Error {
   }
 }
 
-/** The stream was not at the expected version: reload and decide again. */
+/** The stream is not at the expected version. Reload and decide again. */
 export class ConflictError extends StreamkeepError {
   /** The stream. */
   declare readonly stream: string
-  /** What the append demanded. */
+  /** The expected version of the append. */
   declare readonly expected: number | 'any' | 'no-stream' | 'stream-exists'
-  /** The version the decision saw. */
+  /** The version that the decision was based on. */
   declare readonly actual: number
 
   static {
@@ -72,13 +72,13 @@ export class ConflictError extends StreamkeepError {
   }
 }
 
-/** An id is known already, with other content or in another place: look at the ids. */
+/** An event id is already known, with other content or at another place. Check how ids are made. */
 export class DuplicateEventError extends StreamkeepError {
   /** The id. */
   declare readonly id: string
-  /** Where it is recorded: the stream. */
+  /** The stream in which it is recorded. */
   declare readonly stream: string
-  /** Where it is recorded: the version. */
+  /** Its version there. */
   declare readonly version: number
 
   static {
@@ -86,9 +86,9 @@ export class DuplicateEventError extends StreamkeepError {
   }
 }
 
-/** What was asked for does not exist. */
+/** Something does not exist. */
 export class NotFoundError extends StreamkeepError {
-  /** What was asked for. */
+  /** What does not exist. */
   declare readonly what: string
 
   static {
@@ -96,7 +96,7 @@ export class NotFoundError extends StreamkeepError {
   }
 }
 
-/** The call is wrong: fix it. */
+/** The call is wrong. Fix it. */
 export class InvalidArgumentError extends StreamkeepError {
   /** Which argument or option. */
   declare readonly argument: string
@@ -106,13 +106,13 @@ export class InvalidArgumentError extends StreamkeepError {
   }
 }
 
-/** A value is larger than a limit: send less. */
+/** A value exceeds a limit. Send less. */
 export class LimitExceededError extends StreamkeepError {
   /** Which limit. */
   declare readonly what: string
   /** The limit. */
   declare readonly limit: number
-  /** What was given. */
+  /** The size of the value. */
   declare readonly actual: number
 
   static {
@@ -120,23 +120,23 @@ export class LimitExceededError extends StreamkeepError {
   }
 }
 
-/** URL, options or the server's set-up must be changed. */
+/** The URL, the options or the configuration of the server has to change. */
 export class ConfigError extends StreamkeepError {
   static {
     this.prototype.name = 'ConfigError'
   }
 }
 
-/** The database could not be reached, or not in time: retry, ids make that safe. */
+/** The database did not answer before the deadline. Retry: the event ids make that safe. */
 export class UnavailableError extends StreamkeepError {
   static {
     this.prototype.name = 'UnavailableError'
   }
 }
 
-/** A checkpoint or cursor lies above anything the log ever had: a restored backup. */
+/** A checkpoint or cursor is above every position that the log has drawn, for example after a backup was restored. */
 export class CheckpointAheadError extends StreamkeepError {
-  /** The consumer, or nothing for a plain subscription. */
+  /** The consumer; `undefined` for a subscription or read. */
   declare readonly consumer: string | null
   /** The checkpoint. */
   declare readonly checkpoint: number
@@ -148,9 +148,9 @@ export class CheckpointAheadError extends StreamkeepError {
   }
 }
 
-/** Stored data cannot be believed: stop, repair, upgrade. */
+/** Stored data is not valid. Stop, then repair it or upgrade the library. */
 export class CorruptError extends StreamkeepError {
-  /** Where it was seen. */
+  /** Where it was found. */
   declare readonly where: string
 
   static {
@@ -158,7 +158,7 @@ export class CorruptError extends StreamkeepError {
   }
 }
 
-/** The store was closed: open a new one. */
+/** The store was closed. Open a new one. */
 export class ClosedError extends StreamkeepError {
   static {
     this.prototype.name = 'ClosedError'
@@ -186,13 +186,13 @@ const CLASSES: Record<ErrorCode, typeof StreamkeepError> = {
   internal: InternalError,
 }
 
-/** @internal An argument that cannot be handed to the core. */
+/** @internal An argument that cannot be passed to core. */
 export function invalidArgument(argument: string, message: string, cause?: unknown): InvalidArgumentError {
   const nothing = { retryable: false, outcome: 'not applied', ids: [], context: null, cause: null } as const
   return new InvalidArgumentError({ ...nothing, ids: [], code: 'invalid-argument', message, fields: { argument } }, cause)
 }
 
-/** @internal Where a call came from, so that its error says so although it is made when nothing of the call is left on the stack. */
+/** @internal The stack of a call, for its error, which is made when the call is no longer on the stack. */
 export class CallSite {
   declare readonly stack: string | undefined
 
@@ -200,7 +200,7 @@ export class CallSite {
     Error.captureStackTrace(this, CallSite)
   }
 
-  /** Makes what the native half rejected with, or the face refused, the error of this call. */
+  /** Converts a rejection of the native module, or a refused argument, to the error of this call. */
   errorFrom(rejected: unknown): unknown {
     const error = rejected instanceof StreamkeepError ? rejected : fromNative(rejected)
     if (error instanceof StreamkeepError) {
@@ -211,7 +211,7 @@ export class CallSite {
   }
 }
 
-/** What is not in the form of the core (an argument of the wrong JavaScript type) is an invalid argument. */
+/** An error that is not in core's form is an argument of the wrong JavaScript type. */
 function fromNative(rejected: unknown): unknown {
   if (!(rejected instanceof Error)) return rejected
   if (!rejected.message.startsWith('{"')) return invalidArgument('arguments', rejected.message, rejected)

@@ -3,29 +3,29 @@ import { encode, encodeMetadata, JsonText, wellFormed } from './json.js'
 import { native, type NativeEvent } from './native.js'
 import { RecordedEvent } from './recorded.js'
 
-/** The types of events of an application: a union discriminated by `type`. */
+/** The event types of an application: a union, discriminated by `type`. */
 export interface AnyEvent {
   type: string
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- what an application does not declare it may use as it likes
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- undeclared events have any data
   data?: any
 }
 
-/** What is known of an event beside its content: an object, or the text of a JSON object to be kept byte for byte. */
+/** Facts about an event besides its content: an object, or the text of a JSON object, which is kept byte for byte. */
 export type Metadata = Readonly<Record<string, unknown>> | string
 
-/** What an event may have beside type and data. */
+/** The optional parts of an event besides its data. */
 export interface EventOptions {
-  /** A JSON object beside the content; `{}` unless given. */
+  /** A JSON object beside the content. The default is `{}`. */
   metadata?: Metadata | undefined
   /** A set of labels, in the order given. */
   tags?: readonly string[] | undefined
-  /** The occurrence's identity, a UUID; made by `event(…)`, or by the call, unless given. */
+  /** The id of the occurrence, a UUID. By default `event(…)` or the append makes it. */
   id?: string | undefined
-  /** The shape of `data`, as its author names it. */
+  /** The name of the shape of `data`, chosen by its author. */
   schema?: string | undefined
 }
 
-/** What can be given as an event's data: the value, or its JSON text as it is. */
+/** The data of an event: a value, or JSON text that is kept as it is. */
 type WithData<E extends AnyEvent> = E extends AnyEvent
   ? 'data' extends keyof E
     ? undefined extends E['data']
@@ -34,33 +34,34 @@ type WithData<E extends AnyEvent> = E extends AnyEvent
     : { readonly type: E['type']; readonly data?: JsonText }
   : never
 
-/** One occurrence, to be appended. A `Uint8Array` as data is bytes, anything else JSON; no data is `{}`. */
+/** An event to append, which represents one occurrence. A `Uint8Array` as data is bytes, any other value is JSON. */
 export type Event<E extends AnyEvent = AnyEvent> = WithData<E> & Readonly<EventOptions>
 
-/** An event made by `event(…)`: it has its id, so the same object can be sent again after a failure. */
+/** An event made by `event(…)`. It has its id, so the same object can be appended again after a failure. */
 export interface IdentifiedEvent<T extends string = string, D = unknown> extends Readonly<EventOptions> {
   readonly type: T
   readonly data: D
   readonly id: string
 }
 
-/** An event recorded elsewhere, to be imported with its place, id and time. */
+/** An event that was recorded elsewhere, to import with its stream, version, id and time. */
 export interface ImportEvent<E extends AnyEvent = AnyEvent> {
   /** The stream it belongs to. */
   stream: string
-  /** Its version there; the stream's next one unless given. */
+  /** Its version there. The default is the stream's next one. */
   version?: number | undefined
-  /** When it was recorded; now unless given. */
+  /** When it was recorded. The default is now. */
   recordedAt?: Date | undefined
-  /** When it was recorded, to the microsecond, in place of `recordedAt`. */
+  /** When it was recorded, in microseconds, instead of `recordedAt`. */
   recordedAtMicros?: number | undefined
-  /** The event; types of the store's own (`$…`) are taken too. */
+  /** The event. Types of the store (`$…`) are accepted too. */
   event: Event<E>
 }
 
 function make<T extends string, D>(type: T, data: D, options: EventOptions): IdentifiedEvent<T, D> {
   encode('data', data)
-  // Field by field: an object that is spread and then frozen changes its shape each time, which cost more than everything else here.
+  // Set field by field: an object that is spread and then frozen changes its shape each time, which costs more than all
+  // the rest.
   const made: { -readonly [Field in keyof IdentifiedEvent<T, D>]: IdentifiedEvent<T, D>[Field] } = { type, data, id: options.id ?? native.newId() }
   const { metadata, tags, schema } = options
   if (metadata !== undefined) made.metadata = metadata
@@ -70,9 +71,9 @@ function make<T extends string, D>(type: T, data: D, options: EventOptions): Ide
 }
 
 /**
- * Makes an event with an id of its own; make a new one for each occurrence.
+ * Makes an event with a new id. Make a new one for each occurrence.
  *
- * @param data a `Uint8Array` is bytes, anything else JSON; `{}` unless given
+ * @param data a `Uint8Array` is bytes, any other value is JSON; the default is `{}`
  */
 export function event<T extends string>(type: T): IdentifiedEvent<T, Record<string, never>>
 export function event<T extends string, D>(type: T, data: D, options?: EventOptions): IdentifiedEvent<T, D>
@@ -80,7 +81,7 @@ export function event(...given: [type: string, data?: unknown, options?: EventOp
   return make(given[0], given.length === 1 ? {} : given[1], given[2] ?? {})
 }
 
-/** Makes an event whose data is JSON text as it is, kept byte for byte. */
+/** Makes an event whose data is JSON text, which is kept byte for byte. */
 event.json = <T extends string>(type: T, text: string, options: EventOptions = {}): IdentifiedEvent<T, JsonText> => make(type, new JsonText(text), options)
 
 /** @internal */
@@ -95,7 +96,7 @@ export function toNative(given: Event): NativeEvent {
   return out
 }
 
-/** What was recorded elsewhere goes on as it was, to the byte. */
+/** Keeps the content of a recorded event byte for byte. */
 function dataOf(given: Event): string | Uint8Array {
   if (given instanceof RecordedEvent) return given.text ?? given.bytes
   return 'data' in given ? encode('data', given.data) : '{}'

@@ -1,4 +1,4 @@
-// ESM re-exports the CommonJS façade, so that there is one class of each error and one native half in a process.
+// ESM re-exports the CommonJS module, so that a process has each error class and the native module only once.
 export {
   CheckpointAheadError,
   ClosedError,

@@ -1,5 +1,6 @@
 /**
- * An event store as a library: append, read, snapshot and subscribe, with one contract on memory, SQLite, Postgres and MongoDB. Start at {@link EventStore}.
+ * An event store as a library: append, read, snapshot and subscribe, with one contract on memory, SQLite, Postgres and
+ * MongoDB. Start at {@link EventStore}.
  *
  * @packageDocumentation
  */

@@ -3,13 +3,13 @@ import type { AnyEvent } from './events.js'
 import type { NativeIteration, NativePage } from './native.js'
 import { decode, type Recorded } from './recorded.js'
 
-/** @internal What an iteration needs of its store and options. */
+/** @internal What an iteration needs from its store and options. */
 export interface Source {
-  /** Opens the native half of it, at the first pull; an argument that is none is told then. */
+  /** Opens the native iteration at the first pull, which reports a wrong argument. */
   open: () => NativeIteration
   /** Whether the store was closed. */
   closed: () => boolean
-  /** A call that the native half refuses once the store is closed, with its own error. */
+  /** A call that the native module refuses with its own error after the store was closed. */
   refused: () => Promise<unknown>
   signal?: AbortSignal | undefined
   onCaughtUp?: (() => void | Promise<void>) | undefined
@@ -17,9 +17,11 @@ export interface Source {
 }
 
 /**
- * Events being pulled, page by page; `for await` reads them. Leaving the loop ends the work behind it, as do `return()`, the signal and the garbage collector.
+ * The events of a read or a subscription, pulled page by page with `for await`. Leaving the loop ends the work behind
+ * it, and so do `return()`, the signal and the garbage collector.
  *
- * Not an async generator, because the `return()` of one waits for a `next()` under way, which here may wait for an event that never comes.
+ * It is not an async generator, because the `return()` of one waits for a pending `next()`, which may wait for an event
+ * that never comes.
  */
 export class EventIterator<E extends AnyEvent = AnyEvent> implements AsyncIterableIterator<Recorded<E>> {
   readonly #source: Source
@@ -28,7 +30,7 @@ export class EventIterator<E extends AnyEvent = AnyEvent> implements AsyncIterab
   #next = 0
   #tellCaughtUp = false
   #ended = false
-  /** The last `next()` that could not be answered at once: they are answered one after the other. */
+  /** The last pending `next()`. They are answered one after the other. */
   #turn: Promise<unknown> | undefined
 
   /** @internal */
@@ -40,7 +42,7 @@ export class EventIterator<E extends AnyEvent = AnyEvent> implements AsyncIterab
     return this
   }
 
-  /** The next event, as soon as there is one. */
+  /** Returns the next event as soon as there is one. */
   next(): Promise<IteratorResult<Recorded<E>, undefined>> {
     if (this.#turn === undefined && this.#next < this.#page.length && this.#mayGoOn()) {
       return Promise.resolve({ value: this.#take(), done: false })
@@ -54,7 +56,7 @@ export class EventIterator<E extends AnyEvent = AnyEvent> implements AsyncIterab
     return turn
   }
 
-  /** Ends the iteration; a `next()` under way gets the end. */
+  /** Ends the iteration. A pending `next()` gets the end. */
   return(): Promise<IteratorResult<Recorded<E>, undefined>> {
     this.#end()
     return Promise.resolve({ value: undefined, done: true })
@@ -90,7 +92,7 @@ export class EventIterator<E extends AnyEvent = AnyEvent> implements AsyncIterab
     return this.#page[this.#next++] as Recorded<E>
   }
 
-  /** Events of a page that was handed over before the store was closed are not given any more. */
+  /** After the store was closed, events of the current page are not returned any more. */
   async #refuse(): Promise<void> {
     this.#page = []
     await this.#source.refused().catch((error: unknown) => {
@@ -113,7 +115,9 @@ export class EventIterator<E extends AnyEvent = AnyEvent> implements AsyncIterab
     this.#tellCaughtUp = page.caughtUp
   }
 
-  /** Listens to the signal only while it waits, so that a signal that lives long keeps no iteration that nobody reads on. */
+  /**
+   * Listens to the signal only while it waits, so that a long-lived signal does not keep an abandoned iteration alive.
+   */
   async #fetch(): Promise<NativePage | null> {
     const { signal, open, site } = this.#source
     const stop = (): void => {

@@ -1,6 +1,6 @@
 import { invalidArgument } from './errors.js'
 
-/** JSON text to be kept byte for byte, wherever data is taken. */
+/** JSON text that is kept byte for byte. It can be given wherever data is expected. */
 export class JsonText {
   /** The text. */
   readonly text: string
@@ -10,10 +10,10 @@ export class JsonText {
   }
 }
 
-/** Objects that JSON would silently write as `{}`. */
+/** Objects that `JSON.stringify` would silently write as `{}`. */
 const OPAQUE = [Map, Set, WeakMap, WeakSet, Promise, RegExp, Error, ArrayBuffer]
 
-/** @internal A payload as it crosses: JSON text, or bytes. */
+/** @internal A payload for the native module: JSON text or bytes. */
 export function encode(argument: string, value: unknown): string | Uint8Array {
   if (value instanceof Uint8Array) return value
   if (value instanceof JsonText) return wellFormed(argument, value.text)
@@ -26,12 +26,12 @@ export function encode(argument: string, value: unknown): string | Uint8Array {
   return text
 }
 
-/** @internal Metadata as it crosses: the text of a JSON object, given as an object or as that text. */
+/** @internal Metadata for the native module: the text of a JSON object, given as an object or as that text. */
 export function encodeMetadata(metadata: unknown): string {
   return typeof metadata === 'string' ? wellFormed('metadata', metadata) : stringify('metadata', metadata)
 }
 
-/** What has no form in JSON gives undefined, which the declaration of JSON.stringify leaves out. */
+/** A value without a JSON form gives undefined, which the declaration of JSON.stringify leaves out. */
 const write = (value: unknown): string | undefined => JSON.stringify(value)
 
 function stringify(argument: string, value: unknown): string {
@@ -45,7 +45,7 @@ function stringify(argument: string, value: unknown): string {
   return text
 }
 
-/** @internal Text that can become UTF-8: crossing would replace half of a surrogate pair without a word. */
+/** @internal Checks that text can become UTF-8: the conversion would silently replace a lone surrogate. */
 export function wellFormed(argument: string, text: unknown): string {
   if (typeof text !== 'string') throw invalidArgument(argument, `${argument} must be a string`)
   if (!text.isWellFormed()) throw invalidArgument(argument, `${argument} has half of a surrogate pair`)

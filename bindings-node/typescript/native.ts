@@ -1,4 +1,4 @@
-// The native half, as src/*.rs exports it. Private to this package.
+// The declarations of the native module, as src/*.rs exports it. Private to this package.
 
 export interface NativeEvent {
   type: string

@@ -3,119 +3,122 @@ import { count, texts } from './events.js'
 import { wellFormed } from './json.js'
 import type { NativeReadOptions } from './native.js'
 
-/** How to open a store. Every option can stand in the URL under its snake_case name. */
+/** How to open a store. Each option can also be a parameter of the URL, under its snake_case name. */
 export interface OpenOptions {
-  /** A log of its own inside the database, named `[a-z][a-z0-9_]{0,39}`; `default` unless given. */
+  /** The namespace: a separate log inside the database, named `[a-z][a-z0-9_]{0,39}`. The default is `default`. */
   namespace?: string | undefined
-  /** Whether what is missing is created; if not, opening never writes. True unless given. */
+  /** Whether opening creates what is missing. If not, opening never writes. The default is true. */
   create?: boolean | undefined
-  /** Whether a server set to less than durable is refused; `full` unless given. */
+  /** How durable an acknowledged append is. With `full`, the default, a server that can lose it is refused. */
   durability?: 'full' | 'relaxed' | undefined
-  /** How long an operation may take unless it says otherwise; 30,000 unless given. */
+  /** How long an operation may take if it has no timeout of its own. The default is 30,000. */
   timeoutMs?: number | undefined
-  /** How long a subscription waits before it looks again without a notification; 250 unless given. */
+  /** After which time a subscription looks again without a notification. The default is 250. */
   pollIntervalMs?: number | undefined
-  /** The most connections of the store's pool; 10 unless given, 1 is enough for everything. */
+  /** The most connections of the pool. The default is 10; 1 is enough for everything. */
   maxConnections?: number | undefined
-  /** Whether a connection off this machine may go unencrypted or to an unverified host; no unless given. */
+  /** Whether a connection to another machine may be unencrypted, or its host unverified. The default is false. */
   insecure?: boolean | undefined
 }
 
-/** What an append demands of its stream: a version, or one of these. */
+/** The expected version of an append: a version, or one of these. */
 export type Expected = number | 'any' | 'no-stream' | 'stream-exists'
 
 /** How to append. */
 export interface AppendOptions {
-  /** What the stream must be at; `any` unless given. */
+  /** The expected version of the stream. The default is `any`. */
   expected?: Expected | undefined
-  /** How long it may take in all, waiting included; the store's time-out unless given. */
+  /** How long it may take, waiting included. The default is the timeout of the store. */
   timeoutMs?: number | undefined
-  /** Withdraws the append if it still waits; if it was sent it runs on. The call rejects with the signal's reason. */
+  /**
+   * Withdraws the append if it still waits; one that was sent runs to its end. The call rejects with the signal's
+   * reason.
+   */
   signal?: AbortSignal | undefined
 }
 
-/** Which way a read goes; its bounds are lowest and highest in either. */
+/** The direction of a read. The bounds are the lowest and the highest in both directions. */
 export type Direction = 'forward' | 'backward'
 
 interface Reading {
-  /** Which way; `forward` unless given. */
+  /** The direction. The default is `forward`. */
   direction?: Direction | undefined
-  /** The most events wanted; no limit unless given, 0 is refused. */
+  /** The most events. By default there is no limit; 0 is refused. */
   limit?: number | undefined
-  /** How long each page may take; the store's time-out unless given. */
+  /** How long each page may take. The default is the timeout of the store. */
   timeoutMs?: number | undefined
-  /** Ends the iteration, quietly. */
+  /** Ends the iteration without an error. */
   signal?: AbortSignal | undefined
 }
 
 /** Which part of a stream to read. */
 export interface ReadOptions extends Reading {
-  /** The lowest version wanted, inclusive; 1 unless given. */
+  /** The lowest version, inclusive. The default is 1. */
   fromVersion?: number | undefined
-  /** The highest version wanted, inclusive; no bound unless given. */
+  /** The highest version, inclusive. By default there is no bound. */
   toVersion?: number | undefined
 }
 
-/** One alternative of a query: all four lists must agree; an absent or empty one does not restrict. */
+/** One item of a query. An event must satisfy all four lists; an absent or empty one restricts nothing. */
 export interface QueryItem<T extends string = string> {
   /** The event's type is one of these. */
   types?: readonly T[] | undefined
-  /** The event carries all of these. */
+  /** The event has all of these. */
   tags?: readonly string[] | undefined
-  /** The stream's category, its name before the first `-`, is one of these. */
+  /** The stream's category (its name before the first `-`) is one of these. */
   categories?: readonly string[] | undefined
   /** The stream is one of these. */
   streams?: readonly string[] | undefined
 }
 
-/** An item, or up to 64 joined by OR; none means everything. */
+/** Selects events: an item, or up to 64 items of which one must match. Without items it matches everything. */
 export type Query<T extends string = string> = QueryItem<T> | readonly QueryItem<T>[]
 
 /** Which part of the log to read. */
 export interface ReadAllOptions<T extends string = string> extends Reading {
-  /** Only positions above this; 0 unless given. */
+  /** Only positions above this. The default is 0. */
   after?: number | undefined
-  /** Only positions below this; no bound unless given. */
+  /** Only positions below this. By default there is no bound. */
   before?: number | undefined
-  /** Only events that match; everything unless given. */
+  /** Only events that match. The default matches everything. */
   query?: Query<T> | undefined
 }
 
 /** Which page of the log to read. */
 export interface ReadPageOptions<T extends string = string> {
-  /** Only positions above this; 0 unless given. */
+  /** Only positions above this. The default is 0. */
   after?: number | undefined
-  /** Only events that match; everything unless given. */
+  /** Only events that match. The default matches everything. */
   query?: Query<T> | undefined
-  /** The most events wanted; 1,000 at most and unless given, 0 is refused. */
+  /** The most events: at most 1,000, which is the default. 0 is refused. */
   limit?: number | undefined
-  /** How long it may take; the store's time-out unless given. */
+  /** How long it may take. The default is the timeout of the store. */
   timeoutMs?: number | undefined
 }
 
 /** What to subscribe to. */
 export interface SubscribeOptions<T extends string = string> {
-  /** Only events that match; everything unless given. */
+  /** Only events that match. The default matches everything. */
   query?: Query<T> | undefined
-  /** Where to begin: `beginning`, unless given, or `now`: behind the head at the first pull. Not together with `after`. */
+  /** Where to begin: `beginning` (the default), or `now`, the head at the first pull. Not together with `after`. */
   start?: 'beginning' | 'now' | undefined
   /** Only positions above this. Not together with `start`. */
   after?: number | undefined
-  /** Called when everything committed so far was handed out and handled; awaited. */
+  /** Called and awaited when everything that was committed so far was given and handled. */
   onCaughtUp?: (() => void | Promise<void>) | undefined
-  /** Ends the iteration, quietly. */
+  /** Ends the iteration without an error. */
   signal?: AbortSignal | undefined
 }
 
 /** How to load a snapshot. */
 export interface LoadSnapshotOptions {
-  /** The highest version wanted; the newest snapshot unless given. */
+  /** The highest version. By default the newest snapshot is loaded. */
   atOrBefore?: number | undefined
 }
 
 type Check = (name: string, value: never) => unknown
 
-/** @internal A check a name: options are taken over by name, and a name that is none is a mistake to be told. */
+/** @internal The check of each option, by its name. An option with an unknown name is refused. */
 export const CHECKS = {
   number: count as Check,
   text: wellFormed as Check,
@@ -125,7 +128,7 @@ export const CHECKS = {
   }) as Check,
   expected: ((name: string, value: Expected) => (typeof value === 'number' ? count(name, value) : wellFormed(name, value))) as Check,
   query: ((name: string, value: Query) => queryItems(name, value)) as Check,
-  /** Seen to on this side of the boundary. */
+  /** An option that TypeScript itself handles. */
   here: (() => undefined) as Check,
 }
 
@@ -135,7 +138,7 @@ function queryItems(name: string, query: Query): NativeReadOptions['query'] {
   return items.map((item) => take(item, { types: list, tags: list, categories: list, streams: list }))
 }
 
-/** @internal Takes options over for the native half, leaving out what is undefined. */
+/** @internal Copies options for the native module, without those that are undefined. */
 export function take(given: unknown, checks: Record<string, Check>): Record<string, never> {
   const taken: Record<string, unknown> = {}
   if (given === undefined) return {}
@@ -147,6 +150,6 @@ export function take(given: unknown, checks: Record<string, Check>): Record<stri
     const checked = check(name, value as never)
     if (checked !== undefined) taken[name] = checked
   }
-  // Each value is what its check lets through.
+  // Each value has passed its check.
   return taken as Record<string, never>
 }

@@ -3,7 +3,7 @@ import type { NativePage, NativeSnapshot } from './native.js'
 
 const encoder = new TextEncoder()
 
-/** Content as it was recorded: exact as text or bytes, and as a value when it is asked for. */
+/** Recorded content: the exact text or bytes, and on demand a value. */
 abstract class Content<D> {
   readonly #content: string | Uint8Array
   #data: D | undefined
@@ -12,18 +12,18 @@ abstract class Content<D> {
     this.#content = content
   }
 
-  /** The content: a value made from its JSON when first asked for, or bytes. */
+  /** The content: a value, decoded from its JSON on the first access, or bytes. */
   get data(): D {
     this.#data ??= (typeof this.#content === 'string' ? JSON.parse(this.#content) : this.#content) as D
     return this.#data
   }
 
-  /** The JSON text, byte for byte as it was accepted; nothing for bytes. */
+  /** The JSON text, byte for byte as it was accepted; `undefined` for bytes. */
   get text(): string | undefined {
     return typeof this.#content === 'string' ? this.#content : undefined
   }
 
-  /** The content's bytes, whichever kind it is. */
+  /** The bytes of the content, for JSON and for bytes. */
   get bytes(): Uint8Array {
     return typeof this.#content === 'string' ? encoder.encode(this.#content) : this.#content
   }
@@ -34,23 +34,26 @@ abstract class Content<D> {
   }
 }
 
-/** An event as the log holds it. */
+/** A recorded event. */
 export class RecordedEvent<T extends string = string, D = unknown> extends Content<D> {
   /** The stream it belongs to. */
   readonly stream: string
-  /** Its place in the stream: the first is 1, without gaps. */
+  /** Its number in the stream: 1, 2, 3, and so on without gaps. */
   readonly version: number
-  /** Its place in the log; only grows, gaps mean nothing. Core keeps it within 2^53 − 1, which a number holds exactly. */
+  /**
+   * Its number in the log. Positions grow; gaps have no meaning. They are at most 2^53 − 1, which a number holds
+   * exactly.
+   */
   readonly position: number
-  /** The occurrence's identity, a UUID. */
+  /** The id of the occurrence, a UUID. */
   readonly id: string
   /** What happened. */
   readonly type: T
   /** Labels, in the order given. */
   readonly tags: readonly string[]
-  /** The shape of `data`, as its author named it. */
+  /** The name of the shape of `data`, chosen by its author. */
   readonly schema: string | undefined
-  /** When it was recorded, in microseconds since 1970, UTC. Information only, never an order. */
+  /** When it was recorded, in microseconds since 1970 UTC. It informs, and is never an order. */
   readonly recordedAtMicros: number
   readonly #metadata: string
 
@@ -71,17 +74,17 @@ export class RecordedEvent<T extends string = string, D = unknown> extends Conte
     this.#metadata = metadata
   }
 
-  /** A JSON object beside the content; a new one each time it is asked for. */
+  /** A JSON object beside the content. Each access makes a new one. */
   get metadata(): Record<string, unknown> {
     return JSON.parse(this.#metadata) as Record<string, unknown>
   }
 
-  /** The metadata's JSON text, byte for byte as it was accepted. */
+  /** The JSON text of the metadata, byte for byte as it was accepted. */
   get metadataText(): string {
     return this.#metadata
   }
 
-  /** When it was recorded, to the millisecond. Information only, never an order. */
+  /** When it was recorded, in milliseconds. It informs, and is never an order. */
   get recordedAt(): Date {
     return new Date(this.recordedAtMicros / 1000)
   }
@@ -92,13 +95,13 @@ const NONE: readonly string[] = Object.freeze([])
 /** The recorded form of each event of a union, discriminated by `type`. */
 export type Recorded<E extends AnyEvent = AnyEvent> = E extends AnyEvent ? RecordedEvent<E['type'], E['data']> : never
 
-/** A fold of a stream's events up to a version, made by code that calls itself `schema`. */
+/** The state that results from a stream's events up to a version, made by code with the name `schema`. */
 export class Snapshot<S = unknown> extends Content<S> {
   /** The stream. */
   readonly stream: string
-  /** The version of the last event folded. */
+  /** The version of the last event that went into the state. */
   readonly version: number
-  /** Which code made it. */
+  /** The name of the code that made it. */
   readonly schema: string
 
   /** @internal */
@@ -110,10 +113,13 @@ export class Snapshot<S = unknown> extends Content<S> {
   }
 }
 
-/** Numbers an event has on a page: position, version, time, kind and length of a payload of bytes; lengths of stream, type, metadata, schema and tags. */
+/**
+ * How many numbers an event has on a page: position, version, time, kind and length of a payload of bytes, and the
+ * lengths of stream, type, metadata, schema and tags.
+ */
 const NUMBERS = 10
 
-/** @internal The events of a page, as `src/page.rs` lays them out. */
+/** @internal Decodes the events of a page, whose layout is in `src/page.rs`. */
 export function decode<E extends AnyEvent>(page: NativePage): Recorded<E>[] {
   const { texts, numbers } = page
   let cut = 0
@@ -121,7 +127,7 @@ export function decode<E extends AnyEvent>(page: NativePage): Recorded<E>[] {
     const at = place * NUMBERS
     let payload: Uint8Array | undefined
     if (numbers[at + 3] === 1) {
-      // A copy, so that who keeps an event does not keep the payloads of its page.
+      // A copy, so that an event does not keep all payloads of its page alive.
       payload = page.bytes?.slice(cut, (cut += numbers[at + 4] ?? 0)) ?? new Uint8Array()
     }
     return new RecordedEvent(text, numbers, at, payload) as Recorded<E>

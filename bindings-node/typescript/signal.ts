@@ -1,6 +1,6 @@
 import { native, type NativeCancel } from './native.js'
 
-/** @internal A call that a signal ended: carried to where the call rejects, so that the reason, whatever it is, comes out as it is. */
+/** @internal Wraps the reason of a signal that ended a call, until the call rejects with the reason itself. */
 export class Aborted {
   readonly reason: unknown
 
@@ -9,7 +9,7 @@ export class Aborted {
   }
 }
 
-/** @internal Runs a call that a signal can withdraw: then it rejects at once, whatever the native half still does. */
+/** @internal Runs a call that a signal can withdraw. It then rejects at once, even if the native call still runs. */
 export async function abortable<T>(signal: AbortSignal | undefined, call: (cancel?: NativeCancel) => Promise<T | null>): Promise<T> {
   if (signal === undefined) return (await call()) as T
   // eslint-disable-next-line @typescript-eslint/only-throw-error -- unwrapped before it leaves

@@ -17,13 +17,16 @@ import {
 import { decode, Snapshot, type Recorded } from './recorded.js'
 import { abortable, Aborted } from './signal.js'
 
-/** Where an append's last event stands. */
+/** The result of an append. */
 export interface AppendResult {
   /** The stream's version after the append. */
   version: number
-  /** The position of the last event. Not a cursor: an event with a smaller position may still be on its way. */
+  /**
+   * The position of the last event. Do not use it as a cursor: an event with a smaller position can still be
+   * uncommitted.
+   */
   position: number
-  /** The same events were appended before, and this is the first append's answer. */
+  /** Whether the same events were appended before. The result is then the one of that time. */
   repeated: boolean
 }
 
@@ -31,29 +34,29 @@ export interface AppendResult {
 export interface ImportResult {
   /** Events written. */
   imported: number
-  /** Events that were there already, with the same content. */
+  /** Events that were stored already, with the same content. */
   passedOver: number
-  /** The position of the last event given; 0 when none was. */
+  /** The position of the last event given; 0 if none was given. */
   position: number
 }
 
 /** One page of the log. */
 export interface Page<E extends AnyEvent = AnyEvent> {
-  /** The events that match, in position order. */
+  /** The events that match, in the order of positions. */
   events: Recorded<E>[]
-  /** How far the page got: the `after` of the next page. */
+  /** How far the page looked: the `after` of the next page. */
   reached: number
-  /** Nothing more was there to read. */
+  /** Whether nothing more was there to read. */
   caughtUp: boolean
 }
 
-/** A snapshot to save: a value as JSON, its JSON text as it is, or bytes. */
+/** A snapshot to save. Its data is a value, JSON text that is kept as it is, or bytes. */
 export interface NewSnapshot<S = unknown> {
   /** The stream. */
   stream: string
-  /** The version of the last event folded. */
+  /** The version of the last event that went into the state. */
   version: number
-  /** Which code made it; another schema is another snapshot. */
+  /** The name of the code that made it. A snapshot with another schema is another snapshot. */
   schema: string
   /** The state, at most 8 MiB. */
   data: S | JsonText | Uint8Array
@@ -64,7 +67,8 @@ const { number, text, flag, expected, query, here } = CHECKS
 /**
  * A store: one open handle on one namespace of one database.
  *
- * `E` is the application's union of events, discriminated by `type`. Every call that fails rejects with a {@link StreamkeepError}. An idle store does not keep the process alive.
+ * `E` is the application's union of events, discriminated by
+ * `type`. A failed call rejects with a {@link StreamkeepError}. An idle store does not keep the process alive.
  */
 export class EventStore<E extends AnyEvent = AnyEvent> {
   readonly #native: NativeStore
@@ -75,9 +79,11 @@ export class EventStore<E extends AnyEvent = AnyEvent> {
   }
 
   /**
-   * Opens a store: `memory:` (its own), `memory:NAME` (shared in this process), `sqlite:PATH`, `postgres://…`, `mongodb://…`, `mongodb+srv://…`. Creates what is missing.
+   * Opens a store: `memory:` (a log of this handle), `memory:NAME` (shared in this process), `sqlite:PATH`,
+   * `postgres://…`, `mongodb://…` or `mongodb+srv://…`. Creates what is missing.
    *
-   * Rejects with `config` when the URL, an option or the server's set-up is not one to work with, `unavailable` when the database cannot be reached.
+   * Rejects with `config` if the URL, an option or the configuration of the server is wrong, and with `unavailable` if
+   * the database cannot be reached.
    */
   static async open<E extends AnyEvent = AnyEvent>(url: string, options?: OpenOptions): Promise<EventStore<E>> {
     return told(new CallSite(), async () => {
@@ -89,11 +95,13 @@ export class EventStore<E extends AnyEvent = AnyEvent> {
   /**
    * Appends events to a stream: all of them or none, with consecutive versions. Acknowledged means durable.
    *
-   * Repeating an append of the same events (`event(…)` gives them ids) is safe: what was done already answers as the first time, `repeated`. Appends started without awaiting each other
-   * have no order. At least one event, at most 10,000 or 32 MiB.
+   * Repeating an append of the same events (`event(…)` gives them ids) is safe: the result is then that of the first
+   * time, marked `repeated`. Appends that were started without awaiting each other have no order. An append has at
+   * least one event, and at most 10,000 events and 32 MiB.
    *
-   * Rejects with `conflict` when the stream is not as expected, `duplicate-event`, `invalid-argument`, `limit-exceeded`, `unavailable` past the deadline, `closed`; with the signal's reason when
-   * that came first: the append is then whole or absent.
+   * Rejects with `conflict` if the stream is not at the expected version, `duplicate-event`, `invalid-argument`,
+   * `limit-exceeded`, `unavailable` past the deadline, `closed`; or with the signal's reason: the append is then stored
+   * completely or not at all.
    */
   async append(stream: string, events: readonly Event<E>[], options?: AppendOptions): Promise<AppendResult> {
     return told(new CallSite(), async () => {
@@ -105,28 +113,33 @@ export class EventStore<E extends AnyEvent = AnyEvent> {
   }
 
   /**
-   * Takes events recorded elsewhere: stream, version, id and time as given (assigned where not), positions anew in the order given.
+   * Imports events that were recorded elsewhere, with their stream, version, id and time. Values that are absent are
+   * assigned. Positions are new, in the order given.
    *
-   * Whole or absent per 1,000. What is there already with the same ids is passed over, so an import can be repeated and resumed. Rejects with `duplicate-event` when an id is known with other
-   * content, `conflict` when a version does not follow.
+   * Each 1,000 events are written completely or not at all. An event that is stored already is passed over, so an
+   * import can be repeated and resumed. Rejects with `duplicate-event` if an id is known with other content, and with
+   * `conflict` if a version does not follow.
    */
   async importEvents(events: readonly ImportEvent<E>[]): Promise<ImportResult> {
     return told(new CallSite(), () => this.#native.importEvents(list(events).map((one) => importToNative(one as ImportEvent))))
   }
 
-  /** Reads a stream's events in version order, page by page; an absent stream reads as nothing. */
+  /** Reads the events of a stream page by page, in the order of versions. An absent stream has none. */
   read(stream: string, options?: ReadOptions): EventIterator<E> {
     const checks = { fromVersion: number, toVersion: number, direction: text, limit: number, timeoutMs: number, signal: here }
     return this.#iterate(new CallSite(), options, checks, (taken) => this.#native.read(wellFormed('stream', stream), taken))
   }
 
-  /** Reads the log's events that match a query, in position order, page by page. Both bounds are exclusive; a limit counts matches. */
+  /**
+   * Reads the events of the log that match a query, page by page, in the order of positions. Both bounds are exclusive;
+   * a limit counts matches.
+   */
   readAll(options?: ReadAllOptions<E['type']>): EventIterator<E> {
     const checks = { after: number, before: number, query, direction: text, limit: number, timeoutMs: number, signal: here }
     return this.#iterate(new CallSite(), options, checks, (taken) => this.#native.readAll(taken))
   }
 
-  /** Reads one page of the log and says how far it got: `reached` is the `after` of the next page. */
+  /** Reads one page of the log and tells how far it looked: `reached` is the `after` of the next page. */
   async readPage(options?: ReadPageOptions<E['type']>): Promise<Page<E>> {
     return told(new CallSite(), async () => {
       const page = await this.#native.readPage(take(options, { after: number, query, limit: number, timeoutMs: number }))
@@ -135,16 +148,21 @@ export class EventStore<E extends AnyEvent = AnyEvent> {
   }
 
   /**
-   * Follows the log: catch-up, then live, every event that matches once, in position order. Pulled by its reader: a slow one slows itself alone.
+   * Subscribes to the log: gives every event that matches, once, in the order of positions. It first catches up and
+   * then goes on with new events. The reader pulls the events, so a slow reader slows down only itself.
    *
-   * It goes on over the loss of the database, and ends by leaving the loop, by its signal, or by `closed`, `corrupt`, `config` and `checkpoint-ahead`.
+   * If the database is lost, it reconnects. It ends when the loop is left, by its signal, or with `closed`, `corrupt`,
+   * `config` or `checkpoint-ahead`.
    */
   subscribe(options?: SubscribeOptions<E['type']>): EventIterator<E> {
     const checks = { query, start: text, after: number, onCaughtUp: here, signal: here }
     return this.#iterate(new CallSite(), options, checks, (taken) => this.#native.subscribe(taken))
   }
 
-  /** Saves a snapshot. One of the same stream, schema and version is replaced; an older one never takes the place of a newer one. */
+  /**
+   * Saves a snapshot, and replaces one with the same stream, schema and version. An older snapshot never replaces a
+   * newer one.
+   */
   async saveSnapshot<S>(snapshot: NewSnapshot<S>): Promise<void> {
     return told(new CallSite(), () => {
       const [stream, schema] = texts('snapshot', [snapshot.stream, snapshot.schema]) as [string, string]
@@ -152,7 +170,7 @@ export class EventStore<E extends AnyEvent = AnyEvent> {
     })
   }
 
-  /** Loads the newest snapshot of a stream and schema that can be believed, or nothing. */
+  /** Loads the newest valid snapshot of a stream and schema; `undefined` if there is none. */
   async loadSnapshot<S = unknown>(stream: string, schema: string, options?: LoadSnapshotOptions): Promise<Snapshot<S> | undefined> {
     return told(new CallSite(), async () => {
       const { atOrBefore } = take(options, { atOrBefore: number })
@@ -161,12 +179,15 @@ export class EventStore<E extends AnyEvent = AnyEvent> {
     })
   }
 
-  /** The position of the last committed event that is safe to read; 0 when the log is empty. */
+  /** Returns the position of the last committed event that is safe to read; 0 if the log is empty. */
   async head(): Promise<number> {
     return told(new CallSite(), () => this.#native.head())
   }
 
-  /** Closes the store: waits for what is in flight, then frees everything. Twice is fine; any later use is `closed`. */
+  /**
+   * Closes the store: waits for calls in flight, then frees everything. Closing twice is fine; any later use is
+   * `closed`.
+   */
   async close(): Promise<void> {
     this.#closed = true
     return told(new CallSite(), () => this.#native.close())
@@ -189,7 +210,7 @@ export class EventStore<E extends AnyEvent = AnyEvent> {
   }
 }
 
-/** Runs a call; whatever goes wrong in it rejects, as the error of the place it was called from. */
+/** Runs a call. Any failure rejects with an error that has the caller's stack. */
 async function told<T>(site: CallSite, call: () => Promise<T>): Promise<T> {
   try {
     return await call()

@@ -1,4 +1,4 @@
-// Compiled, never run: what the types promise, and what they refuse.
+// Compiled, never run: what the types accept, and what they refuse.
 import { event, EventStore, type AnyEvent, type RecordedEvent } from 'streamkeep'
 
 type OrderEvent = { type: 'OrderPlaced'; data: { total: number } } | { type: 'Paid'; data: Record<string, never> } | { type: 'Scan'; data: Uint8Array }
