@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the jar, installs it, runs the first program from it in empty projects, and the tests of the Kotlin and Java faces.
+# Builds the jar, installs it, runs the first program from it in empty projects, and the tests of the Kotlin and Java classes.
 # STREAMKEEP_CACHE keeps what is built and fetched; STREAMKEEP_TEST_POSTGRES_URL and STREAMKEEP_TEST_MONGODB_URL add these servers to the tests.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -11,7 +11,7 @@ trap 'rm -rf "$work"' EXIT
 mkdir -p "$cache/jvm"
 
 maven() {
-    # Without the network first: warm, everything is there already.
+    # First without the network: with a warm cache nothing has to be fetched.
     local log="$work/maven.log"
     if ! mvn --offline -B -q -ntp "-Dmaven.repo.local=$cache/jvm/m2" "$@" >"$log" 2>&1; then
         if grep -qE 'offline|has not been downloaded|Missing:|No plugin found' "$log"; then
@@ -31,7 +31,7 @@ part() {
     echo "jvm, $what: $((SECONDS - start)) s"
 }
 
-# A project that has nothing but its sources, outside the clone: its name, and where they are.
+# Makes a project outside the clone with only the sources. Arguments: its name and the folder of the sources.
 project() {
     cp -r "$root/$2" "$work/$1"
     maven -f "$work/$1/pom.xml" "-Doutput.folder=$cache/jvm/$1" compile org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath "-Dmdep.outputFile=$cache/jvm/$1/classpath"

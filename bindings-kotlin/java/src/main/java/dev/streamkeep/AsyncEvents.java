@@ -4,7 +4,7 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 
-/** Events being read or followed without a thread that waits, in order, batch by batch. Ask for one batch at a time. */
+/** The events of a read or a subscription as futures, in order and in batches. Request one batch at a time. */
 public final class AsyncEvents implements EventReader {
     private final Reading reading;
     private final Consumer<? super EventReader> onCaughtUp;
@@ -16,7 +16,10 @@ public final class AsyncEvents implements EventReader {
         reading.stopWhenCollected(this);
     }
 
-    /** The next events, at least one; none at all at the end. Fails with a {@link StreamkeepException} where reading fails, and ends after that. */
+    /**
+     * The next events, at least one; an empty list at the end. If reading fails, the future fails with a
+     * {@link StreamkeepException}, and the end follows.
+     */
     public CompletableFuture<List<RecordedEvent>> next() {
         if (caughtUp) {
             caughtUp = false;
@@ -28,11 +31,14 @@ public final class AsyncEvents implements EventReader {
     private CompletableFuture<List<RecordedEvent>> took(Batch taken) {
         var batch = reading.took(taken);
         caughtUp = batch.getCaughtUp() && onCaughtUp != null;
-        // Nothing but the news of having caught up: an empty list would be the end.
+        // The batch tells only that the reader has caught up. An empty list would mean the end.
         return batch.getEvents().isEmpty() && !batch.getEnded() ? next() : CompletableFuture.completedFuture(batch.getEvents());
     }
 
-    /** Hands on each event, in order, one after the other, until the end; the future completes then, or fails with what {@code consumer} or the reading throws. */
+    /**
+     * Passes each event to {@code consumer}, one after the other in order. The future completes at the end, or fails if
+     * {@code consumer} or reading throws.
+     */
     public CompletableFuture<Void> forEach(Consumer<? super RecordedEvent> consumer) {
         var done = new CompletableFuture<Void>();
         step(consumer, done);
@@ -40,7 +46,7 @@ public final class AsyncEvents implements EventReader {
     }
 
     private void step(Consumer<? super RecordedEvent> consumer, CompletableFuture<Void> done) {
-        // By another thread each time, so that batches that are there already do not pile up on the stack.
+        // Each batch continues on another thread, so that ready batches do not grow the stack.
         next().whenCompleteAsync((events, failure) -> {
             try {
                 if (failure != null) {

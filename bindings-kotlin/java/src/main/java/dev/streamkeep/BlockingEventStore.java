@@ -4,10 +4,11 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * A store for threads that may wait. {@link AsyncEventStore} gives futures; Kotlin has {@code EventStore}.
+ * A store for threads that may block. {@link AsyncEventStore} returns futures; Kotlin has {@code EventStore}.
  *
- * <p>It can be used by any number of threads. What fails throws a {@link StreamkeepException}. A thread that waits can be interrupted: it gets a
- * {@link java.util.concurrent.CancellationException} with its interrupt flag set again, and its append is whole or absent. Virtual threads wait without their carrier.
+ * <p>Many threads may use it at the same time. A failed call throws a {@link StreamkeepException}. An interrupted
+ * thread gets a {@link java.util.concurrent.CancellationException} with its interrupt flag set again, and its append is
+ * stored completely or not at all. A waiting virtual thread releases its carrier.
  */
 public final class BlockingEventStore implements AutoCloseable {
     private final Calls calls;
@@ -16,7 +17,10 @@ public final class BlockingEventStore implements AutoCloseable {
         this.calls = calls;
     }
 
-    /** Opens a store with every option at its default: {@code memory:}, {@code memory:NAME}, {@code sqlite:PATH}, {@code postgres://…}, {@code mongodb://…}, {@code mongodb+srv://…}. */
+    /**
+     * Opens a store with the default options: {@code memory:}, {@code memory:NAME}, {@code sqlite:PATH},
+     * {@code postgres://…}, {@code mongodb://…} or {@code mongodb+srv://…}.
+     */
     public static BlockingEventStore open(String url) {
         return open(url, OpenOptions.defaults());
     }
@@ -24,20 +28,20 @@ public final class BlockingEventStore implements AutoCloseable {
     /**
      * Opens a store.
      *
-     * @throws ConfigException when the URL, an option or the server's set-up is not one to work with
-     * @throws UnavailableException when the database cannot be reached
+     * @throws ConfigException if the URL, an option or the configuration of the server is wrong
+     * @throws UnavailableException if the database cannot be reached
      */
     public static BlockingEventStore open(String url, OpenOptions options) {
         var channel = Channel.Companion.getShared();
         return new BlockingEventStore(channel.block(Calls.Companion.open(channel, url, options)));
     }
 
-    /** Appends events whatever the stream is at. */
+    /** Appends events to a stream at any version. */
     public AppendResult append(String stream, List<Event> events) {
         return append(stream, events, AppendOptions.defaults());
     }
 
-    /** Appends events to a stream that is as expected. */
+    /** Appends events to a stream that is at the expected version. */
     public AppendResult append(String stream, List<Event> events, Expected expected) {
         return append(stream, events, AppendOptions.defaults().withExpected(expected));
     }
@@ -45,69 +49,79 @@ public final class BlockingEventStore implements AutoCloseable {
     /**
      * Appends events to a stream: all of them or none, with consecutive versions. Acknowledged means durable.
      *
-     * <p>Repeating an append of the same events is safe: what was done already answers as the first time, {@code repeated}.
+     * <p>Repeating an append of the same events is safe: the result is then that of the first time, marked
+     * {@code repeated}.
      *
-     * @throws ConflictException when the stream is not as expected
-     * @throws DuplicateEventException when an id is known with other content or in another place
-     * @throws UnavailableException past the deadline, with what is known of the outcome
+     * @throws ConflictException if the stream is not at the expected version
+     * @throws DuplicateEventException if an id is known with other content or at another place
+     * @throws UnavailableException past the deadline, with the outcome
      */
     public AppendResult append(String stream, List<Event> events, AppendOptions options) {
         return calls.getChannel().block(calls.append(stream, events, options));
     }
 
-    /** Takes events recorded elsewhere, whole or not at all per 1,000 (or 8 MiB). What is there already is passed over. */
+    /**
+     * Imports events that were recorded elsewhere. Each 1,000 (or 8 MiB) are written completely or not at all. Events
+     * that are stored already are passed over.
+     */
     public ImportResult importEvents(List<ImportEvent> events) {
         return calls.getChannel().block(calls.importEvents(events));
     }
 
-    /** Reads a whole stream, in version order. */
+    /** Reads a whole stream, in the order of versions. */
     public Events read(String stream) {
         return read(stream, ReadOptions.defaults());
     }
 
-    /** Reads a stream's events in version order, page by page; an absent stream has none. */
+    /** Reads the events of a stream page by page, in the order of versions. An absent stream has none. */
     public Events read(String stream, ReadOptions options) {
         return new Events(calls.read(stream, options), null);
     }
 
-    /** Reads the log's events that match a query, in position order. */
+    /** Reads the events of the log that match a query, in the order of positions. */
     public Events readAll(ReadAllOptions options) {
         return new Events(calls.readAll(options), null);
     }
 
-    /** Reads one page of the log and says how far it got. */
+    /** Reads one page of the log and tells how far it looked. */
     public Page readPage(ReadPageOptions options) {
         return calls.getChannel().block(calls.readPage(options));
     }
 
-    /** Follows the log: every committed event that matches, once, in position order, first what is there, then what comes, whichever process wrote it. */
+    /**
+     * Subscribes to the log: gives every committed event that matches, once, in the order of positions. It first
+     * catches up and then goes on with new events, whichever process writes them.
+     */
     public Events subscribe(SubscribeOptions options) {
         return new Events(calls.subscribe(options), options.onCaughtUp());
     }
 
-    /** Saves a snapshot. One of the same stream, schema and version is replaced; an older one never takes the place of a newer one. */
+    /**
+     * Saves a snapshot, and replaces one with the same stream, schema and version. An older snapshot never replaces a
+     * newer one.
+     */
     public void saveSnapshot(Snapshot snapshot) {
         calls.getChannel().block(calls.saveSnapshot(snapshot));
     }
 
-    /** Loads the newest snapshot of a stream and schema that can be believed. */
+    /** Loads the newest valid snapshot of a stream and schema. */
     public Optional<Snapshot> loadSnapshot(String stream, String schema) {
         return Optional.ofNullable(calls.getChannel().block(calls.loadSnapshot(stream, schema, null)));
     }
 
-    /** Loads the newest snapshot of a stream and schema at or before a version. */
+    /** Loads the newest valid snapshot of a stream and schema, at or before a version. */
     public Optional<Snapshot> loadSnapshot(String stream, String schema, long atOrBefore) {
         return Optional.ofNullable(calls.getChannel().block(calls.loadSnapshot(stream, schema, atOrBefore)));
     }
 
-    /** The position of the last committed event that is safe to read; 0 when the log is empty. */
+    /** Returns the position of the last committed event that is safe to read; 0 if the log is empty. */
     public long head() {
         return calls.getChannel().block(calls.head());
     }
 
     /**
-     * Closes the store: waits for what is in flight, then frees everything. Twice is fine; any later use is a {@link ClosedException}. An interrupt does not end the
-     * waiting, which deadlines bound.
+     * Closes the store: waits for calls in flight, then frees everything. Closing twice is fine; any later use is a
+     * {@link ClosedException}. An interrupt does not end the wait, which the calls' deadlines bound.
      */
     @Override
     public void close() {

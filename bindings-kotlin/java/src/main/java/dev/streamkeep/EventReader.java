@@ -1,8 +1,8 @@
 package dev.streamkeep;
 
-/** Events being read or followed. Closing it stops the work behind it; closing again is fine. */
+/** A read or a subscription. Closing it stops the work behind it; closing twice is fine. */
 public interface EventReader extends AutoCloseable {
-    /** Stops reading: whoever waits for what comes next gets the end. Can be called from any thread. */
+    /** Stops reading, from any thread. A caller that waits for the next event gets the end. */
     @Override
     void close();
 }

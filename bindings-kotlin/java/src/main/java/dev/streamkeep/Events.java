@@ -7,9 +7,10 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 
 /**
- * Events being read or followed by a thread, in order, page by page.
+ * The events of a read or a subscription, which a thread iterates in order, page by page.
  *
- * <p>It is iterated once. Close it, best by try-with-resources, unless it is read to its end: a reader that nobody holds any more is closed only when it is collected.
+ * <p>It can be iterated once. Close it, best by try-with-resources, unless it is read to its end. Otherwise it is
+ * closed only when it is collected.
  */
 public final class Events implements EventReader, Iterable<RecordedEvent> {
     private final Reading reading;
@@ -24,9 +25,9 @@ public final class Events implements EventReader, Iterable<RecordedEvent> {
     }
 
     /**
-     * The events. Their iterator throws a {@link StreamkeepException} where reading fails, and ends after that.
+     * The events. If reading fails, the iterator throws a {@link StreamkeepException} and then ends.
      *
-     * @throws IllegalStateException when they are iterated already
+     * @throws IllegalStateException if they are iterated already
      */
     @Override
     public Iterator<RecordedEvent> iterator() {

@@ -19,7 +19,7 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** What is Java's own: futures, iterators, interrupts, options, values by Jackson. */
+/** The parts that only Java has: futures, iterators, interrupts, options, values by Jackson. */
 @Timeout(30)
 class JavaFaceTest {
     private static List<Event> events(int count) {
@@ -146,7 +146,7 @@ class JavaFaceTest {
         var store = BlockingEventStore.open("memory:");
         var following = store.subscribe(SubscribeOptions.defaults().withStart(Start.Now)).iterator();
         Thread.currentThread().interrupt();
-        // Nothing ever comes: only the interrupt ends this wait.
+        // No event follows: only the interrupt ends this wait.
         assertThrows(CancellationException.class, following::hasNext);
         assertTrue(Thread.currentThread().isInterrupted());
         store.close();

@@ -1,13 +1,15 @@
 package dev.streamkeep
 
-/** A request to the other half, and how to read its answer. The operations' numbers are those of `store.rs`. */
+/**
+ * A request to the native library, and how to read its answer. The numbers of the operations are those of `store.rs`.
+ */
 internal class Request<T>(
     val frame: RequestWriter,
     private val read: (FrameReader) -> T,
-    /** What undoes a call that succeeded but whose answer nobody takes. */
+    /** Undoes a call that succeeded after its caller was gone. */
     val abandoned: () -> Unit = {},
 ) {
-    /** Reads the answer in the thread of whoever asked: its stack is the error's. */
+    /** Reads the answer on the caller's thread, so that an error has the caller's stack. */
     fun answer(reply: Reply): T = when {
         reply.frame == null -> throw InternalException("the native half broke: its outcome is not known", Circumstances(outcome = Outcome.Unknown))
         reply.failed -> throw readError(reply.frame)
@@ -15,13 +17,13 @@ internal class Request<T>(
     }
 }
 
-/** What came back for a call; no frame when nothing ever will. */
+/** The outcome of a call; without a frame if there will be no answer. */
 internal class Reply(val failed: Boolean, val frame: FrameReader?)
 
-/** Events of a reader, in order. */
+/** A batch of a reader's events, in order. */
 internal class Batch(val events: List<RecordedEvent>, val ended: Boolean, val caughtUp: Boolean)
 
-/** A store by its number, and the requests that can be made of it. Once nobody holds it any more the other half forgets it too. */
+/** A store by its number, with its requests. When this object is collected, the native library frees the store too. */
 internal class Calls private constructor(val channel: Channel, private val number: Long) {
     private fun <T> request(operation: Int, read: (FrameReader) -> T, write: RequestWriter.() -> Unit): Request<T> =
         Request(RequestWriter(operation).apply { long(number) }.apply(write), read)
@@ -155,30 +157,30 @@ private fun RequestWriter.query(query: Query) {
     for (item in query.items) listOf(item.types, item.tags, item.categories, item.streams).forEach { texts(it, "query") }
 }
 
-/** A read or a subscription under way, pulled batch by batch by one at a time. */
+/** A read or a subscription, pulled in batches by one caller at a time. */
 internal class Reading(val channel: Channel, private val number: Long, private val begin: () -> Request<Batch>) {
     private var begun = false
 
-    /** Whether everything was given, or it was stopped. */
+    /** Whether it was read to its end or stopped. */
     @get:Synchronized
     var isOver: Boolean = false
         private set
 
-    /** The request for what comes next. */
+    /** The request for the next batch. */
     @Synchronized
     fun next(): Request<Batch> = if (begun) Calls.next(number) else begin().also { begun = true }
 
     @Synchronized
     fun took(batch: Batch): Batch = batch.also { isOver = isOver || it.ended }
 
-    /** Stops the work behind it. Whoever waits for what comes next gets the end. Again is fine. */
+    /** Stops the work behind it. A caller that waits for the next batch gets the end. Calling it twice is fine. */
     @Synchronized
     fun stop() {
         if (begun && !isOver) channel.tell(Calls.stop(number))
         isOver = true
     }
 
-    /** Stops once nobody holds [owner], which this does not hold. */
+    /** Stops when [owner] is collected, to which this keeps no reference. */
     fun stopWhenCollected(owner: Any) {
         channel.onCollected(owner, ::stop)
     }

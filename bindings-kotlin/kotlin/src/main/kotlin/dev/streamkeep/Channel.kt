@@ -22,11 +22,12 @@ import kotlin.coroutines.EmptyCoroutineContext
 import kotlin.coroutines.resume
 
 /**
- * The channel: requests across, answers back, in frames of many.
+ * The channel to the native library: it sends requests and receives answers, in frames of many.
  *
- * A call to the other half has its price however little it carries. So requests queue, and whoever finds nobody crossing takes all that wait across; one
- * daemon thread takes the answers and hands them on. That thread never runs code of a user: a coroutine goes on in its dispatcher, a future is completed by another thread.
- * Its twin is `channel.rs`.
+ * A native call costs the same however little it carries. So requests are queued, and a thread that finds no other
+ * thread submitting submits all of them. One daemon thread takes the answers and passes them on. It never runs user
+ * code: a coroutine continues in its dispatcher, and a future is completed by another thread. The native side is
+ * `channel.rs`.
  */
 internal class Channel private constructor(private val native: NativeChannel) {
     private val number = native.number()
@@ -40,20 +41,20 @@ internal class Channel private constructor(private val native: NativeChannel) {
     @Volatile
     private var lost = false
 
-    /** Calls whose answers are awaited, here and on the other side; for tests. */
+    /** The calls that wait for an answer, here and in the native library; for tests. */
     val callsUnderWay: Pair<Int, Int> get() = pending.size to native.calls()
 
-    /** Stores and readers that the other side holds; for tests. */
+    /** The stores and readers of the native library; for tests. */
     val nativeHandles: Int get() = native.handles()
 
     fun newNumber(): Long = numbers.incrementAndGet()
 
     fun newId(): UUID = ids.next()
 
-    /** Runs an action, which must not hold [owner], once nobody holds [owner]. */
+    /** Runs an action when [owner] is collected. The action must not refer to [owner]. */
     fun onCollected(owner: Any, action: () -> Unit): Cleaner.Cleanable = cleaner.register(owner, action)
 
-    /** Asks and suspends until the answer is there. Cancelling the coroutine withdraws the call: what was not sent yet never is. */
+    /** Sends a request and suspends until its answer arrives. Cancelling the coroutine withdraws the call. */
     suspend fun <T> call(request: Request<T>): T {
         val reply = suspendCancellableCoroutine { continuation ->
             val call = begin(request) { resume(continuation, it, request.abandoned) }
@@ -65,7 +66,10 @@ internal class Channel private constructor(private val native: NativeChannel) {
         return request.answer(reply)
     }
 
-    /** Asks and blocks the thread, not a native frame of it: a virtual thread gives up its carrier. Interrupting it withdraws the call. */
+    /**
+     * Sends a request and blocks the thread outside native code, so that a virtual thread releases its carrier.
+     * Interrupting it withdraws the call.
+     */
     fun <T> block(request: Request<T>): T {
         val reply = CompletableFuture<Reply>()
         val call = begin(request, reply::complete)
@@ -79,7 +83,10 @@ internal class Channel private constructor(private val native: NativeChannel) {
         }
     }
 
-    /** Asks and blocks the thread whatever interrupts it: for what must be done before the thread goes. */
+    /**
+     * Sends a request and blocks the thread even if it is interrupted, for work that must be done before the thread
+     * continues.
+     */
     fun <T> blockThrough(request: Request<T>): T {
         val reply = CompletableFuture<Reply>()
         begin(request, reply::complete)
@@ -97,7 +104,10 @@ internal class Channel private constructor(private val native: NativeChannel) {
         }
     }
 
-    /** Asks, and completes a future with the answer, or with what is wrong with the request. Cancelling the future withdraws the call. */
+    /**
+     * Sends a request, and completes a future with the answer or with the request's error. Cancelling the future
+     * withdraws the call.
+     */
     fun <T> future(make: Supplier<Request<T>>): CompletableFuture<T> {
         val request = try {
             make.get()
@@ -124,7 +134,7 @@ internal class Channel private constructor(private val native: NativeChannel) {
         return call
     }
 
-    /** Says whether the call was still awaited. */
+    /** Returns whether the call still waited for its answer. */
     private fun withdraw(call: Long): Boolean {
         val awaited = pending.remove(call) != null
         if (awaited) send(RequestWriter(CANCEL).toBytes(call))
@@ -133,7 +143,8 @@ internal class Channel private constructor(private val native: NativeChannel) {
 
     private fun send(bytes: ByteArray) {
         waiting.add(bytes)
-        // Whoever adds while another crosses is either seen by that one or, when it has just looked for the last time, finds nobody crossing.
+        // A request that is added while another thread submits is either seen by that thread, or its own thread finds
+        // no thread submitting.
         while (waiting.isNotEmpty() && crossing.compareAndSet(false, true)) {
             try {
                 takeAcross()
@@ -177,17 +188,17 @@ internal class Channel private constructor(private val native: NativeChannel) {
         }
     }
 
-    /** The other half broke: whoever waits, and whoever comes, is told so instead of waiting for ever. */
+    /** The native library failed. All waiting and all later calls fail instead of waiting for ever. */
     private fun lose() {
         lost = true
         for (call in pending.keys) pending.remove(call)?.invoke(Reply(failed = true, frame = null))
     }
 
     internal companion object {
-        /** The one channel of this class loader. */
+        /** The channel of this class loader. */
         val shared: Channel by lazy(::start)
 
-        /** The version of this half, which the other must have too. */
+        /** The version of this library, which the native library must have too. */
         const val VERSION = "0.1.0"
         private const val CANCEL = 1
         private const val NO_ANSWER = 0L
@@ -202,7 +213,7 @@ internal class Channel private constructor(private val native: NativeChannel) {
             if (version != VERSION) throw ConfigException("this is streamkeep $VERSION with a native library of $version: they must be the same", Circumstances())
             val channel = Channel(native)
             thread(isDaemon = true, name = "streamkeep-answers") {
-                // However this thread ends, nobody waits for ever.
+                // However this thread ends, no call waits for ever.
                 try {
                     channel.drain()
                 } finally {
@@ -214,7 +225,7 @@ internal class Channel private constructor(private val native: NativeChannel) {
     }
 }
 
-/** The two C functions of the other half, bound without what JNA otherwise does for each call. */
+/** The two C functions of the native library, bound directly, without JNA's work for each call. */
 @Suppress("FunctionName")
 internal object Crossing {
     init {
@@ -228,7 +239,10 @@ internal object Crossing {
     external fun streamkeep_drain(channel: Long, buffer: ByteBuffer, capacity: Int, timeoutMs: Int): Int
 }
 
-/** Goes on in the coroutine's dispatcher. One that may run in place, or none, is entered from a thread where that harms nobody. */
+/**
+ * Continues in the coroutine's dispatcher. If the dispatcher may run it in place, or there is none, it continues on
+ * another thread than the channel's.
+ */
 private fun resume(continuation: CancellableContinuation<Reply>, reply: Reply, abandoned: () -> Unit) {
     val goOn = Runnable { continuation.resume(reply) { _, _, _ -> abandoned() } }
     val dispatcher = continuation.context[ContinuationInterceptor]
@@ -241,7 +255,10 @@ private fun <T> complete(future: CompletableFuture<T>, request: Request<T>, repl
     if (!taken) request.abandoned()
 }
 
-/** Event ids, made in core like everywhere, a few at a time: a crossing costs more than an id. They carry the time, so what is not used at once is thrown away. */
+/**
+ * Event ids, made by core a few at a time, because a native call costs more than an id. They contain the time, so ids
+ * that are not used soon are dropped.
+ */
 private class Ids(private val native: NativeChannel) {
     private var stock = ByteBuffer.allocate(0)
     private var madeAt = 0L

@@ -2,19 +2,19 @@ package dev.streamkeep
 
 import java.util.UUID
 
-/** What is known of a write that ended in an error. */
+/** What is known about a write that ended in an error. */
 public enum class Outcome(private val text: String) {
-    /** Nothing was written, and nothing will be. */
+    /** Nothing was written, and nothing will be written. */
     NotApplied("not applied"),
 
-    /** It may have been written; repeating it with the same events is safe and tells. */
+    /** It may have been written. Repeating it with the same events is safe, and the answer tells. */
     Unknown("unknown");
 
     /** `not applied` or `unknown`. */
     override fun toString(): String = text
 }
 
-/** What an error says beside its own facts. */
+/** The parts of an error besides its facts. */
 internal class Circumstances(
     val retryable: Boolean = false,
     val outcome: Outcome = Outcome.NotApplied,
@@ -24,7 +24,8 @@ internal class Circumstances(
 )
 
 /**
- * The error of every operation, one class for each code. Programs act on the class, or on [code], and its properties; the message is for people.
+ * The error of every operation, with a subclass for each code. Programs use the class or [code], and the properties.
+ * The message is for people.
  *
  * @property code the stable code, the same in every language
  */
@@ -32,49 +33,49 @@ public sealed class StreamkeepException(public val code: String, message: String
     /** Whether the same call may succeed later. */
     public val retryable: Boolean = circumstances.retryable
 
-    /** What is known of the write that this error answers. */
+    /** What is known about the write that ended in this error. */
     public val outcome: Outcome = circumstances.outcome
 
-    /** The ids of the events of the append that this error answers. */
+    /** The event ids of the append that ended in this error. */
     public val ids: List<UUID> = circumstances.ids
 
-    /** What was being done, for people. */
+    /** The hint or the operation that failed, for people. */
     public val context: String? = circumstances.context
 }
 
-/** The stream was not at the expected version: reload and decide again. */
+/** The stream is not at the expected version. Reload and decide again. */
 public class ConflictException internal constructor(
     /** The stream. */
     public val stream: String,
-    /** What the append demanded. */
+    /** The expected version of the append. */
     public val expected: Expected,
-    /** The version the decision saw. */
+    /** The version that the decision was based on. */
     public val actual: Long,
     message: String,
     circumstances: Circumstances,
 ) : StreamkeepException("conflict", message, circumstances)
 
-/** An id is known already, with other content or in another place: look at the ids. */
+/** An event id is already known, with other content or at another place. Check how ids are made. */
 public class DuplicateEventException internal constructor(
     /** The id. */
     public val id: UUID,
-    /** The stream where it is recorded. */
+    /** The stream in which it is recorded. */
     public val stream: String,
-    /** The version at which it is recorded. */
+    /** Its version there. */
     public val version: Long,
     message: String,
     circumstances: Circumstances,
 ) : StreamkeepException("duplicate-event", message, circumstances)
 
-/** What was asked for does not exist. */
+/** Something does not exist. */
 public class NotFoundException internal constructor(
-    /** What was asked for. */
+    /** What does not exist. */
     public val what: String,
     message: String,
     circumstances: Circumstances,
 ) : StreamkeepException("not-found", message, circumstances)
 
-/** The call is wrong: fix it. */
+/** The call is wrong. Fix it. */
 public class InvalidArgumentException internal constructor(
     /** Which argument, as the contract names it. */
     public val argument: String,
@@ -82,27 +83,27 @@ public class InvalidArgumentException internal constructor(
     circumstances: Circumstances = Circumstances(),
 ) : StreamkeepException("invalid-argument", message, circumstances)
 
-/** A value is larger than a limit: send less. */
+/** A value exceeds a limit. Send less. */
 public class LimitExceededException internal constructor(
     /** Which limit. */
     public val what: String,
     /** The limit. */
     public val limit: Long,
-    /** What was given. */
+    /** The size of the value. */
     public val actual: Long,
     message: String = "$what: $actual is more than the limit of $limit",
     circumstances: Circumstances = Circumstances(),
 ) : StreamkeepException("limit-exceeded", message, circumstances)
 
-/** URL, options or the server's set-up must be changed. */
+/** The URL, the options or the configuration of the server has to change. */
 public class ConfigException internal constructor(message: String, circumstances: Circumstances) : StreamkeepException("config", message, circumstances)
 
-/** The database could not be reached, or not in time: retry with the same events, their ids make that safe. */
+/** The database did not answer before the deadline. Retry with the same events: their ids make that safe. */
 public class UnavailableException internal constructor(message: String, circumstances: Circumstances) : StreamkeepException("unavailable", message, circumstances)
 
-/** A checkpoint or cursor lies above anything the log ever had: a restored backup. */
+/** A checkpoint or cursor is above every position that the log has drawn, for example after a backup was restored. */
 public class CheckpointAheadException internal constructor(
-    /** The consumer, or nothing for a plain subscription. */
+    /** The consumer; `null` for a subscription or read. */
     public val consumer: String?,
     /** The checkpoint. */
     public val checkpoint: Long,
@@ -112,24 +113,24 @@ public class CheckpointAheadException internal constructor(
     circumstances: Circumstances,
 ) : StreamkeepException("checkpoint-ahead", message, circumstances)
 
-/** Stored data cannot be believed: stop, repair, upgrade. */
+/** Stored data is not valid. Stop, then repair it or upgrade the library. */
 public class CorruptException internal constructor(
-    /** Where it was seen. */
+    /** Where it was found. */
     public val where: String,
     message: String,
     circumstances: Circumstances,
 ) : StreamkeepException("corrupt", message, circumstances)
 
-/** The store was closed: open a new one. */
+/** The store was closed. Open a new one. */
 public class ClosedException internal constructor(message: String, circumstances: Circumstances) : StreamkeepException("closed", message, circumstances)
 
 /** A bug in this library. */
 public class InternalException internal constructor(message: String, circumstances: Circumstances = Circumstances()) : StreamkeepException("internal", message, circumstances)
 
-/** A cause on the other side of the boundary: its text is all there is of it. */
+/** A cause in the native library, of which only the text is known. */
 internal class NativeCause(message: String) : Exception(message, null, false, false)
 
-/** Makes the error that a frame describes. */
+/** Makes an exception from its description in a frame. */
 internal fun readError(frame: FrameReader): StreamkeepException {
     val code = frame.text()
     val message = frame.text()

@@ -8,10 +8,12 @@ import kotlin.time.Duration
 import kotlin.time.toJavaDuration
 
 /**
- * A store: one open handle on one namespace of one database. For Kotlin; Java has [BlockingEventStore] and [AsyncEventStore].
+ * A store: one open handle on one namespace of one database. For Kotlin; Java has [BlockingEventStore] and
+ * [AsyncEventStore].
  *
- * All functions can be called from any coroutine, at any time, together. What fails, fails with a [StreamkeepException]. Cancelling a coroutine leaves its append whole or
- * absent: one still queued is withdrawn, one sent runs on.
+ * All functions can be called from several coroutines at the same time. A failed call throws a [StreamkeepException].
+ * If a coroutine is cancelled, its append is stored completely or not at all: it is withdrawn if it still waits, and
+ * runs to its end if it was sent.
  */
 public class EventStore internal constructor(private val calls: Calls) {
     private val channel = calls.channel
@@ -19,36 +21,41 @@ public class EventStore internal constructor(private val calls: Calls) {
     /**
      * Appends events to a stream: all of them or none, with consecutive versions. Acknowledged means durable.
      *
-     * Repeating an append of the same events is safe: what was done already answers as the first time, `repeated`. At most 10,000 events or 32 MiB, at least one.
+     * Repeating an append of the same events is safe: the result is then that of the first time, marked `repeated`. An
+     * append has at least one event, and at most 10,000 events and 32 MiB.
      *
-     * @param expected what the stream must be at
-     * @param timeout how long it may take in all; the store's time-out unless given
-     * @throws ConflictException when the stream is not as expected
-     * @throws DuplicateEventException when an id is known with other content or in another place
-     * @throws InvalidArgumentException or [LimitExceededException] for values outside the contract, before anything is written
-     * @throws UnavailableException past the deadline, with what is known of the outcome
+     * @param expected the expected version of the stream
+     * @param timeout how long it may take; the default is the timeout of the store
+     * @throws ConflictException if the stream is not at the expected version
+     * @throws DuplicateEventException if an id is known with other content or at another place
+     * @throws InvalidArgumentException or [LimitExceededException] for values that the contract does not allow, before
+     * anything is written
+     * @throws UnavailableException past the deadline, with the outcome
      */
     public suspend fun append(stream: String, events: List<Event>, expected: Expected = Expected.Any, timeout: Duration? = null): AppendResult =
         channel.call(calls.append(stream, events, AppendOptions(expected, timeout?.toJavaDuration())))
 
     /**
-     * Takes events recorded elsewhere: stream, version, id and time as given (assigned where not), positions anew in the order given.
+     * Imports events that were recorded elsewhere, with their stream, version, id and time. Values that are absent are
+     * assigned. Positions are new, in the order given.
      *
-     * Written whole or not at all per 1,000 events (or 8 MiB). What is there already is passed over, so that an import can be repeated and resumed.
+     * Each 1,000 events (or 8 MiB) are written completely or not at all. An event that is stored already is passed
+     * over, so an import can be repeated and resumed.
      *
-     * @throws DuplicateEventException when an id is known with other content
-     * @throws ConflictException when a version does not follow
+     * @throws DuplicateEventException if an id is known with other content
+     * @throws ConflictException if a version does not follow
      */
     public suspend fun importEvents(events: List<ImportEvent>): ImportResult = channel.call(calls.importEvents(events))
 
     /**
-     * Reads a stream's events in version order, page by page while they are collected; an absent stream has none. Each collection reads anew.
+     * Reads the events of a stream in the order of versions, page by page while they are collected. An absent stream
+     * has none. Each collection starts a new read.
      *
-     * @param fromVersion the lowest version wanted, inclusive
-     * @param toVersion the highest version wanted, inclusive; no bound unless given
-     * @param direction which way; the bounds are lowest and highest in either
-     * @param limit the most events wanted; no limit unless given
-     * @param timeout how long each page may take; the store's time-out unless given
+     * @param fromVersion the lowest version, inclusive
+     * @param toVersion the highest version, inclusive; by default there is no bound
+     * @param direction the direction; the bounds are the lowest and the highest in both directions
+     * @param limit the most events; by default there is no limit
+     * @param timeout how long each page may take; the default is the timeout of the store
      */
     public fun read(
         stream: String,
@@ -60,14 +67,14 @@ public class EventStore internal constructor(private val calls: Calls) {
     ): Flow<RecordedEvent> = events { calls.read(stream, ReadOptions(fromVersion, toVersion, direction, limit, timeout?.toJavaDuration())) }
 
     /**
-     * Reads the log's events that match a query, in position order. Each collection reads anew.
+     * Reads the events of the log that match a query, in the order of positions. Each collection starts a new read.
      *
      * @param after only positions above this
-     * @param before only positions below this; no bound unless given
+     * @param before only positions below this; by default there is no bound
      * @param query only events that match
-     * @param direction which way; the bounds are lowest and highest in either
-     * @param limit the most events wanted, counting those that match; no limit unless given
-     * @param timeout how long each page may take; the store's time-out unless given
+     * @param direction the direction; the bounds are the lowest and the highest in both directions
+     * @param limit the most events that match; by default there is no limit
+     * @param timeout how long each page may take; the default is the timeout of the store
      */
     public fun readAll(
         after: Long = 0,
@@ -79,22 +86,25 @@ public class EventStore internal constructor(private val calls: Calls) {
     ): Flow<RecordedEvent> = events { calls.readAll(ReadAllOptions(after, before, query, direction, limit, timeout?.toJavaDuration())) }
 
     /**
-     * Reads one page of the log and says how far it got.
+     * Reads one page of the log and tells how far it looked.
      *
-     * @param limit the most events wanted; 1,000 at most and unless given
+     * @param limit the most events: at most 1,000, which is the default
      */
     public suspend fun readPage(after: Long = 0, query: Query = Query.everything(), limit: Long? = null, timeout: Duration? = null): Page =
         channel.call(calls.readPage(ReadPageOptions(after, query, limit, timeout?.toJavaDuration())))
 
     /**
-     * Follows the log: every committed event that matches, once, in position order, first what is there, then what comes, whichever process wrote it.
+     * Subscribes to the log: gives every committed event that matches, once, in the order of positions. It first
+     * catches up and then goes on with new events, whichever process writes them.
      *
-     * A slow collector slows itself alone; ending the collection, by cancelling it or by an operator like `take`, ends the work behind it. Each collection begins anew.
+     * A slow collector slows down only itself. Ending the collection, by cancelling it or by an operator like `take`,
+     * ends the work behind it. Each collection starts a new subscription.
      *
-     * @param start where to begin; the beginning unless given; not together with [after]
+     * @param start where to begin; the default is the beginning; not together with [after]
      * @param after only positions above this
-     * @param onCaughtUp told, in the collecting coroutine, when everything committed so far was given, and again whenever the collector fell behind a whole page and caught up;
-     * `currentCoroutineContext().cancel()` in it ends the collecting coroutine there
+     * @param onCaughtUp called in the collecting coroutine when everything that was committed so far was given, and
+     * again after the collector was a whole page behind and caught up; `currentCoroutineContext().cancel()` in it ends
+     * the collecting coroutine there
      */
     public fun subscribe(
         query: Query = Query.everything(),
@@ -103,19 +113,28 @@ public class EventStore internal constructor(private val calls: Calls) {
         onCaughtUp: (suspend () -> Unit)? = null,
     ): Flow<RecordedEvent> = events(onCaughtUp) { calls.subscribe(SubscribeOptions(query, start, after)) }
 
-    /** Saves a snapshot. One of the same stream, schema and version is replaced; an older one never takes the place of a newer one. */
+    /**
+     * Saves a snapshot, and replaces one with the same stream, schema and version. An older snapshot never replaces a
+     * newer one.
+     */
     public suspend fun saveSnapshot(snapshot: Snapshot): Unit = channel.call(calls.saveSnapshot(snapshot))
 
-    /** Loads the newest snapshot of a stream and schema, at or before a version if one is given; `null` when there is none that can be believed. */
+    /**
+     * Loads the newest valid snapshot of a stream and schema, at or before a version if one is given; `null` if there
+     * is none.
+     */
     public suspend fun loadSnapshot(stream: String, schema: String, atOrBefore: Long? = null): Snapshot? = channel.call(calls.loadSnapshot(stream, schema, atOrBefore))
 
-    /** The position of the last committed event that is safe to read; 0 when the log is empty. */
+    /** Returns the position of the last committed event that is safe to read; 0 if the log is empty. */
     public suspend fun head(): Long = channel.call(calls.head())
 
-    /** Closes the store: waits for what is in flight, then frees everything. Twice is fine; any later use is a [ClosedException]. */
+    /**
+     * Closes the store: waits for calls in flight, then frees everything. Closing twice is fine; any later use is a
+     * [ClosedException].
+     */
     public suspend fun close(): Unit = channel.call(calls.close())
 
-    /** Runs [block] with the store and closes it, whatever happens. */
+    /** Runs [block] with the store, and closes the store even if [block] fails. */
     public suspend fun <T> use(block: suspend (EventStore) -> T): T = try {
         block(this)
     } finally {
@@ -137,17 +156,19 @@ public class EventStore internal constructor(private val calls: Calls) {
 
     public companion object {
         /**
-         * Opens a store: `memory:` (its own), `memory:NAME` (shared in the process), `sqlite:PATH`, `postgres://…`, `mongodb://…`, `mongodb+srv://…`. Every option can stand in the URL too.
+         * Opens a store: `memory:` (a log of this handle), `memory:NAME` (shared in this process), `sqlite:PATH`,
+         * `postgres://…`, `mongodb://…` or `mongodb+srv://…`. Each option can also be a parameter of the URL.
          *
-         * @param namespace a log of its own inside the database; `default` unless given
-         * @param create whether what is missing is created; true unless given
-         * @param durability how far an acknowledged append can be trusted; fully unless given
-         * @param timeout how long an operation may take unless it says otherwise; 30 s unless given
-         * @param pollInterval how long a subscription waits before it looks again without a notification; 250 ms unless given
-         * @param maxConnections the most connections of the store's pool; 10 unless given
-         * @param insecure whether a connection off this machine may go unencrypted or to an unverified host; no unless given
-         * @throws ConfigException when the URL, an option or the server's set-up is not one to work with
-         * @throws UnavailableException when the database cannot be reached
+         * @param namespace a separate log inside the database; the default is `default`
+         * @param create whether opening creates what is missing; the default is true
+         * @param durability how durable an acknowledged append is; the default is full
+         * @param timeout how long an operation may take if it has no timeout of its own; the default is 30 s
+         * @param pollInterval after which time a subscription looks again without a notification; the default is 250 ms
+         * @param maxConnections the most connections of the pool; the default is 10
+         * @param insecure whether a connection to another machine may be unencrypted, or its host unverified; the
+         * default is false
+         * @throws ConfigException if the URL, an option or the configuration of the server is wrong
+         * @throws UnavailableException if the database cannot be reached
          */
         public suspend fun open(
             url: String,

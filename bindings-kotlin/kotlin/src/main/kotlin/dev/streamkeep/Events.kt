@@ -3,21 +3,27 @@ package dev.streamkeep
 import java.time.Instant
 import java.util.UUID
 
-/** The content of an event or a snapshot: JSON text or bytes, kept byte for byte. It is checked when it is appended, before anything is written. */
+/**
+ * The content of an event or a snapshot: JSON text or bytes, kept byte for byte. It is checked when it is appended,
+ * before anything is written.
+ */
 public class Payload private constructor(private val given: String?, private val raw: ByteArray?, isBytes: Boolean) {
-    /** Whether it is JSON text. */
+    /** Whether the content is JSON text. */
     public val isJson: Boolean = !isBytes
 
     /** `application/json` or `application/octet-stream`. */
     public val contentType: String get() = if (isJson) "application/json" else "application/octet-stream"
 
-    /** The JSON text, exactly as it was appended. Decoded when first asked for. A payload of bytes has none: [IllegalStateException]. */
+    /**
+     * The JSON text, byte for byte as it was appended. It is decoded on the first access. Throws
+     * [IllegalStateException] for bytes.
+     */
     public val text: String by lazy(LazyThreadSafetyMode.PUBLICATION) {
         check(isJson) { "a payload of bytes has no text: use bytes" }
         given ?: String(stored(), Charsets.UTF_8)
     }
 
-    /** A copy of the bytes: those given, or the JSON text as UTF-8. */
+    /** A copy of the bytes, for JSON (as UTF-8) and for bytes. */
     public val bytes: ByteArray get() = stored().copyOf()
 
     private fun stored(): ByteArray = raw ?: given.orEmpty().toByteArray()
@@ -31,7 +37,7 @@ public class Payload private constructor(private val given: String?, private val
 
     override fun hashCode(): Int = stored().contentHashCode()
 
-    /** Payloads may be personal: only kind and length are shown. */
+    /** Payloads can be personal data, so only the kind and the length are shown. */
     override fun toString(): String = "${if (isJson) "Json" else "Bytes"}(${stored().size} bytes)"
 
     public companion object {
@@ -57,14 +63,15 @@ public class Payload private constructor(private val given: String?, private val
 }
 
 /**
- * One occurrence, to be appended. Its [id] is made with it, so that an append of the same Event can be repeated safely; make a new one for each occurrence.
+ * An event to append, which represents one occurrence. It gets its [id] when it is made, so an append of the same Event
+ * can be repeated safely. Make a new one for each occurrence.
  *
- * @property type what happened; types that begin with `$` are the store's own and are refused
- * @property data the content, `{}` unless given
- * @property metadata the text of a JSON object beside the content, `{}` unless given
+ * @property type what happened; types that begin with `$` belong to the store and are refused
+ * @property data the content; the default is `{}`
+ * @property metadata the text of a JSON object beside the content; the default is `{}`
  * @property tags a set of labels, in the order given
- * @property id the occurrence's identity, made here unless given
- * @property schema the shape of [data], as its author names it
+ * @property id the id of the occurrence; by default a new one is made
+ * @property schema the name of the shape of [data], chosen by its author
  */
 public data class Event @JvmOverloads constructor(
     public val type: String,
@@ -80,10 +87,10 @@ public data class Event @JvmOverloads constructor(
     /** The same event with these tags. */
     public fun withTags(vararg tags: String): Event = copy(tags = tags.toList())
 
-    /** The same event with an id of one's own. */
+    /** The same event with this id. */
     public fun withId(id: UUID): Event = copy(id = id)
 
-    /** The same event, its data's shape named. */
+    /** The same event with this name of the shape of its data. */
     public fun withSchema(schema: String): Event = copy(schema = schema)
 
     internal fun write(frame: RequestWriter) {
@@ -96,11 +103,11 @@ public data class Event @JvmOverloads constructor(
     }
 
     public companion object {
-        /** An event whose data is JSON text, kept as it is. */
+        /** An event whose data is JSON text, which is kept byte for byte. */
         @JvmStatic
         public fun json(type: String, text: String): Event = Event(type, Payload.json(text))
 
-        /** An event whose data is JSON text as UTF-8, kept as it is. */
+        /** An event whose data is JSON text as UTF-8, which is kept byte for byte. */
         @JvmStatic
         public fun json(type: String, utf8: ByteArray): Event = Event(type, Payload.json(utf8))
 
@@ -108,12 +115,17 @@ public data class Event @JvmOverloads constructor(
         @JvmStatic
         public fun bytes(type: String, bytes: ByteArray): Event = Event(type, Payload.bytes(bytes))
 
-        /** An event whose data is [value] as compact JSON, by kotlinx.serialization, which the application brings. */
+        /**
+         * An event whose data is [value] as compact JSON, by kotlinx.serialization, which must be a dependency of the
+         * application.
+         */
         @JvmSynthetic
         @JvmName("ofSerializable")
         public inline fun <reified T> of(type: String, value: T): Event = Event(type, encodePayload(value))
 
-        /** An event whose data is [value] as compact JSON, by Jackson, which the application brings. */
+        /**
+         * An event whose data is [value] as compact JSON, by Jackson, which must be a dependency of the application.
+         */
         @JvmStatic
         @JvmName("of")
         public fun ofBean(type: String, value: Any?): Event = Event(type, Jackson.encode(value))
@@ -121,18 +133,18 @@ public data class Event @JvmOverloads constructor(
 }
 
 /**
- * An event as the log holds it.
+ * A recorded event.
  *
  * @property stream the stream it belongs to
- * @property version its place in the stream: the first is 1, without gaps
- * @property position its place in the log; only grows, gaps mean nothing
- * @property id the occurrence's identity
+ * @property version its number in the stream: 1, 2, 3, and so on without gaps
+ * @property position its number in the log; positions grow, and gaps have no meaning
+ * @property id the id of the occurrence
  * @property type what happened
  * @property data the content, byte for byte as it was accepted
  * @property metadata the text of a JSON object, byte for byte as it was accepted
  * @property tags labels, in the order given
- * @property schema the shape of [data], as its author named it
- * @property recordedAt when it was recorded, to the microsecond; information only, never an order
+ * @property schema the name of the shape of [data], chosen by its author
+ * @property recordedAt when it was recorded, in microseconds; it informs, and is never an order
  */
 @ConsistentCopyVisibility
 public data class RecordedEvent internal constructor(
@@ -167,12 +179,12 @@ public data class RecordedEvent internal constructor(
 }
 
 /**
- * An event recorded elsewhere, to be imported with its place, id and time.
+ * An event that was recorded elsewhere, to import with its stream, version, id and time.
  *
  * @property stream the stream it belongs to
- * @property event the event; types of the store's own (`$…`) are taken too
- * @property version its version there; the stream's next one unless given
- * @property recordedAt when it was recorded; now unless given; kept to the microsecond
+ * @property event the event; types of the store (`$…`) are accepted too
+ * @property version its version there; the default is the stream's next one
+ * @property recordedAt when it was recorded, rounded down to the microsecond; the default is now
  */
 public data class ImportEvent @JvmOverloads constructor(
     public val stream: String,
@@ -193,7 +205,7 @@ private const val MICRO_NANOS = 1_000L
 
 private fun instantOfMicros(micros: Long): Instant = Instant.ofEpochSecond(Math.floorDiv(micros, MICROS), Math.floorMod(micros, MICROS) * MICRO_NANOS)
 
-/** Times beyond what 64 bits of microseconds hold become the furthest there are, which core refuses by its own rule. */
+/** Times that do not fit 64 bits of microseconds become the largest that fit, which core refuses. */
 private fun microsOf(time: Instant): Long = try {
     Math.addExact(Math.multiplyExact(time.epochSecond, MICROS), time.nano / MICRO_NANOS)
 } catch (_: ArithmeticException) {

@@ -6,11 +6,11 @@ import java.time.temporal.ChronoUnit
 import java.util.UUID
 
 /*
- * Frames: how values lie in the bytes that cross. Integers are big-endian, texts and lists carry their length, what may be absent a flag.
- * Its twin is `frame.rs`.
+ * Frames: the byte format of values between the JVM and core. Integers are big-endian, texts and lists start with their
+ * length, and optional values start with a flag. The native side is `frame.rs`.
  */
 
-/** Writes one request: its head, which is filled in last, and then values one behind the other. */
+/** Writes one request: its head, which is filled in last, and then its values. */
 internal class RequestWriter(private val operation: Int) {
     private var bytes = ByteArray(INITIAL_BYTES)
     private var size = HEAD_BYTES
@@ -62,12 +62,12 @@ internal class RequestWriter(private val operation: Int) {
 
     fun optionalLong(value: Long?): Unit = optional(value) { long(it) }
 
-    /** In microseconds, rounded up: no time at all is not what a short time means. */
+    /** In microseconds, rounded up, so that a short time does not become zero. */
     fun optionalDuration(value: Duration?): Unit = optional(value) { duration ->
         long(if (duration.seconds >= MOST_SECONDS) Long.MAX_VALUE else ChronoUnit.MICROS.between(Instant.EPOCH, Instant.EPOCH.plus(duration).plusNanos(ROUND_UP_NANOS)))
     }
 
-    /** The request's bytes, under the id of its call. */
+    /** The bytes of the request, with the id of its call. */
     fun toBytes(call: Long): ByteArray {
         putLong(0, call)
         bytes[Long.SIZE_BYTES] = operation.toByte()
@@ -87,14 +87,19 @@ internal class RequestWriter(private val operation: Int) {
         const val INITIAL_BYTES = 256
         const val HEAD_BYTES = Long.SIZE_BYTES + 1 + Int.SIZE_BYTES
 
-        /** Far above every limit of the contract, so that core says which one was passed, and far below what an array holds. */
+        /**
+         * Far above every limit of the contract, so that core names the exceeded one, and far below the largest array.
+         */
         const val MOST_BYTES = 1L shl 30
         const val MOST_SECONDS = 1L shl 40
         const val ROUND_UP_NANOS = 999L
     }
 }
 
-/** A text as UTF-8. One that is no Unicode text is refused here: encoding it would silently replace what is wrong with it. */
+/**
+ * A text as UTF-8. Text that is not valid Unicode is refused here, because encoding would silently replace its lone
+ * surrogates.
+ */
 internal fun utf8(value: String, argument: String): ByteArray {
     var at = 0
     while (at < value.length) {
@@ -108,7 +113,7 @@ internal fun utf8(value: String, argument: String): ByteArray {
     return value.toByteArray()
 }
 
-/** Reads values one behind the other. */
+/** Reads values without separators. */
 internal class FrameReader(private val bytes: ByteArray, private var at: Int = 0, private val end: Int = bytes.size) {
     val hasMore: Boolean get() = at < end
 
@@ -128,7 +133,7 @@ internal class FrameReader(private val bytes: ByteArray, private var at: Int = 0
         return value
     }
 
-    /** A reader of the bytes that follow their length; they are not copied. */
+    /** A reader of a list of bytes, which are not copied. */
     fun part(): FrameReader {
         val length = int()
         val start = at

@@ -6,8 +6,8 @@ import kotlinx.serialization.json.Json
 import kotlinx.serialization.serializer
 
 /*
- * Values into JSON text and back, by libraries that the application brings: kotlinx.serialization from Kotlin, Jackson from Java. Neither is needed for events
- * that are given as text or bytes, and neither is loaded before a value is.
+ * Converts values to JSON text and back, by optional dependencies of the application: kotlinx.serialization for Kotlin,
+ * Jackson for Java. Events of text or bytes need neither, and neither is loaded before the first value is converted.
  */
 
 /** The value as compact JSON, by kotlinx.serialization. */
@@ -20,7 +20,7 @@ public inline fun <reified T> Payload.decode(): T = Json.decodeFromString(serial
 public object Jackson {
     private val mapper by lazy { ObjectMapper().findAndRegisterModules() }
 
-    /** The value as compact JSON. What Jackson cannot write is an `invalid-argument`. */
+    /** The value as compact JSON. A value that Jackson cannot write is `invalid-argument`. */
     @JvmStatic
     public fun encode(value: Any?): Payload = try {
         Payload.json(mapper.writeValueAsBytes(value))
@@ -28,7 +28,7 @@ public object Jackson {
         throw InvalidArgumentException("data", "data cannot be written as JSON: ${cause.originalMessage}", Circumstances(cause = cause))
     }
 
-    /** The JSON text as a value of a class. Throws what Jackson throws. */
+    /** The JSON text as a value of a class. Throws Jackson's exceptions. */
     @JvmStatic
     public fun <T> decode(payload: Payload, type: Class<T>): T = mapper.readValue(payload.bytes, type)
 }

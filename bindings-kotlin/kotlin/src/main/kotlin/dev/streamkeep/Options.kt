@@ -4,11 +4,11 @@ import java.time.Duration
 import java.util.function.Consumer
 
 /*
- * Options as Java gives them: `ReadOptions.defaults().withFromVersion(5)`. Kotlin has them as named arguments. What is not given is for core to decide, so that a default is
- * the same in every language.
+ * The options for Java: `ReadOptions.defaults().withFromVersion(5)`. Kotlin has named arguments instead. Core sets the
+ * defaults, so that they are the same in every language.
  */
 
-/** How to open a store. Every option can stand in the URL too, and what stands there is what counts. */
+/** How to open a store. Each option can also be a parameter of the URL, which wins. */
 @ConsistentCopyVisibility
 public data class OpenOptions internal constructor(
     internal val namespace: String? = null,
@@ -19,25 +19,25 @@ public data class OpenOptions internal constructor(
     internal val maxConnections: Int? = null,
     internal val insecure: Boolean? = null,
 ) {
-    /** The namespace: a log of its own; `default` unless given. */
+    /** The namespace, a separate log. The default is `default`. */
     public fun withNamespace(namespace: String): OpenOptions = copy(namespace = namespace)
 
-    /** Whether what is missing is created; if not, opening never writes. True unless given. */
+    /** Whether opening creates what is missing. If not, opening never writes. The default is true. */
     public fun withCreate(create: Boolean): OpenOptions = copy(create = create)
 
-    /** How far an acknowledged append can be trusted; fully unless given. */
+    /** How durable an acknowledged append is. The default is full. */
     public fun withDurability(durability: Durability): OpenOptions = copy(durability = durability)
 
-    /** How long an operation may take unless it says otherwise; 30 s unless given. */
+    /** How long an operation may take if it has no timeout of its own. The default is 30 s. */
     public fun withTimeout(timeout: Duration): OpenOptions = copy(timeout = timeout)
 
-    /** How long a subscription waits before it looks again without a notification; 250 ms unless given. */
+    /** After which time a subscription looks again without a notification. The default is 250 ms. */
     public fun withPollInterval(pollInterval: Duration): OpenOptions = copy(pollInterval = pollInterval)
 
-    /** The most connections of the store's pool; 10 unless given. */
+    /** The most connections of the pool. The default is 10. */
     public fun withMaxConnections(maxConnections: Int): OpenOptions = copy(maxConnections = maxConnections)
 
-    /** Whether a connection off this machine may go unencrypted or to an unverified host; no unless given. */
+    /** Whether a connection to another machine may be unencrypted, or its host unverified. The default is false. */
     public fun withInsecure(insecure: Boolean): OpenOptions = copy(insecure = insecure)
 
     public companion object {
@@ -50,10 +50,10 @@ public data class OpenOptions internal constructor(
 /** How to append. */
 @ConsistentCopyVisibility
 public data class AppendOptions internal constructor(internal val expected: Expected = Expected.Any, internal val timeout: Duration? = null) {
-    /** What the stream must be at; anything unless given. */
+    /** The expected version of the stream. The default is any version. */
     public fun withExpected(expected: Expected): AppendOptions = copy(expected = expected)
 
-    /** How long it may take in all, waiting included; the store's time-out unless given. */
+    /** How long it may take, waiting included. The default is the timeout of the store. */
     public fun withTimeout(timeout: Duration): AppendOptions = copy(timeout = timeout)
 
     public companion object {
@@ -72,19 +72,19 @@ public data class ReadOptions internal constructor(
     internal val limit: Long? = null,
     internal val timeout: Duration? = null,
 ) {
-    /** The lowest version wanted, inclusive; 1 unless given. */
+    /** The lowest version, inclusive. The default is 1. */
     public fun withFromVersion(fromVersion: Long): ReadOptions = copy(fromVersion = fromVersion)
 
-    /** The highest version wanted, inclusive; no bound unless given. */
+    /** The highest version, inclusive. By default there is no bound. */
     public fun withToVersion(toVersion: Long): ReadOptions = copy(toVersion = toVersion)
 
-    /** Which way; forward unless given. */
+    /** The direction. The default is forward. */
     public fun withDirection(direction: Direction): ReadOptions = copy(direction = direction)
 
-    /** The most events wanted; no limit unless given, 0 is refused. */
+    /** The most events. By default there is no limit; 0 is refused. */
     public fun withLimit(limit: Long): ReadOptions = copy(limit = limit)
 
-    /** How long each page may take; the store's time-out unless given. */
+    /** How long each page may take. The default is the timeout of the store. */
     public fun withTimeout(timeout: Duration): ReadOptions = copy(timeout = timeout)
 
     public companion object {
@@ -104,22 +104,22 @@ public data class ReadAllOptions internal constructor(
     internal val limit: Long? = null,
     internal val timeout: Duration? = null,
 ) {
-    /** Only positions above this; 0 unless given. */
+    /** Only positions above this. The default is 0. */
     public fun withAfter(after: Long): ReadAllOptions = copy(after = after)
 
-    /** Only positions below this; no bound unless given. */
+    /** Only positions below this. By default there is no bound. */
     public fun withBefore(before: Long): ReadAllOptions = copy(before = before)
 
-    /** Only events that match; everything unless given. */
+    /** Only events that match. The default matches everything. */
     public fun withQuery(query: Query): ReadAllOptions = copy(query = query)
 
-    /** Which way; forward unless given. */
+    /** The direction. The default is forward. */
     public fun withDirection(direction: Direction): ReadAllOptions = copy(direction = direction)
 
-    /** The most events wanted, counting those that match; no limit unless given, 0 is refused. */
+    /** The most events that match. By default there is no limit; 0 is refused. */
     public fun withLimit(limit: Long): ReadAllOptions = copy(limit = limit)
 
-    /** How long each page may take; the store's time-out unless given. */
+    /** How long each page may take. The default is the timeout of the store. */
     public fun withTimeout(timeout: Duration): ReadAllOptions = copy(timeout = timeout)
 
     public companion object {
@@ -137,16 +137,16 @@ public data class ReadPageOptions internal constructor(
     internal val limit: Long? = null,
     internal val timeout: Duration? = null,
 ) {
-    /** Only positions above this; 0 unless given. */
+    /** Only positions above this. The default is 0. */
     public fun withAfter(after: Long): ReadPageOptions = copy(after = after)
 
-    /** Only events that match; everything unless given. */
+    /** Only events that match. The default matches everything. */
     public fun withQuery(query: Query): ReadPageOptions = copy(query = query)
 
-    /** The most events wanted; 1,000 at most and unless given, 0 is refused. */
+    /** The most events: at most 1,000, which is the default. 0 is refused. */
     public fun withLimit(limit: Long): ReadPageOptions = copy(limit = limit)
 
-    /** How long it may take; the store's time-out unless given. */
+    /** How long it may take. The default is the timeout of the store. */
     public fun withTimeout(timeout: Duration): ReadPageOptions = copy(timeout = timeout)
 
     public companion object {
@@ -164,18 +164,19 @@ public data class SubscribeOptions internal constructor(
     internal val after: Long? = null,
     @get:JvmName("onCaughtUp") internal val onCaughtUp: Consumer<in EventReader>? = null,
 ) {
-    /** Only events that match; everything unless given. */
+    /** Only events that match. The default matches everything. */
     public fun withQuery(query: Query): SubscribeOptions = copy(query = query)
 
-    /** Where to begin; the beginning unless given. Not together with `after`. */
+    /** Where to begin. The default is the beginning. Not together with `after`. */
     public fun withStart(start: Start): SubscribeOptions = copy(start = start)
 
     /** Only positions above this. Not together with `start`. */
     public fun withAfter(after: Long): SubscribeOptions = copy(after = after)
 
     /**
-     * Told, by the thread that reads, when everything committed so far was given, and again whenever the reader fell behind a whole page and caught up. It is given
-     * the reader: `withOnCaughtUp(EventReader::close)` ends the subscription there.
+     * Called on the reading thread when everything that was committed so far was given, and again after the reader was
+     * a whole page behind and caught up. Its argument is the reader, so `withOnCaughtUp(EventReader::close)` ends the
+     * subscription there.
      */
     public fun withOnCaughtUp(onCaughtUp: Consumer<in EventReader>): SubscribeOptions = copy(onCaughtUp = onCaughtUp)
 

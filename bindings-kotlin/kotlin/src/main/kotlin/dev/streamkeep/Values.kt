@@ -1,8 +1,8 @@
 package dev.streamkeep
 
-/** What an append demands of its stream. */
+/** The expected version: what an append expects of its stream. */
 public sealed class Expected(private val text: String) {
-    /** Nothing: the append never conflicts; a race is run again. */
+    /** Any version. The append never conflicts; if it loses a race, it runs again. */
     public data object Any : Expected("any")
 
     /** The stream has no events. */
@@ -11,14 +11,14 @@ public sealed class Expected(private val text: String) {
     /** The stream has at least one event. */
     public data object StreamExists : Expected("stream-exists")
 
-    /** The stream's version is exactly this; 0 is another way to say [NoStream]. */
+    /** The stream's version is exactly this. 0 means the same as [NoStream]. */
     public data class Exact(public val version: Long) : Expected(version.toString())
 
     /** `any`, `no-stream`, `stream-exists` or the version. */
     final override fun toString(): String = text
 
     public companion object {
-        /** Nothing: the append never conflicts. */
+        /** Any version. The append never conflicts. */
         @JvmStatic
         public fun any(): Expected = Any
 
@@ -43,7 +43,7 @@ public sealed class Expected(private val text: String) {
     }
 }
 
-/** Which way a read goes. Its bounds are lowest and highest in either. */
+/** The direction of a read. The bounds are the lowest and the highest in both directions. */
 public enum class Direction {
     /** From the lowest to the highest. */
     Forward,
@@ -54,27 +54,27 @@ public enum class Direction {
 
 /** Where a subscription begins. */
 public enum class Start {
-    /** With the first event of the log. */
+    /** At the first event of the log. */
     Beginning,
 
-    /** Behind the head at the first pull. */
+    /** After the head of the log when the first event is pulled. */
     Now,
 }
 
-/** How far an acknowledged append can be trusted. */
+/** How durable an acknowledged append is. */
 public enum class Durability {
-    /** Acknowledged means on disk. A server set to anything weaker is refused. */
+    /** An acknowledged append is on disk. A server with weaker settings is refused. */
     Full,
 
-    /** A server set to less is accepted: a crash may take acknowledged events. */
+    /** A server with weaker settings is accepted. A crash can then lose acknowledged events. */
     Relaxed,
 }
 
 /**
- * One alternative of a query: all four lists must agree; an empty list does not restrict.
+ * One item of a query. An event must satisfy all four lists; an empty list restricts nothing.
  *
  * @property types the event's type is one of these
- * @property tags the event carries all of these
+ * @property tags the event has all of these
  * @property categories the stream's category is one of these
  * @property streams the stream is one of these
  */
@@ -98,14 +98,14 @@ public data class QueryItem @JvmOverloads constructor(
 }
 
 /**
- * Which events of a log are meant: everything, or up to 64 items joined by OR.
+ * Selects events: everything, or up to 64 items of which one must match.
  *
  * `Query(types = listOf("OrderPaid"))` is a query of one item; [or] joins queries.
  *
- * @property items the items; none means everything
+ * @property items the items; an empty list matches everything
  */
 public data class Query(public val items: List<QueryItem>) {
-    /** A query of one item. Without any restriction it means everything. */
+    /** A query of one item. Without any restriction it matches everything. */
     public constructor(
         types: List<String> = emptyList(),
         tags: List<String> = emptyList(),
@@ -113,38 +113,39 @@ public data class Query(public val items: List<QueryItem>) {
         streams: List<String> = emptyList(),
     ) : this(QueryItem(types, tags, categories, streams).let { if (it == QueryItem()) emptyList() else listOf(it) })
 
-    /** What this query or the other means; everything stays everything. */
+    /** Joins two queries: an event matches if it matches either. */
     public infix fun or(other: Query): Query = if (items.isEmpty() || other.items.isEmpty()) everything() else Query(items + other.items)
 
     public companion object {
         private val EVERYTHING = Query(emptyList<QueryItem>())
 
-        /** Every event. */
+        /** Matches every event. */
         @JvmStatic
         public fun everything(): Query = EVERYTHING
 
-        /** What one of the items means. */
+        /** Matches the events that match one of the items. */
         @JvmStatic
         public fun of(vararg items: QueryItem): Query = Query(items.toList())
     }
 }
 
 /**
- * A fold of a stream's events up to a version, made by code that calls itself [schema].
+ * The state that results from a stream's events up to a version, made by code with the name [schema].
  *
  * @property stream the stream
- * @property version the version of the last event folded
- * @property schema which code made it; another schema is another snapshot
+ * @property version the version of the last event that went into the state
+ * @property schema the name of the code that made it; a snapshot with another schema is another snapshot
  * @property data the state, at most 8 MiB
  */
 public data class Snapshot(public val stream: String, public val version: Long, public val schema: String, public val data: Payload)
 
 /**
- * Where an append's last event stands.
+ * The result of an append.
  *
  * @property version the stream's version after the append
- * @property position the position of the last event; not a cursor: an event with a smaller position may still be on its way
- * @property repeated the same events were appended before, and this is the first append's answer
+ * @property position the position of the last event; not a cursor, because an event with a smaller position can still
+ * be uncommitted
+ * @property repeated whether the same events were appended before; the result is then the one of that time
  */
 public data class AppendResult(public val version: Long, public val position: Long, public val repeated: Boolean)
 
@@ -152,16 +153,16 @@ public data class AppendResult(public val version: Long, public val position: Lo
  * What an import did.
  *
  * @property imported events written
- * @property passedOver events that were there already, with the same content
- * @property position the position of the last event given; 0 when none was
+ * @property passedOver events that were stored already, with the same content
+ * @property position the position of the last event given; 0 if none was given
  */
 public data class ImportResult(public val imported: Long, public val passedOver: Long, public val position: Long)
 
 /**
  * One page of the log.
  *
- * @property events the events that match, in position order
- * @property reached how far the page got: the `after` of the next page
- * @property caughtUp nothing more was there to read
+ * @property events the events that match, in the order of positions
+ * @property reached how far the page looked: the `after` of the next page
+ * @property caughtUp whether nothing more was there to read
  */
 public data class Page(public val events: List<RecordedEvent>, public val reached: Long, public val caughtUp: Boolean)

@@ -5,26 +5,26 @@ import java.nio.file.Path
 import java.util.HexFormat
 import kotlin.random.Random
 
-/** What the tests run on: a name and how to make the URL of an empty store. */
+/** A backend that the tests run on: its name, and how to make the URL of an empty store. */
 internal class Backend(val name: String, val freshUrl: () -> String) {
     override fun toString(): String = name
 }
 
-/** Where the repository is: scenarios, vectors and the surface are shared by all languages. */
+/** The root of the repository, with the scenarios, vectors and surface that all languages share. */
 internal val repository: Path = Path.of(System.getProperty("streamkeep.repository"))
 
 internal val memory = Backend("memory") { "memory:" + randomName("m") }
 
 internal val sqlite = Backend("sqlite") { "sqlite:" + Files.createTempDirectory("streamkeep").resolve("test.db") }
 
-/** What names a server of each kind to test on. */
+/** The variables that name a server of each kind to test on. */
 internal val serverVariables = mapOf("postgres" to "STREAMKEEP_TEST_POSTGRES_URL", "mongodb" to "STREAMKEEP_TEST_MONGODB_URL")
 
-/** A backend that needs a server, when there is one to test on. */
+/** A backend that needs a server, if there is one to test on. */
 internal fun server(name: String): Backend? =
     System.getenv(serverVariables.getValue(name))?.let { url -> Backend(name) { withParameter(url, "namespace=" + randomName("k")) } }
 
-/** Every backend there is; says so when one is missing. */
+/** All available backends; reports each missing one. */
 internal val backends: List<Backend> by lazy {
     val servers = serverVariables.mapNotNull { (name, variable) -> server(name).also { if (it == null) println("SKIPPED $name: $variable is not set") } }
     listOf(memory, sqlite) + servers

@@ -25,7 +25,10 @@ import kotlin.time.Duration.Companion.microseconds
 import kotlin.time.Duration.Companion.seconds
 import kotlin.time.measureTime
 
-/** Appends that are cancelled at any moment are whole or absent, and leave a store of one connection that answers. */
+/**
+ * Appends that are cancelled at any moment are stored completely or not at all, and a store of one connection still
+ * answers.
+ */
 class CancellationTest {
     @Test
     fun `cancelled appends are whole or absent on sqlite`() = cancelled(sqlite)
@@ -64,7 +67,7 @@ class CancellationTest {
 
     private fun pair(name: String) = listOf(Event.json("First", "\"$name\""), Event.json("Second", "\"$name\""))
 
-    /** What was sent may still run on for a moment; after an append of each stream it has ended. */
+    /** Waits for appends that were sent, by one more append to each stream. */
     private suspend fun assertWhole(store: EventStore, acknowledged: Set<String>) {
         val found = mutableMapOf<String, Int>()
         for (stream in (0 until STREAMS).map { "order-$it" }) {
@@ -83,7 +86,8 @@ class CancellationTest {
     @Test
     fun `a cancelled append that waits is withdrawn`(): Unit = runBlocking(Dispatchers.Default) {
         EventStore.open(sqlite.freshUrl(), maxConnections = 1).use { store ->
-            // Every append of one stream with an expectation is a commit of its own, so that most of them are still queued when they are cancelled.
+            // Each append to one stream with an exact expected version needs its own commit, so most of them still wait
+            // when they are cancelled.
             val appends = List(TIMES) { n -> launch { runCatching { store.append("order-1", listOf(Event.json("E", "$n")), Expected.exact(n.toLong())) } } }
             appends.forEach { it.cancel() }
             appends.joinAll()
@@ -123,12 +127,12 @@ class CancellationTest {
         const val LONGEST_MICROS = 3_000L
         const val WARM_UP = 20
 
-        /** The longest delay before a cancellation, in times of an append. */
+        /** The longest delay before a cancellation, as a multiple of an append's duration. */
         const val LONGEST_APPENDS = 4
     }
 }
 
-/** The calls under way once there are none, or after some seconds those that stay. */
+/** Waits until no call is running. Returns the calls that still run after some seconds. */
 internal fun quiet(): Pair<Int, Int> {
     runCatching { eventually("calls under way") { Channel.shared.callsUnderWay == 0 to 0 } }
     return Channel.shared.callsUnderWay

@@ -11,7 +11,7 @@ import java.util.concurrent.TimeUnit
 import kotlin.test.assertEquals
 import kotlin.test.assertTrue
 
-/** A JVM that ends while calls are in flight just ends. */
+/** A JVM can exit while calls are in flight. */
 class ExitTest {
     @TestFactory
     fun `a JVM with calls in flight exits without a word`(): List<DynamicTest> = backends.map { backend -> dynamicTest("on $backend") { exits(backend) } }
@@ -42,7 +42,7 @@ class ExitTest {
     }
 }
 
-/** Starts appends, reads and a subscription of which none is awaited, and ends. */
+/** Starts appends, reads and a subscription, awaits none of them, and ends. */
 @OptIn(DelicateCoroutinesApi::class)
 fun main(args: Array<String>) {
     val store = runBlocking { EventStore.open(args[1]) }

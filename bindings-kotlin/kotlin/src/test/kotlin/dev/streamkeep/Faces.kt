@@ -9,7 +9,7 @@ import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
 import kotlin.time.toKotlinDuration
 
-/** One store, the same for tests whether Kotlin's or Java's class is behind it. */
+/** One interface for the tests, over Kotlin's and Java's store classes. */
 internal interface Face {
     fun append(stream: String, events: List<Event>, options: AppendOptions = AppendOptions()): AppendResult
 
@@ -21,7 +21,10 @@ internal interface Face {
 
     fun readPage(options: ReadPageOptions): Page
 
-    /** The first [take] events, or all until caught up. [whenCaughtUp] runs the first time that the subscription says so. */
+    /**
+     * The first [take] events, or all until caught up. [whenCaughtUp] runs when the subscription has caught up for the
+     * first time.
+     */
     fun subscribe(options: SubscribeOptions, take: Int?, whenCaughtUp: () -> Unit): List<RecordedEvent>
 
     fun saveSnapshot(snapshot: Snapshot)
@@ -33,7 +36,7 @@ internal interface Face {
     fun close()
 }
 
-/** How a face opens its store. */
+/** Opens a store with one of the classes. */
 internal class Opener(private val name: String, val open: (String, OpenOptions) -> Face) {
     override fun toString(): String = name
 }

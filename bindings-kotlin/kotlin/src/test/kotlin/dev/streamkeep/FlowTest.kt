@@ -21,7 +21,7 @@ import kotlin.test.assertFailsWith
 import kotlin.test.assertNotEquals
 import kotlin.time.Duration.Companion.seconds
 
-/** Flows are pulled, and whoever ends one ends the work behind it. */
+/** Flows are pulled, and ending one ends the work behind it. */
 class FlowTest {
     private fun withEvents(count: Int, test: suspend (EventStore, String) -> Unit): List<DynamicTest> = backends.map { backend ->
         dynamicTest("on $backend") {

@@ -14,7 +14,7 @@ import kotlin.io.path.listDirectoryEntries
 import kotlin.io.path.name
 import kotlin.test.fail
 
-/** The scenarios that all languages share, through Kotlin's class and Java's, on every backend. */
+/** Runs the scenarios that all languages share with Kotlin's and Java's classes, on every backend. */
 class ScenarioTest {
     @TestFactory
     fun `every scenario has the same answers`(): List<DynamicTest> {
@@ -87,7 +87,7 @@ private class Scenario(private val face: Opener, backend: Backend, file: Path) {
     }
 }
 
-/** A scenario's base: the same place for all its handles. */
+/** The base URL of a scenario, the same for all its handles. */
 private fun Backend.base(): String = when (name) {
     "memory" -> "memory:" + randomName("m")
     "sqlite" -> "sqlite:" + Files.createTempDirectory("streamkeep").resolve("scenario.db")

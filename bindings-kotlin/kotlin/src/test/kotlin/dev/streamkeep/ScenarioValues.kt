@@ -14,13 +14,13 @@ import java.util.UUID
 import kotlin.test.assertEquals
 import kotlin.test.fail
 
-/** Scenario values into those of the library and back, and what makes two of them agree. */
+/** Converts scenario values to the library's and back, and compares them. */
 internal class ScenarioValues {
     private val nodes = JsonNodeFactory.instance
     val saved = mutableMapOf<String, JsonNode>()
     val nothing: JsonNode = NullNode.instance
 
-    /** Fails on a key that it does not know: a scenario must not pass by being misunderstood. */
+    /** Fails on an unknown key, so that a scenario with a mistake cannot pass. */
     fun keys(node: JsonNode, vararg known: String) {
         val unknown = node.fieldNames().asSequence().toSet() - known.toSet()
         if (unknown.isNotEmpty()) fail("unknown keys $unknown in $node")
@@ -178,7 +178,7 @@ internal class ScenarioValues {
         put("retryable", error.retryable)
     }
 
-    /** Objects agree in the keys expected; everything else is equal. */
+    /** Objects must agree in the expected keys; all other values must be equal. */
     fun compare(expected: JsonNode, actual: JsonNode, where: String) {
         when {
             expected is ObjectNode -> expected.properties().forEach { (name, value) -> compare(value, actual.path(name), "$where, at $name") }

@@ -97,7 +97,7 @@ class SurfaceTest {
         .groupBy { it.name.substringBefore('-') }
         .filterKeys { !it.startsWith("get") }
 
-    /** The options of an options class; nothing when it is none. */
+    /** The options of an options class; `null` for another class. */
     private fun optionsOf(type: Class<*>): List<String>? {
         if (!type.name.startsWith("dev.streamkeep.") || !type.simpleName.endsWith("Options")) return null
         return type.declaredMethods.filter { it.name.startsWith("with") }.map { it.name.drop(4).replaceFirstChar(Char::lowercase) }

@@ -11,7 +11,7 @@ import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
 import kotlin.test.assertTrue
 
-/** Which values are taken, which are refused and how, and when two are the same: the same in all languages. */
+/** Which values are accepted, which are refused and how, and when two are equal: the same in all languages. */
 class VectorTest {
     private val vectors = ObjectMapper().readTree(repository.resolve("tests/vectors/values.json").toFile())
     private val values = ScenarioValues()
@@ -25,7 +25,7 @@ class VectorTest {
     fun `values are taken and refused as in every language`(): List<DynamicTest> = listOf(kotlinFace, javaFace).flatMap { face -> backends.flatMap { on(face, it) } }
 
     private fun on(face: Opener, backend: Backend): List<DynamicTest> {
-        // What a crash would leave of it is not asked here.
+        // The durability does not matter here.
         val store = face.open(backend.freshUrl(), OpenOptions(durability = Durability.Relaxed)).also(stores::add)
         return listOf("accepted", "refused", "same", "different").flatMap { section -> vectors[section].map { Triple(section, it, case(store, section, it)) } }
             .plus(listOf("metadata", "tags", "names").flatMap { kind -> vectors[kind].properties().flatMap { (section, cases) -> cases.map { Triple("$kind $section", it, nested(store, kind, section, it)) } } })
