@@ -15,13 +15,13 @@ function load() {
     return require(`./native/streamkeep.${target}.node`)
   } catch (cause) {
     const missing = cause.code === 'MODULE_NOT_FOUND'
-    const why = missing ? `this package has no native half for ${target}` : `the native half for ${target} could not be loaded`
+    const why = missing ? `this package has no native module for ${target}` : `the native module for ${target} could not be loaded`
     throw new Error(`streamkeep: ${why}. Bundlers must leave the package external; a copied node_modules must come from the same platform.`, { cause })
   }
 }
 
 const native = load()
 const { version } = require('./package.json')
-if (native.version() !== version) throw new Error(`streamkeep: the native half is version ${native.version()}, the package ${version}: install it anew`)
+if (native.version() !== version) throw new Error(`streamkeep: the native module has version ${native.version()} and the package ${version}: install the package again`)
 
 module.exports = native

@@ -86,7 +86,7 @@ event.json = <T extends string>(type: T, text: string, options: EventOptions = {
 
 /** @internal */
 export function toNative(given: Event): NativeEvent {
-  if (typeof given !== 'object' || (given as object | null) === null) throw invalidArgument('events', 'an event is an object with type and data')
+  if (typeof given !== 'object' || (given as object | null) === null) throw invalidArgument('events', 'an event must be an object with type and data')
   const out: NativeEvent = { type: wellFormed('type', given.type), data: dataOf(given) }
   if (given instanceof RecordedEvent) out.metadata = given.metadataText
   else if (given.metadata !== undefined) out.metadata = encodeMetadata(given.metadata)
@@ -104,7 +104,7 @@ function dataOf(given: Event): string | Uint8Array {
 
 /** @internal */
 export function importToNative(given: ImportEvent): NativeEvent {
-  if (typeof given !== 'object' || typeof given.event !== 'object') throw invalidArgument('events', 'an event to import is an object with stream and event')
+  if (typeof given !== 'object' || typeof given.event !== 'object') throw invalidArgument('events', 'an event to import must be an object with stream and event')
   const out = toNative(given.event)
   out.stream = wellFormed('stream', given.stream)
   if (given.version !== undefined) out.version = count('version', given.version)

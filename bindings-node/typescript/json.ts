@@ -18,10 +18,10 @@ export function encode(argument: string, value: unknown): string | Uint8Array {
   if (value instanceof Uint8Array) return value
   if (value instanceof JsonText) return wellFormed(argument, value.text)
   if (value === undefined) throw invalidArgument(argument, `${argument} must not be undefined; null is JSON null`)
-  if (ArrayBuffer.isView(value)) throw invalidArgument(argument, `bytes are given as a Uint8Array, not as a ${value.constructor.name}`)
+  if (ArrayBuffer.isView(value)) throw invalidArgument(argument, `bytes must be a Uint8Array, not a ${value.constructor.name}`)
   const text = stringify(argument, value)
   if (text === '{}' && OPAQUE.some((type) => value instanceof type)) {
-    throw invalidArgument(argument, `JSON cannot carry a ${(value as object).constructor.name}`)
+    throw invalidArgument(argument, `JSON has no form for a ${(value as object).constructor.name}`)
   }
   return text
 }
@@ -48,6 +48,6 @@ function stringify(argument: string, value: unknown): string {
 /** @internal Checks that text can become UTF-8: the conversion would silently replace a lone surrogate. */
 export function wellFormed(argument: string, text: unknown): string {
   if (typeof text !== 'string') throw invalidArgument(argument, `${argument} must be a string`)
-  if (!text.isWellFormed()) throw invalidArgument(argument, `${argument} has half of a surrogate pair`)
+  if (!text.isWellFormed()) throw invalidArgument(argument, `${argument} has a lone surrogate`)
   return text
 }

@@ -145,7 +145,7 @@ export function take(given: unknown, checks: Record<string, Check>): Record<stri
   if (typeof given !== 'object' || given === null) throw invalidArgument('options', 'options must be an object')
   for (const [name, value] of Object.entries(given) as [string, unknown][]) {
     const check = Object.hasOwn(checks, name) ? checks[name] : undefined
-    if (check === undefined) throw invalidArgument(name, `there is no option '${name}'`)
+    if (check === undefined) throw invalidArgument(name, `unknown option '${name}'`)
     if (value === undefined) continue
     const checked = check(name, value as never)
     if (checked !== undefined) taken[name] = checked

@@ -27,7 +27,7 @@ def driven(steps):
         steps.send(None)
     except StopIteration:
         return
-    raise AssertionError("the blocking face waited")
+    raise AssertionError("the blocking store waited")
 
 
 class Run:

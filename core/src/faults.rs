@@ -68,7 +68,7 @@ mod built {
         if let Some(delay) = delay {
             tokio::time::sleep(delay).await;
         }
-        // An error means that the table is gone, so nobody can pause any more.
+        // An error means that the table was dropped, so no test can pause any more.
         let _ = state.wait_for(|point| !point.paused).await;
         update(name, |point| point.waiting -= 1);
     }

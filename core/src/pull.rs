@@ -178,8 +178,8 @@ impl<S: Source> Pull<S> {
         self.buffer.clear();
         let next = std::mem::replace(&mut self.next, Next::Nothing);
         if self.handle.engine.forked() {
-            // All of this belongs to the parent process. One of its threads may have held a lock at the fork, which
-            // nobody releases here.
+            // All of this belongs to the parent process. One of its threads may have held a lock at the fork, which is
+            // never released here.
             std::mem::forget((next, self.ended.take()));
         }
     }

@@ -84,7 +84,7 @@ impl OpenOptions {
         }
     }
 
-    /// Sets the namespace, a log of its own. The default is `default`. A name matches `[a-z][a-z0-9_]{0,39}`.
+    /// Sets the namespace, a separate log. The default is `default`. A name matches `[a-z][a-z0-9_]{0,39}`.
     #[must_use]
     pub fn namespace(mut self, name: impl Into<String>) -> Self {
         self.namespace = name.into();

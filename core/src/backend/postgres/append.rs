@@ -1,8 +1,9 @@
-//! Appending: one state machine for the appends of a group.
+//! Appends a group: one state machine decides which appends to attempt next, and how.
 //!
-//! Appends that go on in the same way are a party. Each step makes one attempt at a party, answers what it can, and
-//! makes new parties of the rest. In a lane, what another transaction holds up or what loses a race leaves at once: it
-//! is answered [`Error::held_up`], and the queue sends it again apart, where it waits on a share of the pool.
+//! Appends that continue in the same way form a party. Each step makes one attempt for one party, answers what it can,
+//! and forms new parties of the rest. In a lane, an append that waits for another transaction's lock or loses a race
+//! leaves at once: its answer is [`Error::held_up`], and the queue sends it again apart (outside the lanes), where it
+//! uses a share of the pool.
 
 use std::time::Duration;
 
@@ -18,19 +19,18 @@ use super::facts::pauses;
 use crate::error::{Error, Result};
 use crate::request::{AppendRequest, AppendResult};
 
-/// How long a group waits for a lock in its lane. The commit of another store takes less.
+/// How long a group waits for a lock in its lane: longer than the commit of another store takes.
 const LANE_WAIT: Duration = Duration::from_millis(50);
-/// The same for a part of a group that was held up, and for the first attempt apart.
+/// The same for a part of a group that met a lock, and for the first attempt apart.
 const PART_WAIT: Duration = Duration::from_millis(10);
-/// How long an append apart waits for a lock at a time: its share of the pool is free for others in between.
+/// How long one attempt of an append apart waits for a lock. Between attempts, others can use its share of the pool.
 const HELD_WAIT: Duration = Duration::from_millis(250);
-/// How many parts of a group may be held up before all that are left leave their lane: enough to find one append among
-/// 32.
+/// How many parts of a group may meet locks before all that do so leave their lane: enough to find one append among 32.
 const MOST_HELD_UP: u32 = 6;
-/// How many races are run again before the gate is taken: repeating alone starves.
+/// How many lost races are retried before the gate is taken. Without the gate, an append could lose for ever.
 const FREE_REPEATS: u32 = 2;
 
-/// The shares of a pool that appends outside the lanes may have: together less than the whole.
+/// Limits the connections of appends outside the lanes, so that they never use the whole pool.
 #[derive(Debug)]
 pub(super) struct Shares {
     held_up: Semaphore,
@@ -44,15 +44,15 @@ impl Shares {
     }
 }
 
-/// Where a group is sent from.
+/// How a group was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Lane,
-    /// Outside the lanes, and all of it to one stream.
+    /// Outside the lanes; all appends go to one stream.
     Apart,
 }
 
-/// Appends of a group that go on in the same way.
+/// Appends of a group that continue in the same way.
 #[derive(Debug)]
 struct Party {
     members: Vec<usize>,
@@ -84,7 +84,7 @@ impl Party {
         }
     }
 
-    /// Some of the same appends, which go on at once and in the same way.
+    /// A new party of some of these appends, which continues at once and in the same way.
     fn part(&self, members: Vec<usize>) -> Self {
         Self {
             doubt: self.doubt.clone(),
@@ -94,7 +94,7 @@ impl Party {
         }
     }
 
-    /// The same appends with care, after a pause.
+    /// The same appends in the careful form, after a pause.
     fn later(mut self) -> Self {
         self.form = Form::Careful;
         self.not_before = Instant::now() + self.pauses.next().unwrap_or(GATED_WAIT);
@@ -103,7 +103,7 @@ impl Party {
 }
 
 impl Postgres {
-    /// Appends in a lane.
+    /// Appends a group in a lane.
     pub(super) async fn append_group(&self, group: &[AppendRequest]) -> Vec<Result<AppendResult>> {
         let mut course = Course::new(self, group, Way::Lane);
         for place in self.hot.among(group) {
@@ -114,7 +114,7 @@ impl Postgres {
         course.run().await
     }
 
-    /// Appends to one stream outside the lanes.
+    /// Appends a group to one stream outside the lanes.
     pub(super) async fn append_outside_lanes(&self, group: &[AppendRequest]) -> Vec<Result<AppendResult>> {
         let mut course = Course::new(self, group, Way::Apart);
         let contended = !self.hot.among(group).is_empty();
@@ -126,7 +126,7 @@ impl Postgres {
     }
 }
 
-/// A group on its way to its answers.
+/// The state of one group: its answers so far, and its parties.
 struct Course<'a> {
     postgres: &'a Postgres,
     group: &'a [AppendRequest],
@@ -147,12 +147,12 @@ impl<'a> Course<'a> {
             if party.members.is_empty() {
                 continue;
             }
-            // The timer rounds up to whole milliseconds, even for an instant that has passed.
+            // A timer rounds up to whole milliseconds, even for an instant that has passed.
             if party.not_before > Instant::now() {
                 sleep_until(party.not_before).await;
             }
             let Some(_share) = self.share(&party).await else {
-                // Its appends are late now.
+                // The deadline passed during the wait, so the next round answers its appends.
                 party.not_before = self.deadline(&party);
                 self.parties.push(party);
                 continue;
@@ -173,14 +173,14 @@ impl<'a> Course<'a> {
         self.answers.into_iter().map(|answer| answer.unwrap_or_else(missing)).collect()
     }
 
-    /// The party that goes on soonest; of several, the one that was there first.
+    /// The party whose next attempt is soonest; of several, the first one.
     fn next(&mut self) -> Option<Party> {
         let soonest = self.parties.iter().enumerate().min_by_key(|(_, party)| party.not_before)?.0;
         Some(self.parties.remove(soonest))
     }
 
-    /// Answers those of a party whose deadline comes before its next attempt. After a failure, time for a clear answer
-    /// is kept back.
+    /// Answers the appends of a party whose deadline is before the next attempt. After a failure, [`ANSWER_TIME`] is
+    /// reserved for a clear answer.
     fn answer_late(&mut self, party: &mut Party) {
         let mut begin = party.not_before.max(Instant::now());
         if party.failure.is_some() {
@@ -199,7 +199,7 @@ impl<'a> Course<'a> {
         party.members.iter().map(|member| self.group[*member].deadline).max().unwrap_or_else(Instant::now)
     }
 
-    /// Waits outside the lanes for a connection of the share that appends have there. Nothing when the deadline passed.
+    /// Outside the lanes, waits for a permit to use a connection. `None` if the deadline passes first.
     async fn share(&self, party: &Party) -> Option<Option<SemaphorePermit<'a>>> {
         let shares = &self.postgres.shares;
         let share = match self.way {
@@ -268,7 +268,8 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// Sends appends of a lane out of it. Not while an earlier attempt at them is in doubt: that is known only here.
+    /// Answers the appends as held up, so that they leave their lane. Returns the party if it must stay: it is apart
+    /// already, or an earlier attempt is in doubt, which only this state machine knows.
     fn leave(&mut self, party: Party) -> Option<Party> {
         if self.way == Way::Apart || !party.doubt.is_none() {
             return Some(party);
@@ -279,7 +280,8 @@ impl<'a> Course<'a> {
         None
     }
 
-    /// A lock is in the way of some of a party. In a lane halves of it find out which; the others go on at once.
+    /// Reacts to a lock that blocks some appends of a party. In a lane, halving finds them, and the others continue at
+    /// once.
     fn held_up(&mut self, mut party: Party) {
         self.held_up += 1;
         if self.way == Way::Lane
@@ -298,7 +300,7 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// Another writer was first. Only the append that met it is looked at with care; the others go again at once.
+    /// Reacts to a lost race. Only the append that lost takes the careful form; the others are retried at once.
     fn raced(&mut self, mut party: Party, failure: &Failure) {
         let contended = failure.contended();
         let is_loser = |member: &usize| {
@@ -326,7 +328,7 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// Appends that lost a race for their streams. They go on apart, where the stores take turns.
+    /// Sends appends that lost a race for their streams apart, where the stores take turns.
     fn lost(&mut self, mut party: Party) {
         for member in &party.members {
             self.postgres.hot.mark(&self.group[*member].stream);
@@ -339,8 +341,8 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// The halves of a party, if it has more than one member. A stream's appends stay together where there are several
-    /// streams.
+    /// The halves of a party, if it has more than one member. If it has several streams, the appends of each stream
+    /// stay together.
     fn halves(&self, party: &Party) -> Option<[Party; 2]> {
         let mut members = party.members.clone();
         members.sort_by(|a, b| (&self.group[*a].stream, a).cmp(&(&self.group[*b].stream, b)));
@@ -351,7 +353,7 @@ impl<'a> Course<'a> {
         (!members.is_empty()).then(|| [party.part(members), party.part(second)])
     }
 
-    /// Whether two parties have no stream in common; their members are in the order of streams.
+    /// Whether two parties have no stream in common. Their members must be sorted by stream.
     fn apart(&self, first: &Party, second: &Party) -> bool {
         let stream = |member: Option<&usize>| member.map(|member| &self.group[*member].stream);
         stream(first.members.last()) != stream(second.members.first())

@@ -1,4 +1,4 @@
-//! Streams that several stores append to at the same time.
+//! Remembers contended streams: those to which several stores append at the same time.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,12 +8,12 @@ use tokio::time::Instant;
 
 use crate::request::AppendRequest;
 
-/// How long a stream counts as contended after a lost race: then it is tried among others again.
+/// How long a stream counts as contended after a lost race. Then its appends use the lanes again.
 const MEMORY: Duration = Duration::from_secs(1);
-/// With more streams than this, those that are contended no more are forgotten.
+/// With more streams than this, those that are no longer contended are removed.
 const MANY: usize = 1_000;
 
-/// The contended streams of a namespace, with when an append to each last lost a race.
+/// The contended streams of a namespace, each with the time of its last lost race.
 #[derive(Debug, Default)]
 pub(super) struct HotStreams(Mutex<HashMap<String, Instant>>);
 
@@ -26,7 +26,7 @@ impl HotStreams {
         streams.insert(stream.to_owned(), Instant::now());
     }
 
-    /// Which of the appends, by their places, go to contended streams.
+    /// The indexes of the appends that go to contended streams.
     pub(super) fn among(&self, group: &[AppendRequest]) -> Vec<usize> {
         let streams = self.streams();
         if streams.is_empty() {

@@ -11,7 +11,7 @@ internal class Request<T>(
 ) {
     /** Reads the answer on the caller's thread, so that an error has the caller's stack. */
     fun answer(reply: Reply): T = when {
-        reply.frame == null -> throw InternalException("the native half broke: its outcome is not known", Circumstances(outcome = Outcome.Unknown))
+        reply.frame == null -> throw InternalException("the native library failed, so the outcome of the call is unknown", Circumstances(outcome = Outcome.Unknown))
         reply.failed -> throw readError(reply.frame)
         else -> read(reply.frame)
     }

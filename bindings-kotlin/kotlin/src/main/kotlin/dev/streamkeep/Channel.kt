@@ -210,7 +210,7 @@ internal class Channel private constructor(private val native: NativeChannel) {
         private fun start(): Channel {
             val native = NativeChannel()
             val version = native.version()
-            if (version != VERSION) throw ConfigException("this is streamkeep $VERSION with a native library of $version: they must be the same", Circumstances())
+            if (version != VERSION) throw ConfigException("streamkeep $VERSION was loaded with the native library $version: both must have the same version", Circumstances())
             val channel = Channel(native)
             thread(isDaemon = true, name = "streamkeep-answers") {
                 // However this thread ends, no call waits for ever.

@@ -106,7 +106,7 @@ internal fun utf8(value: String, argument: String): ByteArray {
         val unit = value[at++]
         if (!unit.isSurrogate()) continue
         if (!unit.isHighSurrogate() || at == value.length || !value[at].isLowSurrogate()) {
-            throw InvalidArgumentException(argument, "$argument has half a surrogate pair, which is no Unicode text")
+            throw InvalidArgumentException(argument, "$argument has a lone surrogate, which is not valid Unicode")
         }
         at++
     }

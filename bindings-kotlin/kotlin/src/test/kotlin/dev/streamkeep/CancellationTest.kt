@@ -62,7 +62,7 @@ class CancellationTest {
             assertTrue(acknowledged.size in 1 until TIMES, "the delays meet appends at one stage only")
             assertWhole(store, acknowledged)
         }
-        assertEquals(0 to 0, quiet(), "calls under way, here and on the other side")
+        assertEquals(0 to 0, quiet(), "running calls, here and in the native library")
     }
 
     private fun pair(name: String) = listOf(Event.json("First", "\"$name\""), Event.json("Second", "\"$name\""))
