@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Leaves a launcher of a face's program where the comparisons of all faces find it: in demos and moves for digest/all.sh, in benches for bench/faces.py.
+# Writes a launcher of a face's program for the comparisons of all faces: demos and moves are for digest/all.sh, benches
+# for bench/faces.py.
 #
 #   launcher.sh demos|moves|benches FACE COMMAND [ARGUMENT…]
 set -euo pipefail

@@ -1,6 +1,6 @@
 // The demo: imports a log of JSON Lines, reads it back, folds it with and without a snapshot, follows it.
 //
-// What was found goes to standard output, how fast to standard error.
+// Results go to standard output, speeds to standard error.
 import cliProgress from 'cli-progress'
 import { createHash } from 'node:crypto'
 import { createReadStream, statSync } from 'node:fs'
@@ -92,7 +92,7 @@ async function foldLongest(streams) {
 
   started = performance.now()
   const snapshot = await store.loadSnapshot(stream, SCHEMA)
-  if (snapshot === undefined) throw new Error('the snapshot just saved is not there')
+  if (snapshot === undefined) throw new Error('the saved snapshot is not found')
   const again = await fold(stream, { fromVersion: snapshot.version + 1 }, new Map(Object.entries(snapshot.data)))
   report('fold from a snapshot', again.events, started)
   if (written(again.state) !== written(whole.state)) throw new Error('the fold from a snapshot differs')

@@ -1,4 +1,4 @@
-// The first program, in a project of CommonJS.
+// The first program, in a CommonJS project.
 const { mkdtemp, rm } = require('node:fs/promises')
 const { tmpdir } = require('node:os')
 const { join } = require('node:path')
@@ -15,7 +15,7 @@ async function main() {
 
   try {
     await store.append('order-42', [{ type: 'OrderPlaced' }], { expected: 'no-stream' })
-    throw new Error('a conflict was due')
+    throw new Error('the append must conflict')
   } catch (error) {
     if (!(error instanceof ConflictError)) throw error
     console.log(`conflict on ${error.stream}: expected ${error.expected}, actual ${error.actual}`)

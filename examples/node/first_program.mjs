@@ -1,4 +1,4 @@
-// The first program: what an empty project runs from the installed package.
+// The first program, which an empty project runs with the installed package.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,7 +14,7 @@ console.log(`appended order-42 up to version ${at.version}`)
 
 try {
   await store.append('order-42', [{ type: 'OrderPlaced' }], { expected: 'no-stream' })
-  throw new Error('a conflict was due')
+  throw new Error('the append must conflict')
 } catch (error) {
   if (!(error instanceof ConflictError)) throw error
   console.log(`conflict on ${error.stream}: expected ${error.expected}, actual ${error.actual}`)

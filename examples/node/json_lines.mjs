@@ -1,4 +1,4 @@
-// What JSON.parse does not tell of a line: the exact text of a member, and a time to the microsecond.
+// What JSON.parse does not preserve of a line: the exact text of a member, and a time to the microsecond.
 
 /** The text of a member of the object that a line of valid JSON is, as it stands there. The last one, if there are several, as JSON.parse has it. */
 export function sliceOf(line, name) {

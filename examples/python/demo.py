@@ -1,6 +1,6 @@
 """The demo: imports a log of JSON Lines, reads it back, folds it with and without a snapshot, follows it.
 
-What was found goes to standard output, how fast to standard error.
+Results go to standard output, speeds to standard error.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from streamkeep import Event, EventStore, ImportEvent, RecordedEvent, Snapshot
 from tqdm import tqdm
 
 CALL_EVENTS = 1_000
-"""Events a call of `import_events` carries: one chunk, one transaction."""
+"""The number of events in a call of `import_events`: one unit, one transaction."""
 SCHEMA = "count-by-type/1"
 """The schema of the demo's snapshots."""
 
@@ -28,7 +28,7 @@ _decoder = json.JSONDecoder()
 
 
 def main() -> None:
-    """Work with the store and the file named on the command line."""
+    """Use the store and the file of the command line."""
     parser = argparse.ArgumentParser(description="Imports a log of JSON Lines into a store and works with it.")
     parser.add_argument("url", help="memory:, sqlite:PATH, postgres://… or mongodb://…")
     parser.add_argument("file", type=Path, help="JSON Lines, plain or .gz; a line: stream, type, time, data, metadata?, tags?")
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def import_file(store: EventStore, path: Path) -> dict[str, int]:
-    """Import the file and tell how many events each stream has."""
+    """Import the file and return how many events each stream has."""
     started = time.perf_counter()
     lengths: dict[str, int] = {}
     imported = passed_over = 0
@@ -61,7 +61,7 @@ def import_file(store: EventStore, path: Path) -> dict[str, int]:
 
 
 def batches(events: Iterable[ImportEvent]) -> Iterator[list[ImportEvent]]:
-    """Cut into calls."""
+    """Divide the events into calls."""
     call = []
     for event in events:
         call.append(event)
@@ -73,7 +73,7 @@ def batches(events: Iterable[ImportEvent]) -> Iterator[list[ImportEvent]]:
 
 
 def event_of(line: str, lengths: dict[str, int]) -> ImportEvent:
-    """Make the event of a line. Its id comes from its stream and place, so that the same file can be imported again."""
+    """Make the event of a line. Its id depends on its stream and version, so that the same file can be imported again."""
     texts = members(line)
     stream: str = json.loads(texts["stream"])
     version = lengths[stream] = lengths.get(stream, 0) + 1
@@ -88,7 +88,7 @@ def event_of(line: str, lengths: dict[str, int]) -> ImportEvent:
 
 
 def members(line: str) -> dict[str, str]:
-    """Cut the text of an object into the texts of its members, each as it stands."""
+    """Cut the text of an object into the exact texts of its members."""
     texts: dict[str, str] = {}
     at = behind(line, 0, "{")
     while line[at] != "}":
@@ -103,21 +103,21 @@ def members(line: str) -> dict[str, str]:
 
 
 def behind(line: str, at: int, mark: str) -> int:
-    """Step over a mark and the white space behind it."""
+    """Skip a mark and the white space after it."""
     if line[at] != mark:
         raise ValueError(f"{mark} is missing at character {at + 1}: {line}")
     return blank(line, at + 1)
 
 
 def blank(line: str, at: int) -> int:
-    """Step over white space."""
+    """Skip white space."""
     while line[at] in " \t\r\n":
         at += 1
     return at
 
 
 def fold_longest(store: EventStore, lengths: dict[str, int]) -> None:
-    """Fold the longest stream from its first event, and from a snapshot: the same either way."""
+    """Fold the longest stream from its first event and from a snapshot, with the same result."""
     stream, length = min(lengths.items(), key=lambda item: (-item[1], item[0].encode()))
     started = time.perf_counter()
     whole, events = fold(store.read(stream), {})
@@ -132,7 +132,7 @@ def fold_longest(store: EventStore, lengths: dict[str, int]) -> None:
     started = time.perf_counter()
     snapshot = store.load_snapshot(stream, SCHEMA)
     if snapshot is None:
-        sys.exit("the snapshot just saved is not there")
+        sys.exit("the saved snapshot is not found")
     again, tail = fold(store.read(stream, from_version=snapshot.version + 1), snapshot.data)
     report("fold from a snapshot", tail, started)
     check(again == whole, "the fold from a snapshot differs")
@@ -147,7 +147,7 @@ def fold(events: Iterable[RecordedEvent], state: Fold) -> tuple[Fold, int]:
 
 
 def follow(store: EventStore) -> None:
-    """Follow the log from its beginning until caught up."""
+    """Follow the log from its beginning until the subscription has caught up."""
     started = time.perf_counter()
     last = count = 0
     subscription = store.subscribe(on_caught_up=lambda: subscription.close())  # noqa: PLW0108 not there yet
@@ -159,13 +159,13 @@ def follow(store: EventStore) -> None:
 
 
 def check(holds: bool, otherwise: str) -> None:  # noqa: FBT001
-    """End the program unless something holds."""
+    """End the program unless a condition holds."""
     if not holds:
         sys.exit(otherwise)
 
 
 def report(what: str, events: int, started: float) -> None:
-    """Tell how fast it was."""
+    """Print the speed."""
     seconds = time.perf_counter() - started
     print(f"{what}: {events} events in {seconds:.3f} s, {events / seconds:.0f} events/s", file=sys.stderr)
 

@@ -14,7 +14,7 @@ def main(url: str) -> None:
     """Write in one thread, follow in another."""
     with EventStore.open(url) as store:
         caught_up = threading.Event()
-        # Without an event for 30 s the iteration would end by itself.
+        # Without an event for 30 s, the iteration ends.
         subscription = store.subscribe(query=Query(categories=["parcel"]), on_caught_up=caught_up.set, timeout=30)
         follower = threading.Thread(target=show, args=(subscription,))
         follower.start()
@@ -28,7 +28,7 @@ def main(url: str) -> None:
 
 
 def show(subscription: Subscription) -> None:
-    """Print what comes, until a parcel is lost."""
+    """Print events until a parcel is lost."""
     for event in subscription:
         print(event.stream, event.type)
         if event.type == "ParcelLost":

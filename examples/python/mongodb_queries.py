@@ -1,4 +1,4 @@
-"""Events in MongoDB are documents like any other: queries and aggregation pipelines of MongoDB's own driver read them.
+"""Events in MongoDB are ordinary documents: queries and aggregation pipelines of MongoDB's own driver read them.
 
 STREAMKEEP_URL names the database, as `mongodb://HOST/DATABASE`.
 """
@@ -21,7 +21,7 @@ def fill(url: str) -> None:
 
 
 def ask(database: Database[dict[str, Any]]) -> None:
-    """Look for orders by what their events say."""
+    """Find orders by the contents of their events."""
     events = database["streamkeep.default.events"]
 
     for e in events.find({"type": "OrderPlaced", "data.total": {"$gt": 100}}).sort("position"):

@@ -28,7 +28,7 @@ def orders(url: str) -> None:
 
 
 async def follow(url: str) -> None:
-    """Pay the order, and follow all orders until the payment comes by."""
+    """Pay the order, and follow all orders until the payment arrives."""
     async with AsyncEventStore.open(url) as store:  # also: store = await AsyncEventStore.open(url)
         await store.append("order-42", [Event("OrderPaid", {})])
         async for e in store.read("order-42"):

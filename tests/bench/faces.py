@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""The figures of every face beside Rust's: faces.py URL prints the table.
+"""The figures of every language's face compared with Rust's: `faces.py URL` prints the table.
 
-Each face's round is a process of its own, which warms up with a round that is not counted. The faces take turns, and each turn begins
-with another one. Each face's test leaves a launcher of its program in $STREAMKEEP_CACHE/benches; Rust's is built by cargo. All work on one
-database, in namespaces of their own, and read the same log.
+Each round of a face runs in a new process, which first warms up with a round that is not counted. The faces take turns, and each turn
+begins with another face. Each face's test leaves a launcher of its program in $STREAMKEEP_CACHE/benches; cargo builds Rust's. All faces
+use one database, with their own namespaces, and read the same log.
 """
 
 import argparse
@@ -27,9 +27,9 @@ ROWS = {
     "log_per_s": ("the log of {log_events:,}", "events/s"),
 }
 ROUND_SECONDS = 600
-"""What a round may take. One that takes longer hangs."""
+"""The time limit of a round."""
 RUN = secrets.token_hex(4)
-"""In the names of the namespaces: on a server that is kept, those of every run are its own."""
+"""A part of the namespaces' names, so that runs on the same server do not meet."""
 SMALL = {
     "callers": 4,
     "lone_appends": 20,
@@ -45,11 +45,11 @@ Workload = dict[str, str | int]
 
 
 def main() -> None:
-    """Measure what the command line asks for."""
+    """Run the measurements of the command line."""
     parser = argparse.ArgumentParser(description="Compares the faces of all languages.")
     parser.add_argument("url", help="sqlite: (in a temporary folder), postgres://… or mongodb://…")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each face; the median counts")
-    parser.add_argument("--small", action="store_true", help="one round of almost nothing, to see that it runs; without Rust")
+    parser.add_argument("--small", action="store_true", help="one very short round, to check that it runs; without Rust")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:{folder}/bench.db" if arguments.url == "sqlite:" else arguments.url
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def workload(url: str) -> Workload:
-    """Read the numbers every face has, with those of the database's own section. Rust does the same for itself."""
+    """Read the workload of every face, with the section of the database. Rust does the same for itself."""
     read = json.loads((HERE / "workload.json").read_text())
     read |= read["of"].get(url.partition(":")[0].partition("+")[0], {})
     return {name: value for name, value in read.items() if not isinstance(value, dict)}
@@ -89,13 +89,13 @@ def measure(face: str, url: str, file: Path) -> Figures:
     else:
         command = [str(CACHE / "benches" / face), url, RUN, str(file)]
     if not os.access(command[0], os.X_OK):
-        sys.exit(f"{face}: its bench is not built: run its test first")
+        sys.exit(f"{face}: its benchmark is not built: run its test first")
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=ROUND_SECONDS, check=False)  # noqa: S603 our own
     if done.returncode != 0:
-        sys.exit(f"{face}: its bench failed")
+        sys.exit(f"{face}: its benchmark failed")
     figures: Figures = json.loads(done.stdout)
     if figures.keys() != ROWS.keys() or min(figures.values()) <= 0:
-        sys.exit(f"{face}: its bench printed {done.stdout}")
+        sys.exit(f"{face}: its benchmark printed {done.stdout}")
     return {name: figures[name] for name in ROWS}
 
 
@@ -111,7 +111,7 @@ def print_table(measured: dict[str, list[Figures]], numbers: Workload) -> None:
 
 
 def cell(figures: list[float], base: float) -> str:
-    """Say a median, its spread, and how it stands to another."""
+    """Format a median, its spread, and its ratio to another figure."""
     middle = statistics.median(figures)
     return f"{middle:.0f} ±{(max(figures) - min(figures)) / 2:.0f} ({middle / base:.2f})"
 

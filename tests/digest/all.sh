@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# The same log through every face into every database: the digest of each database is the file's. Then the log moves from one database to the next, and stays the same.
+# Imports the same log through every face into every database and compares the digests with the file's. Then it moves
+# the log from one database to the next and compares again.
 #
 #   all.sh FILE
 #
-# Each face's test leaves a launcher of its demo in $STREAMKEEP_CACHE/demos/FACE, and Rust's one of move_log in $STREAMKEEP_CACHE/moves/rust. Digests are taken by the Python in
-# $STREAMKEEP_CACHE/python/tools, the environment of the Python face's tests, which has MongoDB's driver. STREAMKEEP_TEST_POSTGRES_URL and STREAMKEEP_TEST_MONGODB_URL name
-# servers; without one, what needs it is skipped, and says so.
+# Each face's test leaves a launcher of its demo in $STREAMKEEP_CACHE/demos/FACE, and Rust's test one of move_log in
+# $STREAMKEEP_CACHE/moves/rust. The Python in $STREAMKEEP_CACHE/python/tools computes the digests: the environment of
+# the Python face's tests has MongoDB's driver. STREAMKEEP_TEST_POSTGRES_URL and STREAMKEEP_TEST_MONGODB_URL name
+# servers; what needs a server without a URL is skipped with a message.
 set -euo pipefail
 file=$1
 here=$(cd "$(dirname "$0")" && pwd)
@@ -17,12 +19,12 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
 for program in "$cache"/{demos/{rust,python,node,kotlin,java},moves/rust} "$python"; do
-    [ -x "$program" ] || { echo "$program is not there: run the test of its face first" >&2; exit 1; }
+    [ -x "$program" ] || { echo "$program does not exist: run the test of its face first" >&2; exit 1; }
 done
 
 digest() { "$python" "$here/digest.py" "$@"; }
 
-# Runs a program quietly: what it complains about is shown when it fails.
+# Runs a program and shows its error output only if it fails.
 quietly() { "$@" 2> "$folder/errors" || { cat "$folder/errors" >&2; exit 1; }; }
 
 in_namespace() { case $1 in *\?*) echo "$1&namespace=$2" ;; *) echo "$1?namespace=$2" ;; esac; }
@@ -35,7 +37,7 @@ compare() { # what, digest
 }
 
 for face in rust python node kotlin java; do
-    # The demo twice: what is there already is passed over, and nothing changes.
+    # Runs the demo twice: the second run passes over every event and changes nothing.
     for _ in first again; do quietly "$cache/demos/$face" "sqlite:$folder/$face.db" "$file" > /dev/null; done
     compare "$face, SQLite" "$(digest sqlite "$folder/$face.db" default)"
     for backend in postgres mongodb; do
@@ -53,7 +55,7 @@ for face in rust python node kotlin java; do
     done
 done
 
-# Moves the log, and moves it again: everything is passed over, which the store does only with what has the same place, id and content.
+# Moves the log twice: the store passes over an event only if its place, id and content are the same.
 move() { # from, to
     quietly "$cache/moves/rust" "$1" "$2" > "$folder/moved"
     quietly "$cache/moves/rust" "$1" "$2" > "$folder/again"

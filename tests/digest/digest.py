@@ -1,13 +1,13 @@
-"""Tells whether a database holds what a file of JSON Lines says, to the byte.
+"""Tells whether a database has the contents of a file of JSON Lines, byte for byte.
 
     digest.py file PATH
     digest.py sqlite PATH NAMESPACE
     digest.py postgres URL NAMESPACE
     digest.py mongodb URL NAMESPACE
 
-prints the number of events and the SHA-256 over the lines `stream TAB version TAB type TAB data`, sorted by stream (its bytes)
-and version. For a file, the version is the line's place among the lines of its stream. Equal lines mean equal contents. Needs
-nothing but Python; for Postgres, psql; for MongoDB, pymongo, which the environment of the Python face's tests has
+prints the number of events and the SHA-256 of the lines `stream TAB version TAB type TAB data`, sorted by stream (its bytes)
+and version. For a file, the version is the line's place among the lines of its stream. Equal lines mean equal contents. It needs
+only Python; for Postgres also psql; for MongoDB also pymongo, which the environment of the Python face's tests has
 ($STREAMKEEP_CACHE/python/tools).
 """
 
@@ -44,7 +44,7 @@ def rows_of_file(path: str) -> Iterator[Row]:
 
 
 def members(line: str) -> Iterator[tuple[str, str]]:
-    """Cut the text of an object into its keys and the texts of their values, each as it stands."""
+    """Cut the text of an object into its keys and the exact texts of their values."""
     at = step(line, 0)
     while line[at] != "}":
         key, at = _decoder.raw_decode(line, step(line, at + 1))
@@ -55,13 +55,13 @@ def members(line: str) -> Iterator[tuple[str, str]]:
 
 
 def step(line: str, at: int) -> int:
-    """Step over white space."""
+    """Skip white space."""
     blank = _blank.match(line, at)
     return blank.end() if blank else at
 
 
 def rows_of_sqlite(path: str, namespace: str) -> Iterator[Row]:
-    """Read a namespace's table in a SQLite file. Not while a store of the same process has it open."""
+    """Read a namespace's table in a SQLite file, which no store in the same process may have open."""
     connection = sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", uri=True)
     connection.text_factory = bytes
     table = f"streamkeep_{checked(namespace)}_events"
@@ -74,7 +74,7 @@ def rows_of_sqlite(path: str, namespace: str) -> Iterator[Row]:
 
 
 def rows_of_postgres(url: str, namespace: str) -> Iterator[Row]:
-    """Read a namespace's table on a Postgres server, through psql; as hexadecimal digits, so that nothing is escaped."""
+    """Read a namespace's table on a Postgres server through psql, as hexadecimal digits, so that no character is escaped."""
     table = f"streamkeep_{checked(namespace)}.events"
     content = "coalesce(convert_to(data::text, 'UTF8'), data_bytes)"
     asked = (
@@ -91,9 +91,9 @@ def rows_of_postgres(url: str, namespace: str) -> Iterator[Row]:
 
 
 def rows_of_mongodb(url: str, namespace: str) -> Iterator[Row]:
-    """Read a namespace's collection on a MongoDB server. The URL is the server's own, without the store's parameters."""
+    """Read a namespace's collection on a MongoDB server. The URL is that of the server, without the store's parameters."""
     try:
-        from pymongo import MongoClient  # noqa: PLC0415 who asks for another database need not have it
+        from pymongo import MongoClient  # noqa: PLC0415 only needed for MongoDB
     except ImportError:
         sys.exit("pymongo is not installed for this Python: the one in $STREAMKEEP_CACHE/python/tools/bin has it")
     fields = ("stream", "version", "type", "data", "data_json", "data_bytes")
@@ -104,7 +104,7 @@ def rows_of_mongodb(url: str, namespace: str) -> Iterator[Row]:
 
 
 def content(event: dict[str, Any]) -> bytes:
-    """Take the bytes of an event's data; its text, which stands there when the value would not give it back; or the value, spelled."""
+    """Return the bytes of an event's data, its text if the value would lose it, or the value as text."""
     if "data_bytes" in event:
         return bytes(event["data_bytes"])
     text: str = event["data_json"] if "data_json" in event else spelled(event["data"])
@@ -112,29 +112,30 @@ def content(event: dict[str, Any]) -> bytes:
 
 
 def spelled(value: object) -> str:
-    """Spell a BSON value the one way that the store leaves to it: compact, every number and every string in a form of its own."""
+    """Write a BSON value as the store's compact JSON text, in which every number and every string has one form."""
     match value:
         case dict():
             return "{" + ",".join(f"{spelled(key)}:{spelled(member)}" for key, member in value.items()) + "}"
         case list():
             return "[" + ",".join(map(spelled, value)) + "]"
         case str() | bool() | None:
-            # The short escapes where there are any, \u00xx for other control characters, everything else as it is.
+            # A short escape where one exists, \u00xx for other control characters, every other character as it is.
             return json.dumps(value, ensure_ascii=False)
         case int():
             return format(value, "d")
         case float() if math.isfinite(value):
-            # The shortest digits that give the double back, which are Python's own too; an exponent has neither a plus nor a zero in front.
+            # Python prints the shortest digits that give the double back; the exponent loses its plus and its leading
+            # zeros.
             return re.sub(r"e([+-])0*", lambda sign: "e" + sign[1].strip("+"), repr(value))
         case _ if type(value).__name__ == "Decimal128" and re.fullmatch(r"-?[0-9.]+(E[+-][0-9]+)?", str(value)):
             return str(value)
-    sys.exit(f"no JSON was ever stored as {type(value).__name__}")
+    sys.exit(f"JSON is never stored as {type(value).__name__}")
 
 
 def checked(namespace: str) -> str:
-    """Refuse what is no namespace: names cannot be parameters."""
+    """Refuse a name that is not a namespace, because names cannot be parameters."""
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", namespace):
-        sys.exit("a namespace is named [a-z][a-z0-9_]{0,39}")
+        sys.exit("a namespace must match [a-z][a-z0-9_]{0,39}")
     return namespace
 
 
@@ -148,7 +149,7 @@ def digest(rows: Iterable[Row]) -> tuple[int, str]:
 
 
 def main() -> None:
-    """Print the digest that the command line asks for."""
+    """Print the digest that the command line selects."""
     match sys.argv[1:]:
         case ["file", path]:
             rows = rows_of_file(path)

@@ -1,6 +1,6 @@
-//! What contended streams and open transactions cost the appends to other streams.
+//! What hot streams and open transactions cost the appends to other streams.
 //!
-//! On Postgres. The namespaces are left in the database.
+//! On Postgres only. The namespaces stay in the database.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,12 +17,12 @@ const CALLERS: u64 = 32;
 const TIME: Duration = Duration::from_secs(3);
 const LONE_APPENDS: usize = 101;
 
-/// The numbers of streams that both stores write; the first is what the others are compared with.
+/// The numbers of hot streams, which both stores write; the first is the base of the ratios.
 const HOT_STREAMS: [u64; 4] = [0, 1, 2, 4];
-/// The numbers of streams that an open transaction holds.
+/// The numbers of streams that an open transaction locks.
 const HELD_STREAMS: [u64; 3] = [0, 5, 50];
 
-/// Measures and prints both.
+/// Measures and prints both tables.
 pub(crate) async fn print(url: &str, run: &str, rounds: u32) -> Result<()> {
     let mut rates = HOT_STREAMS.map(|_| Vec::new());
     let mut latencies = HELD_STREAMS.map(|_| Vec::new());
@@ -53,7 +53,7 @@ async fn open(url: &str, namespace: &str) -> Result<EventStore> {
     Ok(OpenOptions::new(url).namespace(namespace).open().await?)
 }
 
-/// Opens a store that shares nothing with the one of [`open`], as a store of another process.
+/// Opens a store that shares nothing with the one of [`open`], like a store of another process.
 async fn open_apart(url: &str, namespace: &str) -> Result<EventStore> {
     let separator = if url.contains('?') { '&' } else { '?' };
     open(&format!("{url}{separator}application_name=second"), namespace).await
@@ -64,7 +64,7 @@ async fn append(store: &EventStore, stream: String) -> Result<()> {
     Ok(())
 }
 
-/// Appends a second to streams that are not contended.
+/// The rate of appends to streams that no other caller writes, per second.
 async fn beside_hot_streams(url: &str, namespace: &str, streams: u64) -> Result<Figure> {
     let stores = [open(url, namespace).await?, open_apart(url, namespace).await?];
     let (over, appended) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
@@ -96,7 +96,7 @@ async fn beside_hot_streams(url: &str, namespace: &str, streams: u64) -> Result<
     Ok(rate)
 }
 
-/// The median of appends to a free stream while others wait for an open transaction.
+/// The median latency of appends to a free stream while others wait for an open transaction.
 async fn beside_a_transaction(url: &str, namespace: &str, streams: u64) -> Result<Figure> {
     let (store, mut connection) = (open(url, namespace).await?, PgConnection::connect(url).await?);
     let mut transaction = connection.begin_with("begin isolation level read committed").await?;

@@ -1,4 +1,4 @@
-//! The store's side of each row, through its public API. The other languages' programs in `faces` do the same.
+//! The store's side of each row, through its public API. The programs in `faces` do the same in the other languages.
 
 use std::time::{Duration, Instant};
 
@@ -20,8 +20,9 @@ pub(crate) struct Face {
 }
 
 impl Face {
-    /// Opens both in namespaces of this run's own, so that the database can be used again. All processes of a run share
-    /// its log: the first fills it.
+    /// Opens both in namespaces of this run, so that a database can be used again. All processes of a run share its
+    /// log,
+    /// which the first one fills.
     pub(crate) async fn open(url: &str, run: &str, workload: &'static Workload) -> Result<Self> {
         let namespace = format!("bench_{run}_{}", std::process::id());
         let store = OpenOptions::new(url).namespace(&namespace).open().await?;
@@ -39,7 +40,7 @@ impl Face {
         Ok(())
     }
 
-    /// Every row that all faces have, once.
+    /// Measures once every row that all faces have.
     pub(crate) async fn round(&self, round: u32) -> Result<[Figure; 5]> {
         let Workload { batches, batch_events, .. } = self.workload;
         let (one, many, batches) =
@@ -47,7 +48,7 @@ impl Face {
         Ok([one, many, batches, self.stream().await?, self.log().await?])
     }
 
-    /// One long stream first, the rest in streams of a hundred.
+    /// Writes one long stream first, the rest in streams of a hundred.
     async fn fill(&self) -> Result<()> {
         let stream = |n: u32| {
             if n < self.workload.long_stream_events { "long".to_owned() } else { format!("short-{}", n / 100) }
@@ -62,7 +63,7 @@ impl Face {
         Ok(())
     }
 
-    /// One event a call, one caller: the median latency in microseconds.
+    /// One event per call, one caller: the median latency in microseconds.
     pub(crate) async fn one(&self, round: u32) -> Result<Figure> {
         let streams = self.workload.lone_streams;
         let mut latencies: Vec<Duration> = Vec::new();
@@ -76,7 +77,7 @@ impl Face {
         Ok(median_micros(&mut latencies))
     }
 
-    /// Many callers of one process, each its own stream: appends a second.
+    /// Many callers of one process, each with its own stream: appends per second.
     pub(crate) async fn many(&self, round: u32) -> Result<Figure> {
         let workload = self.workload;
         let started = Instant::now();
@@ -97,12 +98,12 @@ impl Face {
         Ok(rate(workload.callers * workload.appends_per_caller, started))
     }
 
-    /// Several processes on this namespace: appends a second.
+    /// Several processes on this namespace: appends per second.
     pub(crate) fn processes(&self) -> Result<Figure> {
         processes::together(&self.url, &self.namespace, self.workload)
     }
 
-    /// So many events of one stream a call: events a second.
+    /// Several events of one stream per call: events per second.
     pub(crate) async fn batches(&self, round: u32, calls: u32, events: u32) -> Result<Figure> {
         let started = Instant::now();
         for n in 0..calls {
@@ -112,21 +113,21 @@ impl Face {
         Ok(rate(calls * events, started))
     }
 
-    /// The long stream: events a second.
+    /// The long stream: events per second.
     pub(crate) async fn stream(&self) -> Result<Figure> {
         let started = Instant::now();
         self.read(self.log.read("long", ReadOptions::default()), self.workload.long_stream_events).await?;
         Ok(rate(self.workload.long_stream_events, started))
     }
 
-    /// The whole log: events a second.
+    /// The whole log: events per second.
     pub(crate) async fn log(&self) -> Result<Figure> {
         let started = Instant::now();
         self.read(self.log.read_all(ReadAllOptions::default()), self.workload.log_events).await?;
         Ok(rate(self.workload.log_events, started))
     }
 
-    /// Looks at the text of each event's data: a face that decodes lazily has to decode it.
+    /// Reads the text of each event's data, because a face that decodes lazily must decode it.
     async fn read(&self, mut events: Events, expected: u32) -> Result<()> {
         let (mut count, mut length) = (0_u32, 0_usize);
         while let Some(event) = events.try_next().await? {

@@ -1,8 +1,8 @@
-//! Medians, spreads and how they are printed.
+//! Medians and spreads.
 
 use std::time::{Duration, Instant};
 
-/// What one run of a row gives: a latency in microseconds, or a rate a second.
+/// The result of one run of a row: a latency in microseconds, or a rate per second.
 pub(crate) type Figure = f64;
 
 /// The median and the spread (half the distance from the lowest to the highest, in per cent of the median) of several
@@ -15,7 +15,7 @@ pub(crate) fn median(figures: &[Figure]) -> (Figure, f64) {
     (middle, if middle > 0.0 { (high - low) / 2.0 / middle * 100.0 } else { 0.0 })
 }
 
-/// Units a second.
+/// Units per second.
 pub(crate) fn rate(count: u32, started: Instant) -> Figure {
     f64::from(count) / started.elapsed().as_secs_f64()
 }

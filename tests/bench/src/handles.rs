@@ -1,4 +1,4 @@
-//! What it costs to spread the same callers over several handles of one database.
+//! What it costs to divide the same callers among several handles of one database.
 
 use std::time::{Duration, Instant};
 
@@ -10,10 +10,10 @@ use crate::face::event;
 use crate::figures::{Figure, median, rate};
 use crate::workload::Workload;
 
-/// The numbers of handles; the first is what the others are compared with.
+/// The numbers of handles; the first is the base of the ratios.
 const HANDLES: [usize; 3] = [1, 2, 4];
 
-/// Measures and prints handles on one namespace, and handles that have a namespace each.
+/// Measures and prints handles on one namespace, and handles that each have a namespace.
 pub(crate) async fn print(url: &str, run: &str, workload: &'static Workload, rounds: u32) -> Result<()> {
     for (title, apart) in [("handles of one namespace", false), ("handles, each of its own namespace", true)] {
         let mut rates = HANDLES.map(|_| Vec::new());
@@ -50,7 +50,7 @@ async fn open(url: &str, namespace: &str, handles: usize, apart: bool) -> Result
     Ok(stores)
 }
 
-/// The callers take the handles in turn, and each appends to its own stream: appends a second, and the longest append.
+/// Each caller uses one of the handles and its own stream: appends per second, and the longest append.
 async fn spread_over(stores: &[EventStore], workload: &'static Workload) -> Result<(Figure, Duration)> {
     let started = Instant::now();
     let callers = (0..workload.callers).zip(stores.iter().cycle()).map(|(caller, store)| {

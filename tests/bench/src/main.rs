@@ -1,7 +1,7 @@
-//! Figures as ratios to the raw driver: same process, same database, runs interleaved, medians with their spread.
+//! Ratios of the store to the raw driver: same process, same database, interleaved runs, medians with their spread.
 //!
 //! `streamkeep-bench URL` prints the table. With `--face` it prints one round of the store alone as JSON, which
-//! `faces.py` compares with the other languages'. With `--measure` it prints what one thing costs, in place of the table.
+//! `faces.py` compares with the other languages. With `--measure` it prints what one thing costs, instead of the table.
 #![allow(clippy::print_stdout, reason = "a program whose purpose is what it prints")]
 
 mod contention;
@@ -26,33 +26,33 @@ use crate::workload::Workload;
 #[derive(Parser)]
 struct Arguments {
     /// `sqlite:` (in a temporary folder), `sqlite:PATH`, `postgres://…` or `mongodb://…`; with --face also
-    /// `memory:NAME`, to see what a face costs by itself
+    /// `memory:NAME`, which shows what a face costs
     url: String,
-    /// Runs of each row; the median counts.
+    /// Runs of each row; the median counts
     #[arg(long, default_value_t = 5)]
     rounds: u32,
-    /// One round of the store alone, as JSON.
+    /// Prints one round of the store alone, as JSON
     #[arg(long)]
     face: bool,
-    /// What one thing costs, in place of the table.
+    /// Prints what one thing costs, instead of the table
     #[arg(long, conflicts_with = "face")]
     measure: Option<Measure>,
-    /// A name in the namespaces; processes of one run share the log that is read.
+    /// A part of the namespaces' names; processes of one run share the log that is read
     #[arg(long)]
     run: Option<String>,
-    /// Leaves what it made behind, for a server that is thrown away: SecantusDB takes minutes to drop it.
+    /// Keeps the data of the run, for a temporary server: SecantusDB takes minutes to drop it
     #[arg(long)]
     keep: bool,
-    /// As one process of several that append to this namespace: see `processes`.
+    /// Runs as one of several processes that append to this namespace; see `processes`
     #[arg(long, hide = true)]
     append_to: Option<String>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Measure {
-    /// Subscriptions that read along, and many that have nothing to read
+    /// Subscriptions that read every append, and many that have nothing to read
     Subscriptions,
-    /// Streams that two stores write, and open transactions: the appends to other streams, on Postgres
+    /// Hot streams and open transactions: the appends to other streams, on Postgres
     Contention,
     /// The same callers over one and over several handles and namespaces
     Handles,
@@ -91,7 +91,7 @@ async fn main() -> Result<()> {
     if arguments.keep { Ok(()) } else { raw.drop_run().await }
 }
 
-/// The second of two rounds: the first warms up, as in every language.
+/// Prints the second of two rounds, because the first warms up, as in every language.
 async fn print_face(face: &Face) -> Result<()> {
     face.round(0).await?;
     let [one_us, many_per_s, batch_per_s, stream_per_s, log_per_s] = face.round(1).await?;

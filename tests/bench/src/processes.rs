@@ -1,7 +1,7 @@
-//! Several processes that append to one log together: the program starts itself again.
+//! Several processes that append to one log: the program starts itself again.
 //!
-//! A child opens the store, says `ready`, and waits for a line. From then on its callers append for the time given, and
-//! it says how many appends were answered.
+//! A child opens the store, prints `ready`, and waits for a line. From then on its callers append for a fixed time, and
+//! it prints how many appends were acknowledged.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
@@ -15,10 +15,10 @@ use crate::face::event;
 use crate::figures::Figure;
 use crate::workload::Workload;
 
-/// What a child says when it can begin.
+/// What a child prints when it can begin.
 const READY: &str = "ready";
 
-/// A child, and what it says.
+/// A child process and its output.
 struct Caller {
     process: Child,
     said: BufReader<std::process::ChildStdout>,
@@ -46,20 +46,20 @@ impl Caller {
 
 impl Drop for Caller {
     fn drop(&mut self) {
-        // One that has ended is only taken note of; on a failure of another none is left behind.
+        // A child that has ended is only waited for; if another one failed, it is killed.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// All of them together, on one namespace: appends a second.
+/// All children on one namespace: appends per second.
 pub(crate) fn together(url: &str, namespace: &str, workload: &Workload) -> Result<Figure> {
     block_in_place(|| {
         let mut callers =
             (0..workload.beside_raw.processes).map(|_| Caller::start(url, namespace)).collect::<Result<Vec<_>>>()?;
         for caller in &mut callers {
             let said = caller.line()?;
-            ensure!(said == READY, "a child said '{said}'");
+            ensure!(said == READY, "a child printed '{said}'");
         }
         callers.iter_mut().try_for_each(Caller::begin)?;
         let mut appends = 0;
@@ -70,7 +70,7 @@ pub(crate) fn together(url: &str, namespace: &str, workload: &Workload) -> Resul
     })
 }
 
-/// The child's part.
+/// Runs the child's part.
 pub(crate) async fn append_to(url: &str, namespace: &str, workload: &'static Workload) -> Result<()> {
     let store = OpenOptions::new(url).namespace(namespace).open().await?;
     println!("{READY}");
@@ -83,7 +83,7 @@ pub(crate) async fn append_to(url: &str, namespace: &str, workload: &'static Wor
             let mut version = 0;
             loop {
                 store.append(&stream, [event(workload)], ExpectedVersion::Exact(version)).await?;
-                // What is answered too late is not counted.
+                // An append that is acknowledged too late is not counted.
                 if Instant::now() >= end {
                     return Ok::<_, streamkeep::Error>(version);
                 }

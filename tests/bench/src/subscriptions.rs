@@ -1,5 +1,5 @@
-//! What live subscriptions cost: the appends of one caller beside more and more of them, and the processor time of many
-//! that have nothing to read.
+//! What live subscriptions cost: the rate of one caller's appends beside more and more of them, and the processor time
+//! of many that have nothing to read.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,16 +16,16 @@ use crate::face::event;
 use crate::figures::{Figure, median};
 use crate::workload::Workload;
 
-/// The numbers of subscriptions beside the appends; the first is what the others are compared with.
+/// The numbers of subscriptions beside the appends; the first is the base of the ratios.
 const BESIDE: [usize; 5] = [0, 1, 10, 50, 200];
-/// How long the caller appends beside each of them.
+/// How long the caller appends beside each number.
 const APPENDING: Duration = Duration::from_secs(2);
 /// The number of subscriptions that have nothing to read.
 const IDLE: usize = 1_000;
-/// How long these are watched.
+/// How long the idle subscriptions are watched.
 const WATCHED: Duration = Duration::from_secs(10);
 
-/// Measures and prints both.
+/// Measures and prints both tables.
 pub(crate) async fn print(url: &str, run: &str, workload: &'static Workload, rounds: u32) -> Result<()> {
     let mut figures = BESIDE.map(|_| Vec::new());
     for round in 0..rounds {
@@ -54,7 +54,7 @@ async fn open(url: &str, namespace: &str) -> Result<EventStore> {
     Ok(OpenOptions::new(url).namespace(namespace).open().await?)
 }
 
-/// One caller appends one event a call while subscriptions read along: appends a second. Ends when all have read all.
+/// One caller appends one event per call while subscriptions read. Ends when all have read all: appends per second.
 async fn beside(store: &EventStore, count: usize, workload: &'static Workload) -> Result<Figure> {
     let readers = Readers::start(store, count).await?;
     let (started, mut appends) = (Instant::now(), 0_u64);
@@ -78,13 +78,13 @@ async fn idle(store: &EventStore, count: usize, workload: &'static Workload) -> 
     Ok(before.elapsed())
 }
 
-/// Subscriptions, each in a task of its own.
+/// Subscriptions, each in its own task.
 struct Readers {
     counted: Arc<Counted>,
     tasks: Vec<JoinHandle<Result<(), streamkeep::Error>>>,
 }
 
-/// What the readers have seen together.
+/// What the readers have read together.
 #[derive(Default)]
 struct Counted {
     events: AtomicU64,
@@ -93,7 +93,7 @@ struct Counted {
 }
 
 impl Readers {
-    /// Starts them, and waits until all have caught up.
+    /// Starts the readers and waits until all have caught up.
     async fn start(store: &EventStore, count: usize) -> Result<Self> {
         let counted = Arc::<Counted>::default();
         let tasks = (0..count)
@@ -115,7 +115,7 @@ impl Readers {
         Ok(readers)
     }
 
-    /// Waits until they have read so many events together.
+    /// Waits until they have read this many events together.
     async fn wait(&self, events: u64) -> Result<()> {
         self.until(|counted| counted.events.load(Ordering::Relaxed) >= events).await
     }

@@ -1,4 +1,4 @@
-//! The table: the store beside the raw driver, row by row.
+//! The table: the store compared with the raw driver, row by row.
 
 use anyhow::Result;
 
@@ -7,7 +7,7 @@ use crate::figures::{Figure, median};
 use crate::raw::Raw;
 use crate::workload::Workload;
 
-/// A row: what stands on either side of its ratio.
+/// A row, with the figures on both sides of its ratio.
 struct Row {
     name: String,
     unit: &'static str,
@@ -15,10 +15,10 @@ struct Row {
     store: Vec<Figure>,
 }
 
-/// Measures and prints it.
+/// Measures and prints the table.
 pub(crate) async fn print(raw: &Raw, face: &Face, workload: &Workload, rounds: u32) -> Result<()> {
     let mut rows = rows(workload);
-    // The first round warms both sides and is not counted.
+    // The first round warms up both sides and is not counted.
     for round in 0..=rounds {
         let figures = figures(raw, face, workload, round).await?;
         if round > 0 {
@@ -59,7 +59,7 @@ fn rows(workload: &Workload) -> [Row; 7] {
     ]
 }
 
-/// Row by row, so that whatever else the machine does meets both sides alike.
+/// Measures row by row, so that other load on the machine affects both sides alike.
 async fn figures(raw: &Raw, face: &Face, workload: &Workload, round: u32) -> Result<[(Figure, Figure); 7]> {
     let one = (raw.one(round).await?, face.one(round).await?);
     let many = (raw.many(round).await?, face.many(round).await?);
@@ -72,7 +72,7 @@ async fn figures(raw: &Raw, face: &Face, workload: &Workload, round: u32) -> Res
     });
     let (batches, great_batches) = (batches.await?, great_batches.await?);
     let (stream, log) = ((raw.stream().await?, face.stream().await?), (raw.log().await?, face.log().await?));
-    // Last: what several processes leave for the database to tidy up is not to fall on another row.
+    // Last, because the database's cleanup after several processes must not affect another row.
     let processes = (many.1, face.processes()?);
     Ok([one, many, processes, batches, great_batches, stream, log])
 }

@@ -1,10 +1,10 @@
-//! What is done, how often, with what: `workload.json`, which every face reads.
+//! The workload of every face: `workload.json`.
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// The rows of the table: an event's contents and the numbers of each row.
+/// The contents of an event and the numbers of each row.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Workload {
@@ -14,23 +14,23 @@ pub(crate) struct Workload {
     pub(crate) data: String,
     /// About 100 bytes of metadata.
     pub(crate) metadata: String,
-    /// Callers of one process in the row of many.
+    /// Callers of one process, in the row of many callers.
     pub(crate) callers: u32,
-    /// Appends of one caller, in the row of one.
+    /// Appends of the only caller, in the row of one caller.
     pub(crate) lone_appends: u32,
-    /// Streams the lone caller goes round.
+    /// Streams that the only caller appends to in turn.
     pub(crate) lone_streams: u32,
-    /// Appends of each of the many.
+    /// Appends of each of the many callers.
     pub(crate) appends_per_caller: u32,
-    /// Events of one stream a call, in the row of batches.
+    /// Events of one stream per call, in the row of batches.
     pub(crate) batch_events: u32,
     /// Calls in the row of batches.
     pub(crate) batches: u32,
-    /// The stream that is read.
+    /// Events of the long stream.
     pub(crate) long_stream_events: u32,
-    /// The log that is read.
+    /// Events of the log.
     pub(crate) log_events: u32,
-    /// What only the table beside the raw driver has.
+    /// The numbers for the table beside the raw driver.
     pub(crate) beside_raw: BesideRaw,
 }
 
@@ -38,21 +38,22 @@ pub(crate) struct Workload {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BesideRaw {
-    /// Events of one stream a call, in the row of great batches.
+    /// Events of one stream per call, in the row of great batches.
     pub(crate) great_batch_events: u32,
     /// Calls in the row of great batches.
     pub(crate) great_batches: u32,
-    /// Processes that append to one log together.
+    /// Processes that append to one log.
     pub(crate) processes: u32,
     /// Callers of each of them.
     pub(crate) callers_per_process: u32,
-    /// For how long they do.
+    /// How long they append.
     pub(crate) processes_ms: u64,
 }
 
 impl Workload {
-    /// Reads it, for the whole life of the program: every task of it borrows from here. The numbers of a slow server,
-    /// by the scheme of its URL, stand in a section of its own.
+    /// Reads the workload for the whole life of the program, because every task borrows from it. A slow server has its
+    /// own
+    /// numbers in a section that is named by the scheme of its URL.
     pub(crate) fn load(url: &str) -> Result<&'static Self> {
         let mut read: Map<String, Value> =
             serde_json::from_str(include_str!("../workload.json")).context("workload.json")?;

@@ -1,8 +1,8 @@
 //! Runs a command with test servers: `with-servers -- COMMAND…`.
 //!
-//! Starts a throw-away Postgres and a throw-away MongoDB, unless `STREAMKEEP_TEST_POSTGRES_URL` or
-//! `STREAMKEEP_TEST_MONGODB_URL` names one already, sets these variables for the command, ends the servers after it and
-//! passes its exit code on. Where there is no such server, says so and runs the command without.
+//! Starts a temporary Postgres and a temporary MongoDB, unless `STREAMKEEP_TEST_POSTGRES_URL` or
+//! `STREAMKEEP_TEST_MONGODB_URL` is set, sets these variables for the command, stops the servers after it and returns
+//! its exit code. If a server is not installed, it says so and runs the command without.
 
 use std::process::{Command, ExitCode};
 
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         }
     }
     let code = match command.status() {
-        // Ended by a signal: there is no code to pass on.
+        // A signal ended the command, so there is no exit code.
         Ok(status) => status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from),
         Err(error) => {
             eprintln!("with-servers: {}: {error}", program.display());

@@ -1,6 +1,6 @@
 //! The demo: imports a log of JSON Lines, reads it back, folds it with and without a snapshot, follows it.
 //!
-//! What was found goes to standard output, how fast to standard error.
+//! Results go to standard output, speeds to standard error.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -20,7 +20,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
-/// Events a call of `import_events` carries: one chunk, one transaction.
+/// The number of events in a call of `import_events`: one unit, one transaction.
 const CALL_EVENTS: usize = 1_000;
 /// The schema of the demo's snapshots.
 const SCHEMA: &str = "count-by-type/1";
@@ -34,7 +34,7 @@ struct Arguments {
     file: PathBuf,
 }
 
-/// A line of the file. `data` and `metadata` stay the text they are.
+/// A line of the file, with the exact texts of `data` and `metadata`.
 #[derive(Deserialize)]
 struct Line<'a> {
     stream: String,
@@ -61,7 +61,7 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// Imports the file and answers how many events each stream has.
+/// Imports the file and returns how many events each stream has.
 async fn import(store: &EventStore, path: &Path) -> Result<BTreeMap<String, u64>> {
     let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
     let bar = ProgressBar::new(file.metadata()?.len())
@@ -91,7 +91,7 @@ fn unpacked<'a>(file: impl Read + 'a, path: &Path) -> Result<Box<dyn Read + 'a>>
     Ok(if packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) })
 }
 
-/// Makes the event of a line. Its id comes from its stream and place, so that the same file can be imported again.
+/// Makes the event of a line. Its id depends on its stream and version, so that the same file can be imported again.
 fn event(line: &str, versions: &mut BTreeMap<String, u64>) -> Result<ImportEvent> {
     let line: Line<'_> = serde_json::from_str(line)?;
     let recorded_at = OffsetDateTime::parse(&line.time, &Rfc3339)?;
@@ -104,7 +104,7 @@ fn event(line: &str, versions: &mut BTreeMap<String, u64>) -> Result<ImportEvent
     Ok(ImportEvent { stream: line.stream, version: Some(*version), recorded_at: Some(recorded_at), event })
 }
 
-/// Folds the longest stream from its first event, and from a snapshot: the same either way.
+/// Folds the longest stream from its first event and from a snapshot, with the same result.
 async fn fold_longest(store: &EventStore, streams: &BTreeMap<String, u64>) -> Result<()> {
     let Some((stream, length)) = streams.iter().max_by(|a, b| a.1.cmp(b.1).then_with(|| b.0.cmp(a.0))) else {
         bail!("the file has no events")
@@ -127,7 +127,8 @@ async fn fold_longest(store: &EventStore, streams: &BTreeMap<String, u64>) -> Re
         .await?;
 
     let started = Instant::now();
-    let snapshot = store.load_snapshot(stream.as_str(), SCHEMA, None).await?.context("the snapshot just saved")?;
+    let snapshot =
+        store.load_snapshot(stream.as_str(), SCHEMA, None).await?.context("the saved snapshot is not found")?;
     let state = serde_json::from_slice(snapshot.data.as_bytes())?;
     let (again, tail) = fold(store, stream, snapshot.version + 1, u64::MAX, state).await?;
     report("fold from a snapshot", tail, started);
@@ -146,7 +147,7 @@ async fn fold(store: &EventStore, stream: &str, from: u64, to: u64, mut state: F
     Ok((state, count))
 }
 
-/// Follows the log from its beginning until caught up.
+/// Follows the log from its beginning until the subscription has caught up.
 async fn follow(store: &EventStore) -> Result<()> {
     let started = Instant::now();
     let mut subscription = store.subscribe(SubscribeOptions::default());

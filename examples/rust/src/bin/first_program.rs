@@ -1,4 +1,4 @@
-//! The first program: what an empty project runs from the installed crate.
+//! The first program, which an empty project runs with the installed crate.
 
 use futures::TryStreamExt;
 use streamkeep::{
@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         Err(ErrorKind::Conflict { stream, expected, actual }) => {
             println!("conflict on {stream}: expected {expected}, actual {actual}")
         }
-        _ => return Err("a conflict was due".into()),
+        _ => return Err("the append must conflict".into()),
     }
 
     let mut events = store.read("order-42", ReadOptions::default());

@@ -1,6 +1,6 @@
 // The rounds of `streamkeep-bench --face` in JavaScript: face.mjs URL RUN WORKLOAD prints one round as JSON.
 //
-// Data and metadata are given as JSON text, and each event read gives its data's text.
+// Data and metadata are JSON text, and the text of each event's data is read.
 import { readFileSync } from 'node:fs'
 import { event, EventStore } from 'streamkeep'
 
@@ -17,7 +17,7 @@ const store = await EventStore.open(url, { namespace: `bench_${run}_${process.pi
 const log = await EventStore.open(url, { namespace: `bench_${run}_log` })
 try {
   if ((await log.head()) === 0) await fill()
-  // The second of two rounds: the first warms up.
+  // The second of two rounds, because the first warms up.
   await round(0)
   console.log(JSON.stringify(await round(1)))
 } finally {

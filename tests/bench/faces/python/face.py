@@ -18,12 +18,12 @@ from pathlib import Path
 from streamkeep import NO_STREAM, AsyncEventStore, Event, EventStore, ImportEvent, RecordedEvent
 
 CALL_EVENTS = 1_000
-"""Events a call of `import_events` carries: one chunk, one transaction."""
+"""The number of events in a call of `import_events`: one unit, one transaction."""
 
 
 @dataclass(frozen=True)
 class Workload:
-    """What is done, how often, with what: `workload.json`, by its own names."""
+    """The contents of `workload.json`, with the same names."""
 
     type: str
     data: str
@@ -39,16 +39,16 @@ class Workload:
 
 
 class Face:
-    """The rows of the table, on a store to append to, which has both faces, and one with the log that is read."""
+    """The rows of the table, on a store to append to (in both faces) and on one with the log that is read."""
 
     def __init__(self, stores: tuple[EventStore, AsyncEventStore, EventStore], loop: asyncio.Runner, workload: Workload) -> None:
-        """Work with stores that are open."""
+        """Use open stores."""
         self.store, self.aio, self.log = stores
         self.loop = loop
         self.workload = workload
 
     def round(self, number: int) -> dict[str, float]:
-        """Do every row once."""
+        """Measure every row once."""
         return {
             "one_us": self.one(number),
             "many_per_s": self.loop.run(self.many(number)),
@@ -62,7 +62,7 @@ class Face:
         return Event.json(self.workload.type, self.workload.data, metadata=self.workload.metadata)
 
     def one(self, number: int) -> float:
-        """Append one event a call, one caller: the median latency in microseconds."""
+        """Append one event per call, from one caller: the median latency in microseconds."""
         latencies = []
         for n in range(self.workload.lone_appends):
             version, stream = divmod(n, self.workload.lone_streams)
@@ -73,7 +73,7 @@ class Face:
         return statistics.median_high(latencies) * 1e6
 
     async def many(self, number: int) -> float:
-        """Append from many tasks, each to its own stream: appends a second."""
+        """Append from many tasks, each to its own stream: appends per second."""
 
         async def call(caller: int) -> None:
             for version in range(self.workload.appends_per_caller):
@@ -84,14 +84,14 @@ class Face:
         return self.workload.callers * self.workload.appends_per_caller / (time.perf_counter() - started)
 
     def batches(self, number: int) -> float:
-        """Append a hundred events of one stream a call: events a second."""
+        """Append a hundred events of one stream per call: events per second."""
         started = time.perf_counter()
         for n in range(self.workload.batches):
             self.store.append(f"batch{number}-{n}", [self.event() for _ in range(self.workload.batch_events)], expected=NO_STREAM)
         return self.workload.batches * self.workload.batch_events / (time.perf_counter() - started)
 
     def fill(self) -> None:
-        """Write the log to read: one long stream first, the rest in streams of a hundred."""
+        """Write the log that is read: one long stream first, the rest in streams of a hundred."""
         numbers = range(self.workload.log_events)
         streams = ("long" if n < self.workload.long_stream_events else f"short-{n // 100}" for n in numbers)
         events = (ImportEvent(stream, self.event()) for stream in streams)
@@ -99,7 +99,7 @@ class Face:
             self.log.import_events(call)
 
     def read(self, events: Iterable[RecordedEvent], expected: int) -> float:
-        """Read events and look at their data: events a second."""
+        """Read events and their data: events per second."""
         started = time.perf_counter()
         count = length = 0
         for event in events:
@@ -117,7 +117,7 @@ async def opened(url: str, namespace: str) -> AsyncEventStore:
 
 
 def main() -> None:
-    """Print the second of two rounds: the first warms up."""
+    """Print the second of two rounds, because the first warms up."""
     url, run, workload = sys.argv[1:]
     numbers = Workload(**json.loads(Path(workload).read_text()))
     own = f"bench_{run}_{os.getpid()}"

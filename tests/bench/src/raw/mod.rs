@@ -1,7 +1,7 @@
-//! The raw driver, as good as it gets by hand: what every figure is a ratio to.
+//! The raw driver, written by hand as well as possible: the base of every ratio.
 //!
-//! A file a database; each writes what the store writes, under the same unique constraints (position; stream and
-//! version; id) and no others, through the same driver.
+//! Each database has a file. It writes what the store writes, through the same driver, with the same unique constraints
+//! (position; stream and version; id) and no others.
 
 mod mongodb;
 mod postgres;
@@ -21,22 +21,23 @@ use self::sqlite::Sqlite;
 use crate::figures::{Figure, median_micros, rate};
 use crate::workload::Workload;
 
-/// What is written by hand for each database.
+/// The operations that each database implements by hand.
 #[async_trait]
 trait Driver: Send + Sync {
-    /// Callers worth having in the row of many.
+    /// How many callers are useful in the row of many.
     fn callers(&self) -> u32;
 
-    /// One event, durable when this returns.
+    /// Writes one event, which is durable when this returns.
     async fn insert_one(&self, stream: &str, version: i64) -> Result<()>;
 
-    /// Events of one stream, one behind the other.
+    /// Writes consecutive events of one stream.
     async fn insert_many(&self, stream: &str, first_version: i64, count: u32) -> Result<()>;
 
-    /// The first events of a stream, or of the whole log, each decoded into owned values; answers how many there were.
+    /// Reads the first events of a stream or of the log, decodes each into owned values, and returns how many there
+    /// are.
     async fn read(&self, stream: Option<&str>, count: u32) -> Result<u32>;
 
-    /// Leaves nothing of this run on a server that is kept.
+    /// Removes the data of this run from the server.
     async fn drop_run(&self) -> Result<()>;
 }
 
@@ -47,25 +48,25 @@ pub(crate) struct Raw {
 }
 
 impl Raw {
-    /// Makes an empty table, or collection, and fills the log to read.
+    /// Creates an empty table or collection, and fills the log that is read.
     pub(crate) async fn open(url: &str, folder: &Path, run: &str, workload: &'static Workload) -> Result<Self> {
         let driver: Arc<dyn Driver> = match url.split(':').next() {
             Some("sqlite") => Arc::new(Sqlite::open(&folder.join("raw.db"), workload).await?),
             Some("postgres" | "postgresql") => Arc::new(Postgres::open(url, workload).await?),
             Some("mongodb" | "mongodb+srv") => Arc::new(Mongodb::open(url, run, workload).await?),
-            _ => bail!("a URL of sqlite:, postgres: or mongodb:"),
+            _ => bail!("the URL must begin with sqlite:, postgres: or mongodb:"),
         };
         let raw = Self { driver, workload };
         raw.fill().await?;
         Ok(raw)
     }
 
-    /// Drops what this run has made, its own and the store's, where the names are of this run alone.
+    /// Drops what this run has made, its own data and the store's, where the names belong to this run alone.
     pub(crate) async fn drop_run(&self) -> Result<()> {
         self.driver.drop_run().await
     }
 
-    /// A log of the same shape as the store's; what later rounds append comes behind it.
+    /// Writes a log of the same shape as the store's; later rounds append after it.
     async fn fill(&self) -> Result<()> {
         for n in (0..self.workload.log_events).step_by(1_000) {
             let (stream, version) =
@@ -75,7 +76,7 @@ impl Raw {
         Ok(())
     }
 
-    /// One event a call, one caller: the median latency in microseconds.
+    /// One event per call, one caller: the median latency in microseconds.
     pub(crate) async fn one(&self, round: u32) -> Result<Figure> {
         let streams = self.workload.lone_streams;
         let mut latencies: Vec<Duration> = Vec::new();
@@ -88,7 +89,7 @@ impl Raw {
         Ok(median_micros(&mut latencies))
     }
 
-    /// As many callers as the driver is given, each its own stream: appends a second.
+    /// As many callers as the driver can use, each with its own stream: appends per second.
     pub(crate) async fn many(&self, round: u32) -> Result<Figure> {
         let appends = self.workload.appends_per_caller;
         let started = Instant::now();
@@ -107,7 +108,7 @@ impl Raw {
         Ok(rate(self.driver.callers() * appends, started))
     }
 
-    /// So many events of one stream a call: events a second.
+    /// Several events of one stream per call: events per second.
     pub(crate) async fn batches(&self, round: u32, calls: u32, events: u32) -> Result<Figure> {
         let started = Instant::now();
         for n in 0..calls {
@@ -116,12 +117,12 @@ impl Raw {
         Ok(rate(calls * events, started))
     }
 
-    /// The long stream: events a second.
+    /// The long stream: events per second.
     pub(crate) async fn stream(&self) -> Result<Figure> {
         self.read(Some("long"), self.workload.long_stream_events).await
     }
 
-    /// The log as the store's reader reads it: events a second.
+    /// The log as the store's reader reads it: events per second.
     pub(crate) async fn log(&self) -> Result<Figure> {
         self.read(None, self.workload.log_events).await
     }
@@ -134,12 +135,12 @@ impl Raw {
     }
 }
 
-/// What a read gives: the store's columns, decoded into owned values.
+/// The result of a read: the store's columns, decoded into owned values.
 struct Decoded {
     bytes: usize,
 }
 
-/// Counts rows and looks at their content.
+/// Counts rows and reads their content.
 async fn count<E>(rows: impl Stream<Item = Result<Decoded, E>>) -> Result<u32>
 where
     E: std::error::Error + Send + Sync + 'static,

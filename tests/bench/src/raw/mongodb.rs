@@ -1,6 +1,6 @@
-//! MongoDB by hand, over one connection: the transaction that an append to an event store comes down to, `insert_many`
-//! for batches, `find` for reads, all with majority and journal, on a collection with the store's indexes. It knows no
-//! repeats, keeps no streams' heads and tries nothing again: over one connection nothing gets in its way.
+//! MongoDB by hand, over one connection: the transaction that an append needs, `insert_many` for batches, `find` for
+//! reads, all with majority and journal, on a collection with the store's indexes. It checks for no repeats, caches no
+//! heads and retries nothing, because no other connection interferes.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::{Decoded, Driver, count};
 use crate::workload::Workload;
 
-/// Where the counter of the transactions begins: what `insert_many` writes stands below and does not ask it.
+/// The counter of the transactions begins here; `insert_many` uses positions below it, without the counter.
 const COUNTED_FROM: i64 = 1 << 40;
 
 /// An event's document, with the store's fields.
@@ -36,13 +36,13 @@ struct Stored {
     metadata: Document,
 }
 
-/// Where a stream stands.
+/// The last version of a stream.
 #[derive(Deserialize)]
 struct Head {
     version: i64,
 }
 
-/// The counter, as a change leaves it.
+/// The counter after a change.
 #[derive(Deserialize)]
 struct Counter {
     position: i64,
@@ -53,10 +53,10 @@ pub(super) struct Mongodb {
     client: Client,
     database: Database,
     events: Collection<Stored>,
-    /// The same collection, for a look at a stream's last event.
+    /// The same collection, to find a stream's last event.
     heads: Collection<Head>,
     counter: Collection<Counter>,
-    /// The position behind which `insert_many` goes on.
+    /// The last position of `insert_many`.
     inserted: AtomicI64,
     data: Document,
     metadata: Document,
@@ -75,7 +75,7 @@ impl Mongodb {
         let events = database.collection::<Stored>(&format!("raw_{run}_events"));
         let unique =
             |keys| IndexModel::builder().keys(keys).options(IndexOptions::builder().unique(true).build()).build();
-        // Like the store's: it holds only what is tagged.
+        // Like the store's index, it has only documents with tags.
         let tagged = IndexOptions::builder().partial_filter_expression(doc! { "tags": { "$exists": true } }).build();
         let tags = IndexModel::builder().keys(doc! { "tags": 1, "position": 1 }).options(tagged).build();
         events
@@ -115,12 +115,12 @@ impl Mongodb {
 
 #[async_trait]
 impl Driver for Mongodb {
-    /// More would only be refused: whoever changes the counter has it until the commit.
+    /// More callers would only be refused, because a transaction locks the counter until its commit.
     fn callers(&self) -> u32 {
         1
     }
 
-    /// Counts, looks how far the stream is, inserts, commits.
+    /// Increments the counter, finds the stream's version, inserts and commits.
     async fn insert_one(&self, stream: &str, version: i64) -> Result<()> {
         let mut session = self.client.start_session().await?;
         session.start_transaction().read_concern(ReadConcern::majority()).write_concern(durable()).await?;
@@ -131,8 +131,8 @@ impl Driver for Mongodb {
             .return_document(ReturnDocument::After)
             .session(&mut session)
             .await?;
-        let counter = counter.context("the counter is gone")?;
-        // From the expected version on: SecantusDB looks at all that match, however few are wanted.
+        let counter = counter.context("the counter must exist")?;
+        // From the expected version on, because SecantusDB visits every matching document even for one result.
         let expected = doc! { "stream": stream, "version": { "$gte": version - 1 } };
         let last =
             self.heads.find_one(expected).sort(doc! { "version": -1 }).projection(doc! { "_id": 0, "version": 1 });
@@ -164,7 +164,7 @@ impl Driver for Mongodb {
         .await
     }
 
-    /// Drops the collections of this run: its own, and those of the store's namespaces.
+    /// Drops the collections of this run: its own and those of the store's namespaces.
     async fn drop_run(&self) -> Result<()> {
         let (own, store) = (format!("raw_{}_", self.run), format!("bench_{}_", self.run));
         for name in self.database.list_collection_names().await? {

@@ -1,5 +1,5 @@
-//! Postgres by hand: one prepared statement a call, through a pool with a connection for each caller; batches as arrays
-//! through `unnest`. It checks nothing, orders nothing and answers nothing.
+//! Postgres by hand: one prepared statement per call, through a pool with a connection for each caller; batches are
+//! arrays for `unnest`. It checks nothing, orders nothing and returns nothing.
 
 use std::future::ready;
 

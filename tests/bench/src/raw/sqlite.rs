@@ -1,5 +1,5 @@
-//! SQLite by hand: one prepared statement a call on the one connection that may write; batches as one insert of many
-//! rows. It checks nothing and answers nothing.
+//! SQLite by hand: one prepared statement per call on the only connection for writes; a batch is one insert of many
+//! rows. It checks nothing and returns nothing.
 
 use std::future::ready;
 use std::path::Path;
@@ -42,7 +42,7 @@ impl Sqlite {
 
 #[async_trait]
 impl Driver for Sqlite {
-    /// There is one writer.
+    /// SQLite has one writer.
     fn callers(&self) -> u32 {
         1
     }
@@ -85,7 +85,7 @@ impl Driver for Sqlite {
         count(query.fetch(&self.pool).and_then(|row| ready(decode(&row)))).await
     }
 
-    /// The file stands in a temporary folder.
+    /// The file is in a temporary folder.
     async fn drop_run(&self) -> Result<()> {
         Ok(())
     }

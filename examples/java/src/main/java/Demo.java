@@ -30,7 +30,7 @@ import me.tongfei.progressbar.ProgressBarBuilder;
 /**
  * The demo: imports a log of JSON Lines, reads it back, folds it with and without a snapshot, follows it.
  *
- * <p>What was found goes to standard output, how fast to standard error.
+ * <p>Results go to standard output, speeds to standard error.
  */
 public final class Demo {
     /** Events a call of {@code importEvents} carries: one chunk, one transaction. */
@@ -78,7 +78,7 @@ public final class Demo {
     }
 
     private static BufferedReader lines(Path path) throws IOException {
-        // The file tells how far it was read, packed or not.
+        // The progress is that of the file, compressed or not.
         var bar = new ProgressBarBuilder().setTaskName("importing").setInitialMax(Files.size(path)).setUnit("KiB", 1024);
         InputStream packed = ProgressBar.wrap(Files.newInputStream(path), bar);
         var file = path.toString().endsWith(".gz") ? new GZIPInputStream(packed) : packed;
@@ -135,7 +135,7 @@ public final class Demo {
         store.saveSnapshot(new Snapshot(stream, version, SCHEMA, Payload.json(JSON.writeValueAsBytes(early.state))));
 
         started = System.nanoTime();
-        var snapshot = store.loadSnapshot(stream, SCHEMA).orElseThrow(() -> new IllegalStateException("the snapshot just saved is not there"));
+        var snapshot = store.loadSnapshot(stream, SCHEMA).orElseThrow(() -> new IllegalStateException("the saved snapshot is not found"));
         var state = JSON.readValue(snapshot.getData().getText(), new TypeReference<TreeMap<String, Long>>() {});
         var again = fold(stream, ReadOptions.defaults().withFromVersion(snapshot.getVersion() + 1), state);
         report("fold from a snapshot", again.events, started);

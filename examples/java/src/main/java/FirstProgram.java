@@ -24,7 +24,7 @@ public final class FirstProgram {
 
             try {
                 store.append("order-42", List.of(Event.json("OrderPlaced", "{}")), Expected.noStream());
-                throw new IllegalStateException("a conflict was due");
+                throw new IllegalStateException("the append must conflict");
             } catch (ConflictException conflict) {
                 System.out.println("conflict on " + conflict.getStream() + ": expected " + conflict.getExpected() + ", actual " + conflict.getActual());
             }

@@ -22,13 +22,13 @@ final class Line {
         var made = new Line();
         try (var line = JSON.createParser(text)) {
             if (line.nextToken() != JsonToken.START_OBJECT) {
-                throw new IllegalArgumentException("a line is a JSON object");
+                throw new IllegalArgumentException("a line must be a JSON object");
             }
             while (line.nextToken() != JsonToken.END_OBJECT) {
                 made.take(line, text);
             }
         } catch (IOException malformed) {
-            throw new IllegalArgumentException("a line is not JSON", malformed);
+            throw new IllegalArgumentException("a line must be JSON", malformed);
         }
         return made;
     }

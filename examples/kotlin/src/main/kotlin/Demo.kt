@@ -1,5 +1,5 @@
 // The demo: imports a log of JSON Lines, reads it back, folds it with and without a snapshot, follows it.
-// What was found goes to standard output, how fast to standard error.
+// Results go to standard output, speeds to standard error.
 
 package demo
 
@@ -62,7 +62,7 @@ private suspend fun import(store: EventStore, path: Path): SortedMap<String, Lon
     var imported = 0L
     var passedOver = 0L
     val started = TimeSource.Monotonic.markNow()
-    // The file tells how far it was read, packed or not.
+    // The progress is that of the file, compressed or not.
     val bar = ProgressBarBuilder().setTaskName("importing").setInitialMax(path.fileSize()).setUnit("KiB", 1024)
     val packed = ProgressBar.wrap(path.inputStream(), bar)
     val file: InputStream = if (path.name.endsWith(".gz")) GZIPInputStream(packed) else packed
@@ -97,7 +97,7 @@ private class Line(private val text: String) {
 
     init {
         JSON.createParser(text).use { line ->
-            check(line.nextToken() == JsonToken.START_OBJECT) { "a line is a JSON object" }
+            check(line.nextToken() == JsonToken.START_OBJECT) { "a line must be a JSON object" }
             while (line.nextToken() != JsonToken.END_OBJECT) {
                 val name = line.currentName()
                 line.nextToken()
@@ -137,7 +137,7 @@ private fun uuid5(name: String): UUID {
 
 /** Folds the longest stream from its first event, and from a snapshot: the same either way. */
 private suspend fun foldLongest(store: EventStore, streams: SortedMap<String, Long>) {
-    // The first of the longest: the map is sorted by name.
+    // Of equally long streams the first by name, because the map is sorted.
     val (stream, length) = checkNotNull(streams.entries.maxByOrNull { it.value }) { "the file has no events" }
     var started = TimeSource.Monotonic.markNow()
     val (whole, events) = fold(store, stream)
@@ -150,7 +150,7 @@ private suspend fun foldLongest(store: EventStore, streams: SortedMap<String, Lo
     store.saveSnapshot(Snapshot(stream, version, SCHEMA, encodePayload<Map<String, Long>>(early)))
 
     started = TimeSource.Monotonic.markNow()
-    val snapshot = checkNotNull(store.loadSnapshot(stream, SCHEMA)) { "the snapshot just saved is not there" }
+    val snapshot = checkNotNull(store.loadSnapshot(stream, SCHEMA)) { "the saved snapshot is not found" }
     val (again, tail) = fold(store, stream, snapshot.version + 1, state = Fold(snapshot.data.decode<Map<String, Long>>()))
     report("fold from a snapshot", tail, started)
     check(again == whole) { "the fold from a snapshot differs" }

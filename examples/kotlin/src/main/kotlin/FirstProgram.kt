@@ -1,4 +1,4 @@
-// The first program: what an empty project runs from the installed artifact.
+// The first program, which an empty project runs with the installed artifact.
 
 import dev.streamkeep.ConflictException
 import dev.streamkeep.Event
@@ -22,7 +22,7 @@ suspend fun main() {
 
         try {
             store.append("order-42", listOf(Event.json("OrderPlaced", "{}")), Expected.NoStream)
-            error("a conflict was due")
+            error("the append must conflict")
         } catch (conflict: ConflictException) {
             println("conflict on ${conflict.stream}: expected ${conflict.expected}, actual ${conflict.actual}")
         }
@@ -34,7 +34,7 @@ suspend fun main() {
 
         coroutineScope {
             launch {
-                // Caught up is the end of this coroutine.
+                // The subscription ends when it has caught up.
                 store.subscribe(onCaughtUp = { currentCoroutineContext().cancel() }).collect { println("event ${it.version} of ${it.stream}") }
             }
         }

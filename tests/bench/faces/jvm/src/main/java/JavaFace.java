@@ -15,7 +15,7 @@ import java.util.concurrent.Future;
 /**
  * The rounds of {@code streamkeep-bench --face} in Java: {@code JavaFace URL RUN WORKLOAD} prints one round as JSON.
  *
- * <p>The many callers are threads. Data and metadata are given as JSON text, and each event read gives its data's text.
+ * <p>The many callers are threads. Data and metadata are JSON text, and the text of each event's data is read.
  */
 public final class JavaFace {
     /** Events a call of {@code importEvents} carries: one chunk, one transaction. */
@@ -39,7 +39,7 @@ public final class JavaFace {
             if (log.head() == 0) {
                 face.workload.logInCalls(CALL_EVENTS).forEach(log::importEvents);
             }
-            // The second of two rounds: the first warms up.
+            // The second of two rounds, because the first warms up.
             face.round(0);
             face.round(1).print();
         }

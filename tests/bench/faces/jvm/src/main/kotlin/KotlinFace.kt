@@ -1,5 +1,5 @@
 // The rounds of `streamkeep-bench --face` in Kotlin: KotlinFaceKt URL RUN WORKLOAD prints one round as JSON.
-// The many callers are coroutines. Data and metadata are given as JSON text, and each event read gives its data's text.
+// The many callers are coroutines. Data and metadata are JSON text, and the text of each event's data is read.
 
 import dev.streamkeep.EventStore
 import dev.streamkeep.Expected
@@ -19,7 +19,7 @@ suspend fun main(args: Array<String>): Unit = withContext(Dispatchers.Default) {
         EventStore.open(url, namespace = "bench_${run}_log").use { log ->
             val face = Face(store, log, Workload.read(workload))
             if (log.head() == 0L) face.fill()
-            // The second of two rounds: the first warms up.
+            // The second of two rounds, because the first warms up.
             face.round(0)
             face.round(1).print()
         }
