@@ -40,8 +40,7 @@ impl Engine {
     }
 
     pub(crate) fn check_open(&self) -> Result<()> {
-        // Asked first: whatever else there is to look at has locks, which a thread of the parent may have held at the
-        // fork.
+        // This check comes first, because the others use locks that a thread of the parent may have held at the fork.
         if self.forked() {
             return Err(Error::closed()
                 .with_hint("the store was opened before the process was forked: open one in the child process"));
@@ -66,7 +65,7 @@ impl Engine {
     /// Runs work in a task and waits for it until the deadline.
     ///
     /// Work that cannot reach the database is repeated, with growing pauses, until the deadline. The task is never
-    /// dropped: if the caller stops waiting, it runs to its end. Past the deadline the error carries the last cause.
+    /// dropped: if the caller stops waiting, it runs to its end. Past the deadline the error has the last cause.
     pub(crate) async fn run<T, F, W>(&self, deadline: Instant, work: W) -> Result<T>
     where
         T: Send + 'static,

@@ -2,7 +2,7 @@
 //! ones.
 //!
 //! Nothing is fetched before the first pull. A reader that is dropped or stopped ends its task at once. A statement
-//! that runs in the database goes on to its end, and no other follows.
+//! that runs in the database runs to its end, and no other follows.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::faults::planted;
 use crate::handle::Handle;
 
-/// The state of a reader, and how it goes on.
+/// The state of a reader, and how to get its next items.
 pub(crate) trait Source: Send + Sized + 'static {
     /// The items of the reader.
     type Item: Send + 'static;
@@ -47,7 +47,7 @@ pub(crate) struct Fetched<S: Source> {
 /// Items that a caller pulls. It buffers what was fetched last, while the next fetch runs.
 pub(crate) struct Pull<S: Source> {
     handle: Arc<Handle>,
-    /// The method that errors name.
+    /// The method that the reader's errors name.
     operation: &'static str,
     buffer: VecDeque<S::Item>,
     next: Next<S>,

@@ -33,11 +33,11 @@ use crate::query::Query;
 use crate::request::{LogPage, LogPageRequest};
 use crate::window::{TailPage, Window};
 
-/// While hints come faster than looks, looks take at most this share of the time: one part in this number.
+/// While hints come faster than reads, reading takes at most this share of the time: one part in this number.
 const SHARE: u32 = 4;
 /// The approximate cost of waking a reader.
 const WAKE: Duration = Duration::from_micros(10);
-/// The longest time between two looks while there are new events.
+/// The longest time between the starts of two reads while there are new events.
 const LONGEST_SPACING: Duration = Duration::from_millis(20);
 
 /// The tail reader of a namespace. It runs while at least one subscription takes from it.
@@ -50,7 +50,7 @@ pub(crate) struct Tail {
     closed: CancellationToken,
     runtime: Runtime,
     state: Mutex<State>,
-    /// Tells that a reader came or went.
+    /// Signals that a reader was added or removed.
     changed: Notify,
     loss: Mutex<Option<Loss>>,
 }
@@ -134,18 +134,18 @@ impl Tail {
         let (mut mark, mut pauses): (_, Option<ExponentialBackoff>) = (None, None);
         loop {
             let begun = Instant::now();
-            // Before the look, so that a write from here on ends the wait below.
+            // Before the read, so that a write from here on ends the wait below.
             hinted.mark_unchanged();
-            let look = self.look().await;
+            let read = self.read_next().await;
             point("subscription-after-page").await;
             if planted("subscription-listens-late") {
                 hinted.mark_unchanged();
             }
-            let ended = matches!(&look, Err(error) if ends(error));
+            let ended = matches!(&read, Err(error) if ends(error));
             if self.stop(ended) {
                 return;
             }
-            match look {
+            match read {
                 Ok(caught_up) => {
                     pauses = None;
                     self.found();
@@ -171,12 +171,12 @@ impl Tail {
     ///
     /// The page is read in its own task, because database work must not be dropped half way. Closing waits for the
     /// task.
-    async fn look(&self) -> Result<bool> {
+    async fn read_next(&self) -> Result<bool> {
         let (after, deadline) = {
             let state = self.state();
             (state.window.reached(), deadline_in(state.timeout()))
         };
-        // Half a window, so that the readers have the time of one page to take the one before.
+        // Half a window, so that readers can take a page while the next one is read.
         let request = LogPageRequest {
             after,
             before: None,
@@ -210,10 +210,10 @@ impl Tail {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Waits until the log may have new events, or the last reader goes.
+    /// Waits until the log may have new events, or the last reader is removed.
     async fn wait(&self, hinted: &mut watch::Receiver<u64>, mark: &mut Option<u64>) {
         let deaf = planted("subscription-trusts-hints");
-        // Readers that come and go do not put the poll off.
+        // Readers that are added or removed do not delay the poll.
         let mut polled = Instant::now();
         loop {
             let poll_interval = match self.state().poll_interval() {
@@ -221,7 +221,7 @@ impl Tail {
                 None => return,
             };
             tokio::select! {
-                // The sender is the namespace's, and lives longer.
+                // The sender belongs to the namespace and exists longer.
                 _ = hinted.changed() => return,
                 () = self.events.hinted(), if !deaf => return,
                 () = tokio::time::sleep(poll_interval.saturating_sub(polled.elapsed())), if !deaf => {
@@ -235,19 +235,20 @@ impl Tail {
         }
     }
 
-    /// Looks whether the log may have new events. A database that cannot be reached counts as a change: the next page
-    /// tells what is wrong.
+    /// Checks whether the log may have new events. A database that cannot be reached counts as a change: the next read
+    /// reports what is wrong.
     async fn has_changed(&self, mark: &mut Option<u64>, poll_interval: Duration) -> bool {
         let events = Arc::clone(&self.events);
         let deadline = Instant::now() + poll_interval.max(Duration::from_secs(5));
-        let look = async move { events.change_mark(deadline).await };
-        let found = self.tasks.spawn_on(look, &self.runtime).await.ok().and_then(Result::ok);
+        let check = async move { events.change_mark(deadline).await };
+        let found = self.tasks.spawn_on(check, &self.runtime).await.ok().and_then(Result::ok);
         let changed = found.is_none() || found != *mark;
         *mark = found;
         changed
     }
 
-    /// How far apart looks begin while there are always new events, because each look takes time from the appends.
+    /// The time between the starts of two reads while there are always new events. Each read takes time from the
+    /// appends.
     fn spacing(&self, cost: Duration) -> Duration {
         let readers = u32::try_from(self.state().readers.len()).unwrap_or(u32::MAX);
         (cost * SHARE).saturating_add(WAKE.saturating_mul(readers)).min(LONGEST_SPACING)
@@ -284,7 +285,7 @@ impl Tail {
         match &mut *loss {
             Some(loss) if loss.until.is_none() => loss.cause = error.to_string(),
             _ => {
-                tracing::warn!(%error, "subscriptions lost the database and try again");
+                tracing::warn!(%error, "subscriptions cannot read the database and retry");
                 *loss = Some(Loss { cause: error.to_string(), since: OffsetDateTime::now_utc(), until: None });
             }
         }
@@ -294,7 +295,7 @@ impl Tail {
     pub(crate) fn found(&self) {
         if let Some(loss) = self.loss_lock().as_mut().filter(|loss| loss.until.is_none()) {
             loss.until = Some(OffsetDateTime::now_utc());
-            tracing::info!("subscriptions have the database back");
+            tracing::info!("subscriptions can read the database again");
         }
     }
 }

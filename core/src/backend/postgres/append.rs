@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::Postgres;
-use super::attempt::{ANSWER_TIME, Attempt, Form, GATED_WAIT, Step, Trouble, Turn};
+use super::attempt::{ANSWER_TIME, Attempt, FailedAttempt, Form, GATED_WAIT, Step, Turn};
 use super::doubt::Doubt;
 use super::error::{Class, Contended, Failure};
 use super::facts::pauses;
@@ -46,7 +46,7 @@ impl Shares {
 
 /// How a group was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+enum Route {
     Lane,
     /// Outside the lanes; all appends go to one stream.
     Apart,
@@ -105,40 +105,40 @@ impl Party {
 impl Postgres {
     /// Appends a group in a lane.
     pub(super) async fn append_group(&self, group: &[AppendRequest]) -> Vec<Result<AppendResult>> {
-        let mut course = Course::new(self, group, Way::Lane);
+        let mut state = GroupState::new(self, group, Route::Lane);
         for place in self.hot.among(group) {
-            course.answers[place] = Some(Err(Error::held_up()));
+            state.answers[place] = Some(Err(Error::held_up()));
         }
-        let members = (0..group.len()).filter(|place| course.answers[*place].is_none()).collect();
-        course.parties.push(Party::new(members, Form::Plain, LANE_WAIT));
-        course.run().await
+        let members = (0..group.len()).filter(|place| state.answers[*place].is_none()).collect();
+        state.parties.push(Party::new(members, Form::Plain, LANE_WAIT));
+        state.run().await
     }
 
     /// Appends a group to one stream outside the lanes.
     pub(super) async fn append_outside_lanes(&self, group: &[AppendRequest]) -> Vec<Result<AppendResult>> {
-        let mut course = Course::new(self, group, Way::Apart);
+        let mut state = GroupState::new(self, group, Route::Apart);
         let contended = !self.hot.among(group).is_empty();
         let mut party =
             Party::new((0..group.len()).collect(), Form::Plain, if contended { GATED_WAIT } else { PART_WAIT });
         party.held_up = !contended;
-        course.parties.push(party);
-        course.run().await
+        state.parties.push(party);
+        state.run().await
     }
 }
 
 /// The state of one group: its answers so far, and its parties.
-struct Course<'a> {
+struct GroupState<'a> {
     postgres: &'a Postgres,
     group: &'a [AppendRequest],
-    way: Way,
+    route: Route,
     answers: Vec<Option<Result<AppendResult>>>,
     parties: Vec<Party>,
     held_up: u32,
 }
 
-impl<'a> Course<'a> {
-    fn new(postgres: &'a Postgres, group: &'a [AppendRequest], way: Way) -> Self {
-        Self { postgres, group, way, answers: group.iter().map(|_| None).collect(), parties: Vec::new(), held_up: 0 }
+impl<'a> GroupState<'a> {
+    fn new(postgres: &'a Postgres, group: &'a [AppendRequest], route: Route) -> Self {
+        Self { postgres, group, route, answers: group.iter().map(|_| None).collect(), parties: Vec::new(), held_up: 0 }
     }
 
     async fn run(mut self) -> Vec<Result<AppendResult>> {
@@ -166,7 +166,7 @@ impl<'a> Course<'a> {
             };
             match self.postgres.attempt(&attempt, &mut party.doubt).await {
                 Ok(steps) => self.after_steps(party, steps),
-                Err(trouble) => self.after_trouble(party, trouble),
+                Err(failed) => self.after_failure(party, failed),
             }
         }
         let missing = || Err(Error::internal("an append of a group was not answered"));
@@ -202,10 +202,10 @@ impl<'a> Course<'a> {
     /// Outside the lanes, waits for a permit to use a connection. `None` if the deadline passes first.
     async fn share(&self, party: &Party) -> Option<Option<SemaphorePermit<'a>>> {
         let shares = &self.postgres.shares;
-        let share = match self.way {
-            Way::Lane => return Some(None),
-            Way::Apart if party.held_up => &shares.held_up,
-            Way::Apart => &shares.contended,
+        let share = match self.route {
+            Route::Lane => return Some(None),
+            Route::Apart if party.held_up => &shares.held_up,
+            Route::Apart => &shares.contended,
         };
         let deadline = self.deadline(party);
         let limit = deadline.checked_sub(ANSWER_TIME).unwrap_or(deadline);
@@ -215,7 +215,7 @@ impl<'a> Course<'a> {
     fn turn(&self, party: &Party) -> Turn {
         if party.races >= FREE_REPEATS {
             Turn::Gate
-        } else if self.way == Way::Apart && !party.held_up {
+        } else if self.route == Route::Apart && !party.held_up {
             Turn::Stream
         } else {
             Turn::None
@@ -244,9 +244,9 @@ impl<'a> Course<'a> {
         }
     }
 
-    fn after_trouble(&mut self, mut party: Party, trouble: Trouble) {
-        party.doubt.note(&trouble);
-        let failure = trouble.failure;
+    fn after_failure(&mut self, mut party: Party, failed: FailedAttempt) {
+        party.doubt.note(&failed);
+        let failure = failed.failure;
         party.failure = Some(failure.clone());
         match failure.class() {
             Class::Unknown if matches!(failure, Failure::Late) => self.refuse(&party, &failure),
@@ -271,7 +271,7 @@ impl<'a> Course<'a> {
     /// Answers the appends as held up, so that they leave their lane. Returns the party if it must stay: it is apart
     /// already, or an earlier attempt is in doubt, which only this state machine knows.
     fn leave(&mut self, party: Party) -> Option<Party> {
-        if self.way == Way::Apart || !party.doubt.is_none() {
+        if self.route == Route::Apart || !party.doubt.is_none() {
             return Some(party);
         }
         for member in &party.members {
@@ -284,7 +284,7 @@ impl<'a> Course<'a> {
     /// once.
     fn held_up(&mut self, mut party: Party) {
         self.held_up += 1;
-        if self.way == Way::Lane
+        if self.route == Route::Lane
             && self.held_up < MOST_HELD_UP
             && let Some(mut halves) = self.halves(&party).filter(|[first, second]| self.apart(first, second))
         {

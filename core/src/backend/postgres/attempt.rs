@@ -60,17 +60,17 @@ pub(super) enum Step {
 
 /// A failed attempt, and the server process that may still run it.
 #[derive(Debug)]
-pub(super) struct Trouble {
+pub(super) struct FailedAttempt {
     pub(super) failure: Failure,
     pub(super) backend: Option<Backend>,
 }
 
-impl Trouble {
+impl FailedAttempt {
     pub(super) fn of(lease: &Lease, failure: Failure) -> Self {
         Self { backend: lease.backend(), failure }
     }
 
-    pub(super) const fn unreached(failure: Failure) -> Self {
+    pub(super) const fn not_written(failure: Failure) -> Self {
         Self { failure, backend: None }
     }
 }
@@ -95,11 +95,11 @@ impl Attempt<'_> {
 }
 
 impl Postgres {
-    pub(super) async fn attempt(&self, attempt: &Attempt<'_>, doubt: &mut Doubt) -> Result<Vec<Step>, Trouble> {
+    pub(super) async fn attempt(&self, attempt: &Attempt<'_>, doubt: &mut Doubt) -> Result<Vec<Step>, FailedAttempt> {
         let deadline = attempt.deadline();
-        let mut lease = self.pool.lease(deadline).await.map_err(Trouble::unreached)?;
+        let mut lease = self.pool.lease(deadline).await.map_err(FailedAttempt::not_written)?;
         if attempt.end_first {
-            self.end_all(&mut lease, &mut doubt.running, deadline).await.map_err(Trouble::unreached)?;
+            self.end_all(&mut lease, &mut doubt.running, deadline).await.map_err(FailedAttempt::not_written)?;
         }
         let in_turn = attempt.turn != Turn::None;
         let begun = match (attempt.turn, attempt.requests.first()) {
@@ -108,35 +108,40 @@ impl Postgres {
             _ => Ok(()),
         };
         let steps = match (begun, attempt.form) {
-            (Err(failure), _) => Err(Trouble::unreached(failure)),
+            (Err(failure), _) => Err(FailedAttempt::not_written(failure)),
             (Ok(()), Form::Plain) => self.plain(&mut lease, attempt, deadline).await,
             (Ok(()), Form::Careful) => self.careful(&mut lease, attempt, deadline, doubt).await,
         };
         let steps = match steps {
             Ok(steps) if in_turn => {
-                lease.commit(deadline).await.map_err(|failure| Trouble::of(&lease, failure))?;
+                lease.commit(deadline).await.map_err(|failure| FailedAttempt::of(&lease, failure))?;
                 steps
             }
             Ok(steps) => steps,
-            Err(trouble) => {
+            Err(failed) => {
                 if in_turn {
                     lease.roll_back(deadline).await;
                 }
-                return Err(trouble);
+                return Err(failed);
             }
         };
         if steps.iter().any(|step| matches!(step, Step::Ended)) {
-            self.end_all(&mut lease, &mut doubt.running, deadline).await.map_err(Trouble::unreached)?;
+            self.end_all(&mut lease, &mut doubt.running, deadline).await.map_err(FailedAttempt::not_written)?;
         }
         Ok(steps)
     }
 
-    async fn plain(&self, lease: &mut Lease, attempt: &Attempt<'_>, deadline: Instant) -> Result<Vec<Step>, Trouble> {
+    async fn plain(
+        &self,
+        lease: &mut Lease,
+        attempt: &Attempt<'_>,
+        deadline: Instant,
+    ) -> Result<Vec<Step>, FailedAttempt> {
         let batch = Batch::new(attempt.requests.iter().map(|request| (*request, demand(request.expected))));
         point("postgres-append-before").await;
         let sent = self.insert(lease, &batch, attempt.wait, deadline).await;
         point("postgres-append-after").await;
-        let taken = sent.map_err(|failure| Trouble::of(lease, failure))?;
+        let taken = sent.map_err(|failure| FailedAttempt::of(lease, failure))?;
         let step = |taken: Option<AppendResult>| taken.map_or(Step::Unwritten, |appended| Step::Answer(Ok(appended)));
         Ok(taken.into_iter().map(step).collect())
     }
@@ -147,13 +152,13 @@ impl Postgres {
         attempt: &Attempt<'_>,
         deadline: Instant,
         doubt: &mut Doubt,
-    ) -> Result<Vec<Step>, Trouble> {
+    ) -> Result<Vec<Step>, FailedAttempt> {
         let requests: Vec<AppendRequest> = attempt.requests.iter().map(|request| (*request).clone()).collect();
         let streams: Vec<&str> = requests.iter().map(|request| request.stream.as_str()).collect();
         let ids: Vec<Uuid> = requests.iter().flat_map(|request| request.events.iter().map(|event| event.id)).collect();
         let may_run = doubt.may_run();
-        let facts = self.facts(lease, &streams, &ids, deadline).await.map_err(Trouble::unreached)?;
-        doubt.looked(!may_run);
+        let facts = self.facts(lease, &streams, &ids, deadline).await.map_err(FailedAttempt::not_written)?;
+        doubt.facts_read(!may_run);
         point("postgres-between-facts-and-insert").await;
         let decisions = decide_appends(&requests, &facts);
         let writes = requests.iter().zip(&decisions).filter(|(_, decision)| matches!(decision, Decision::Write { .. }));
@@ -163,14 +168,16 @@ impl Postgres {
         let taken = if batch.is_empty() {
             Taken::new()
         } else {
-            self.insert(lease, &batch, attempt.wait, deadline).await.map_err(|failure| Trouble::of(lease, failure))?
+            self.insert(lease, &batch, attempt.wait, deadline)
+                .await
+                .map_err(|failure| FailedAttempt::of(lease, failure))?
         };
         let repeated = decisions.iter().any(|decision| matches!(decision, Decision::Repeated(_)));
         // A write just now has confirmed the repeated appends too: its commit is durable after theirs.
         if repeated && taken.iter().all(Option::is_none) {
-            doubt.found();
+            doubt.found_unconfirmed();
             self.confirm(lease, deadline).await?;
-            doubt.looked(!may_run);
+            doubt.facts_read(!may_run);
         }
         let mut taken = taken.into_iter();
         let too_early = planted("postgres-refusal-too-early");

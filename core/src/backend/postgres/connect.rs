@@ -19,7 +19,7 @@ pub(super) struct Connector {
     target: Target,
     durability: Durability,
     pub(super) pooler: Option<Pooler>,
-    /// Whether a session was ever set up. If so, a server in recovery means that a failover is under way.
+    /// Whether a session was ever set up. If so, a server in recovery means a running failover.
     connected: AtomicBool,
 }
 

@@ -1,6 +1,6 @@
 //! Tracks earlier attempts at a write whose outcome is unknown.
 
-use super::attempt::Trouble;
+use super::attempt::FailedAttempt;
 use super::error::{Class, Failure, unknown};
 use super::session::Backend;
 use crate::error::Error;
@@ -16,9 +16,9 @@ pub(super) struct Doubt {
 
 impl Doubt {
     /// Records a failed attempt.
-    pub(super) fn note(&mut self, trouble: &Trouble) {
-        if trouble.failure.class() == Class::Unknown
-            && let Some(backend) = &trouble.backend
+    pub(super) fn note(&mut self, failed: &FailedAttempt) {
+        if failed.failure.class() == Class::Unknown
+            && let Some(backend) = &failed.backend
         {
             self.running.push(backend.clone());
             self.unresolved = true;
@@ -26,12 +26,12 @@ impl Doubt {
     }
 
     /// Records that the facts show the events, which are not confirmed as durable yet.
-    pub(super) const fn found(&mut self) {
+    pub(super) const fn found_unconfirmed(&mut self) {
         self.unresolved = true;
     }
 
     /// Records that facts were read. They resolve the doubt if all attempts had ended before.
-    pub(super) const fn looked(&mut self, ended_before: bool) {
+    pub(super) const fn facts_read(&mut self, ended_before: bool) {
         if ended_before {
             self.unresolved = false;
         }

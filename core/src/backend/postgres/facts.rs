@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::Postgres;
-use super::attempt::Trouble;
+use super::attempt::FailedAttempt;
 use super::error::Failure;
 use super::lease::Lease;
 use super::row::{event, is_shell, number};
@@ -24,9 +24,9 @@ const CHECK_PAUSE: Duration = Duration::from_millis(20);
 impl Postgres {
     /// Commits a transaction that writes only to the WAL. Its commit waits until the events that the facts show are as
     /// durable as an append of this store: a standby may not have them yet.
-    pub(super) async fn confirm(&self, lease: &mut Lease, deadline: Instant) -> Result<(), Trouble> {
+    pub(super) async fn confirm(&self, lease: &mut Lease, deadline: Instant) -> Result<(), FailedAttempt> {
         let confirmed = lease.fetch(sqlx::query(self.statements.confirm.clone()), deadline).await;
-        confirmed.map(drop).map_err(|failure| Trouble::of(lease, failure))
+        confirmed.map(drop).map_err(|failure| FailedAttempt::of(lease, failure))
     }
 
     /// Reads which of the ids are known, with their events, and the versions of the streams, all in one snapshot.

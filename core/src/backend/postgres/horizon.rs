@@ -96,7 +96,7 @@ impl Known {
     }
 
     /// Records a committed position at or below a horizon, learned in a generation of the pool.
-    pub(super) fn saw(&self, committed: u64, generation: u64) {
+    pub(super) fn record_committed(&self, committed: u64, generation: u64) {
         let mut reached = self.reached_lock();
         match reached.generation.cmp(&generation) {
             Cmp::Less => *reached = Reached { generation, position: committed },
@@ -105,7 +105,7 @@ impl Known {
         }
     }
 
-    pub(super) fn looked(&self, horizon: Horizon) {
+    pub(super) fn record_horizon(&self, horizon: Horizon) {
         {
             let mut reached = self.reached_lock();
             if reached.position > horizon.drawn {
@@ -166,25 +166,25 @@ mod tests {
     #[test]
     fn what_is_known_is_forgotten_with_its_generation_and_when_less_was_drawn() {
         let known = Known::default();
-        known.saw(100, 1);
+        known.record_committed(100, 1);
         assert_eq!((known.reached(1), known.reached(2)), (100, 0));
-        known.saw(80, 2);
-        known.saw(100, 1);
+        known.record_committed(80, 2);
+        known.record_committed(100, 1);
         assert_eq!((known.reached(1), known.reached(2)), (0, 80), "an answer of an earlier generation does not count");
-        known.looked(Horizon { drawn: 79, until: 79 });
+        known.record_horizon(Horizon { drawn: 79, until: 79 });
         assert_eq!(known.reached(2), 0);
     }
 
     #[test]
     fn a_mark_changes_when_positions_are_drawn_and_when_readers_are_no_longer_held_back() {
         let known = Known::default();
-        known.looked(Horizon { drawn: 5, until: 5 });
+        known.record_horizon(Horizon { drawn: 5, until: 5 });
         assert_eq!(known.mark(5), known.mark(5));
         assert_ne!(known.mark(5), known.mark(6));
         let before = known.mark(5);
-        known.looked(Horizon { drawn: 5, until: 3 });
+        known.record_horizon(Horizon { drawn: 5, until: 3 });
         assert_ne!(known.mark(5), known.mark(5), "a writer that ends changes no sequence");
-        known.looked(Horizon { drawn: 5, until: 5 });
+        known.record_horizon(Horizon { drawn: 5, until: 5 });
         assert_eq!(known.mark(5), known.mark(5));
         assert_ne!(known.mark(5), before);
     }

@@ -1,7 +1,7 @@
 //! Imports events that were recorded elsewhere: all of them or none.
 
 use super::Postgres;
-use super::attempt::Trouble;
+use super::attempt::FailedAttempt;
 use super::doubt::Doubt;
 use super::error::{Class, Failure};
 use super::facts::pauses;
@@ -26,9 +26,9 @@ impl Postgres {
             let failure = match self.import_once(request, &mut doubt).await {
                 Ok(Some(answer)) => return answer,
                 Ok(None) => continue,
-                Err(trouble) => {
-                    doubt.note(&trouble);
-                    trouble.failure
+                Err(failed) => {
+                    doubt.note(&failed);
+                    failed.failure
                 }
             };
             let last = Instant::now() >= request.deadline || failure.class() == Class::Final;
@@ -44,18 +44,18 @@ impl Postgres {
         &self,
         request: &ImportRequest,
         doubt: &mut Doubt,
-    ) -> std::result::Result<Option<Result<ImportResult>>, Trouble> {
+    ) -> std::result::Result<Option<Result<ImportResult>>, FailedAttempt> {
         let deadline = request.deadline;
-        let mut lease = self.pool.lease(deadline).await.map_err(Trouble::unreached)?;
+        let mut lease = self.pool.lease(deadline).await.map_err(FailedAttempt::not_written)?;
         let streams: Vec<&str> = request.events.iter().map(|import| import.stream.as_str()).collect();
         let ids: Vec<_> = request.events.iter().map(|import| import.event.id).collect();
-        let facts = self.facts(&mut lease, &streams, &ids, deadline).await.map_err(Trouble::unreached)?;
+        let facts = self.facts(&mut lease, &streams, &ids, deadline).await.map_err(FailedAttempt::not_written)?;
         let pending = doubt.may_run();
-        doubt.looked(!pending);
+        doubt.facts_read(!pending);
         let decisions = match decide_import(&request.events, &facts) {
             Ok(decisions) => decisions,
             Err(_) if pending => {
-                self.end_all(&mut lease, &mut doubt.running, deadline).await.map_err(Trouble::unreached)?;
+                self.end_all(&mut lease, &mut doubt.running, deadline).await.map_err(FailedAttempt::not_written)?;
                 return Ok(None);
             }
             Err(refusal) => return Ok(Some(Err(refusal))),
@@ -64,7 +64,7 @@ impl Postgres {
         let last_written = if rows.len() > 0 {
             Some(self.import_rows(&mut lease, &rows, deadline).await?)
         } else {
-            doubt.found();
+            doubt.found_unconfirmed();
             self.confirm(&mut lease, deadline).await?;
             None
         };
@@ -90,7 +90,7 @@ impl Postgres {
         lease: &mut Lease,
         rows: &Rows<'_>,
         deadline: Instant,
-    ) -> std::result::Result<u64, Trouble> {
+    ) -> std::result::Result<u64, FailedAttempt> {
         let begin = safe("begin isolation level read committed".to_owned());
         let statement =
             if rows.has_tags() { &self.statements.append_patient_tagged } else { &self.statements.append_patient };
@@ -103,17 +103,19 @@ impl Postgres {
         };
         match inserted {
             Ok(written) if written.len() == rows.len() => {
-                lease.commit(deadline).await.map_err(|failure| Trouble::of(lease, failure))?;
+                lease.commit(deadline).await.map_err(|failure| FailedAttempt::of(lease, failure))?;
                 Ok(written.last().map_or(0, |row| row.position))
             }
             Ok(_) => {
                 lease.roll_back(deadline).await;
-                Err(Trouble::unreached(Failure::Unreached("other writers appended to the same streams".to_owned())))
+                Err(FailedAttempt::not_written(Failure::Unreached(
+                    "other writers appended to the same streams".to_owned(),
+                )))
             }
             Err(failure) => {
                 lease.roll_back(deadline).await;
                 // Nothing was committed: only this session could have sent the commit.
-                Err(Trouble::unreached(failure))
+                Err(FailedAttempt::not_written(failure))
             }
         }
     }

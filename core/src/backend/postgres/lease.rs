@@ -84,7 +84,7 @@ impl Lease {
         }
     }
 
-    /// Announces that the next statement only reads. If the connection was idle, the statement gets less time.
+    /// Declares that the next statement only reads. If the connection was idle, the statement gets less time.
     pub(super) const fn expect_read(&mut self) {
         self.first_read = self.was_idle;
     }

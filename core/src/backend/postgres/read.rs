@@ -155,7 +155,7 @@ impl Postgres {
             first.try_get::<Option<i64>, _>(2)?.and_then(|seen| u64::try_from(seen).ok()),
         );
         if let Some(head) = first.try_get::<Option<i64>, _>(HEAD)?.and_then(|head| u64::try_from(head).ok()) {
-            self.known.saw(head, generation);
+            self.known.record_committed(head, generation);
         }
         let Fitting { events, all, last } = fitting(rows, request.max_events, request.direction)?;
         let backward = request.direction == Direction::Backward;
@@ -179,7 +179,7 @@ impl Postgres {
         let horizon = self.horizon(&mut lease, deadline).await?;
         let rows = lease.fetch(sqlx::query(self.statements.head.clone()).bind(bigint(horizon.until)), deadline).await?;
         let head = rows.first().map(|row| number(row, 0)).transpose()?.unwrap_or(0);
-        self.known.saw(head, lease.generation());
+        self.known.record_committed(head, lease.generation());
         Ok(head)
     }
 
@@ -194,7 +194,7 @@ impl Postgres {
     pub(super) async fn horizon(&self, lease: &mut Lease, deadline: Instant) -> std::result::Result<Horizon, Failure> {
         let sql = horizon(&self.names, self.class, lease.database());
         let horizon = Horizon::read(&lease.run(sql, deadline).await?)?;
-        self.known.looked(horizon);
+        self.known.record_horizon(horizon);
         Ok(horizon)
     }
 }

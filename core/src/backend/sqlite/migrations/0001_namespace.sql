@@ -1,8 +1,8 @@
--- What a namespace's log is made of. `{ns}` is the namespace, named [a-z][a-z0-9_]{0,39}.
+-- The tables of a namespace. `{ns}` is its name, which matches [a-z][a-z0-9_]{0,39}.
 --
--- events: data holds JSON text, data_bytes anything else, never both. metadata NULL is {}, tags NULL is none, else a JSON array of texts.
--- id is a UUID's 16 bytes. recorded_at counts microseconds since 1970-01-01 UTC. A row whose type is NULL is what is left of a removed
--- event: its position, stream, version and id are never used again.
+-- events: data has JSON text, data_bytes has other bytes; never both. NULL as metadata means {}, NULL as tags means
+-- none; other tags are a JSON array of texts. id is a UUID's 16 bytes. recorded_at counts microseconds since 1970-01-01
+-- UTC. A row whose type is NULL is a removed event: its position, stream, version and id are never used again.
 CREATE TABLE streamkeep_{ns}_events (
     position INTEGER PRIMARY KEY CHECK (position BETWEEN 1 AND 9007199254740991),
     stream TEXT NOT NULL,
@@ -18,7 +18,8 @@ CREATE TABLE streamkeep_{ns}_events (
     CHECK (data IS NULL OR data_bytes IS NULL)
 ) STRICT;
 
--- Without this the position of a last row that was deleted would be given again. A counter (AUTOINCREMENT) would cost a page more in each commit.
+-- Without this trigger, the position of a deleted last row would be used again. AUTOINCREMENT would prevent that too,
+-- but writes one more page in each commit.
 CREATE TRIGGER streamkeep_{ns}_events_stay BEFORE DELETE ON streamkeep_{ns}_events BEGIN
     SELECT RAISE(ABORT, 'events are never deleted: their positions, versions and ids must not be used again');
 END;
