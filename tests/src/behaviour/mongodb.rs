@@ -1,4 +1,5 @@
-//! Cases for MongoDB alone: the format in the log's head, and documents of removed events.
+//! Cases for MongoDB alone: the format in the log's head, documents of removed events, and the client that the
+//! namespaces of a database share.
 
 use std::time::{Duration, Instant};
 
@@ -6,9 +7,11 @@ use futures::TryStreamExt;
 use mongodb::bson::{Document, doc};
 use mongodb::{Client, Collection};
 use streamkeep::{
-    Direction, EventStore, ExpectedVersion, ImportEvent, Outcome, Payload, ReadAllOptions, ReadOptions,
-    ReadPageOptions, Snapshot,
+    Direction, EventStore, ExpectedVersion, ImportEvent, OpenOptions, Outcome, Payload, ReadAllOptions, ReadOptions,
+    ReadPageOptions, Snapshot, Start, SubscribeOptions, Subscription,
 };
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 use super::{append, event, events, log, refused, stream, versions};
 use crate::harness::{Backend, Room};
@@ -20,10 +23,17 @@ const ONLY_MONGODB: &[(Backend, &str)] = &[
     (Backend::Postgres, "it has its own cases for this"),
 ];
 
+const NO_SERVER: &[(Backend, &str)] = &[
+    (Backend::Memory, "it has no server"),
+    (Backend::Sqlite, "its own cases cover this"),
+    (Backend::Postgres, "its own cases cover this"),
+];
+
 pub(super) fn cases() -> Vec<Case> {
     crate::cases![
         a_migration_of_a_mongodb_ends_the_calls_of_an_open_store: lacking ONLY_MONGODB,
         a_removed_event_matches_nothing_and_keeps_its_id: lacking ONLY_MONGODB,
+        namespaces_of_a_mongodb_share_its_client: lacking NO_SERVER,
     ]
 }
 
@@ -112,4 +122,85 @@ async fn a_removed_event_matches_nothing_and_keeps_its_id(room: Room) {
     let again = append(&store, "s", placed).await;
     assert_eq!((again.version, again.position, again.repeated), (first.version, first.position, true));
     assert_eq!(append(&store, "s", [event(8)]).await.version, 7);
+}
+
+/// Passes connections on to the case's server. Answers the URL to use, and how many connections are open.
+async fn counting_proxy(room: &Room) -> (String, watch::Receiver<usize>) {
+    let mut url = url::Url::parse(room.base()).expect("a URL");
+    let server = (url.host_str().expect("a host").to_owned(), url.port().unwrap_or(27_017));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    url.set_host(Some("127.0.0.1")).expect("a host");
+    url.set_port(Some(listener.local_addr().expect("an address").port())).expect("a port");
+    // Without this the driver connects to the address that the server reports.
+    url.query_pairs_mut().append_pair("directConnection", "true");
+    let (count, open) = watch::channel(0);
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let (server, count) = (server.clone(), count.clone());
+            count.send_modify(|open| *open += 1);
+            tokio::spawn(async move {
+                if let Ok(mut server) = TcpStream::connect(server).await {
+                    let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+                }
+                count.send_modify(|open| *open -= 1);
+            });
+        }
+    });
+    (url.into(), open)
+}
+
+/// The next event of a subscription.
+async fn next_event(subscription: &mut Subscription) -> String {
+    loop {
+        let batch = subscription.next_batch().await.expect("a batch").expect("the subscription goes on");
+        if let Some(event) = batch.events.first() {
+            return event.data.as_json().expect("a number").to_owned();
+        }
+    }
+}
+
+async fn namespaces_of_a_mongodb_share_its_client(room: Room) {
+    /// The pool has one connection more than the store's work may use, and one client reads the change stream. Either
+    /// client has up to two connections to watch the server.
+    const MOST: usize = (2 + 1) + 2 + 1 + 2;
+    let (url, open) = counting_proxy(&room).await;
+    let name = |number: usize| format!("{}_{number}", room.namespace());
+    let (mut stores, mut subscriptions) = (Vec::new(), Vec::new());
+    for number in 0..20 {
+        // No event is found by polling.
+        let options = OpenOptions::new(url.as_str()).max_connections(2).poll_interval(Duration::from_secs(600));
+        let store = options.namespace(name(number)).open().await.expect("a namespace");
+        append(&store, "s", [event(number)]).await;
+        let options = SubscribeOptions { start: Some(Start::Beginning), ..SubscribeOptions::default() };
+        let mut subscription = store.subscribe(options);
+        assert_eq!(next_event(&mut subscription).await, number.to_string());
+        subscriptions.push(subscription);
+        stores.push(store);
+    }
+    // The change stream tells each of them what another client writes.
+    for number in [0, 7, 19] {
+        let other = room.options().namespace(name(number)).open().await.expect("another client");
+        append(&other, "s", [event(100)]).await;
+        assert_eq!(next_event(&mut subscriptions[number]).await, "100", "in namespace {number}");
+        other.close().await.expect("it closes");
+    }
+    let connections = *open.borrow();
+    assert!((1..=MOST).contains(&connections), "20 namespaces have {connections} connections");
+    // Those that close disturb no other, and the last one ends the client.
+    drop(subscriptions.drain(1..));
+    let closing = stores.drain(1..).collect::<Vec<_>>();
+    let closing = tokio::spawn(async move {
+        for store in closing {
+            store.close().await.expect("it closes");
+        }
+    });
+    while !closing.is_finished() {
+        append(&stores[0], "t", [event(200)]).await;
+    }
+    closing.await.expect("they close");
+    assert_eq!(next_event(&mut subscriptions[0]).await, "200");
+    drop(subscriptions);
+    stores[0].close().await.expect("it closes");
+    let ended = open.clone().wait_for(|open| *open == 0).await.is_ok();
+    assert!(ended, "connections are left");
 }

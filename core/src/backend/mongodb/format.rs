@@ -92,11 +92,13 @@ impl FormatCheck {
         session: &mut ClientSession,
         deadline: Instant,
     ) -> Result<(), Failure> {
-        if self.connections.made() == self.looked_at.load(Ordering::Relaxed) {
+        // Before the look: a connection that is made meanwhile needs another one.
+        let made = self.connections.made();
+        if made == self.looked_at.load(Ordering::Relaxed) {
             return Ok(());
         }
         check_reader(of_log(&log_head(names, session, deadline).await?)?)?;
-        self.looked_at.store(self.connections.made(), Ordering::Relaxed);
+        self.looked_at.store(made, Ordering::Relaxed);
         Ok(())
     }
 }

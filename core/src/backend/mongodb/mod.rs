@@ -30,13 +30,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use self::abandoned::Writers;
-use self::connect::{connect, write_concern};
-use self::format::FormatCheck;
+use self::connect::{Connected, connect, write_concern};
+use self::format::{Connections, FormatCheck};
 use self::names::Names;
-use self::watch::Watcher;
+use self::watch::{Hints, Watcher};
 use self::work::Work;
 use self::writer::Writer;
 use super::{DatabaseBackend, EventBackend, NamespaceBackends, SnapshotBackend};
@@ -60,14 +61,23 @@ pub(crate) fn open(
     options: &OpenOptions,
 ) -> Result<Arc<dyn DatabaseBackend>> {
     let (address, parameters) = (address.to_owned(), parameters.to_vec());
-    Ok(Arc::new(MongoDatabase { address, parameters, options: options.clone() }))
+    Ok(Arc::new(MongoDatabase { address, parameters, options: options.clone(), connected: OnceCell::new() }))
 }
 
-/// Where a MongoDB database is, and how to connect to it.
+/// A MongoDB database, and how to connect to it.
 struct MongoDatabase {
     address: String,
     parameters: Vec<(String, String)>,
     options: OpenOptions,
+    connected: OnceCell<Shared>,
+}
+
+/// What the namespaces of a database share: one client, and one change stream.
+struct Shared {
+    database: mongodb::Database,
+    work: Arc<Work>,
+    watcher: Arc<Watcher>,
+    connections: Connections,
 }
 
 /// The address holds the password.
@@ -77,53 +87,54 @@ impl fmt::Debug for MongoDatabase {
     }
 }
 
+impl MongoDatabase {
+    async fn connect(&self) -> Result<Shared> {
+        let Connected { client, options, database, connections } =
+            connect(&self.address, &self.parameters, &self.options).await?;
+        Ok(Shared {
+            database: client.database(&database),
+            work: Arc::new(Work::new(client, self.options.max_connections)),
+            watcher: Watcher::new(options, &database),
+            connections,
+        })
+    }
+}
+
 #[async_trait]
 impl DatabaseBackend for MongoDatabase {
     async fn open_namespace(&self, name: &str, create: bool, deadline: Instant) -> Result<NamespaceBackends> {
+        let shared = self.connected.get_or_try_init(|| self.connect()).await?;
         let options = self.options.clone().namespace(name).create(create);
-        open_namespace(&self.address, &self.parameters, &options, deadline).await
+        let names = Names::new(name, shared.database.clone());
+        let epoch = schema::open(&shared.work, &names, &options, deadline).await?;
+        let mongo = Arc::new(Mongo {
+            hints: shared.watcher.hints(names.events.name()),
+            writer: Arc::new(Writer {
+                names,
+                epoch,
+                write_concern: write_concern(options.durability),
+                writers: Writers::default(),
+            }),
+            format: Arc::new(FormatCheck::new(shared.connections.clone())),
+            work: Arc::clone(&shared.work),
+        });
+        Ok(NamespaceBackends { events: Arc::<Mongo>::clone(&mongo), snapshots: mongo })
     }
 
-    async fn close(&self) {}
-}
-
-async fn open_namespace(
-    location: &str,
-    parameters: &[(String, String)],
-    options: &OpenOptions,
-    deadline: Instant,
-) -> Result<NamespaceBackends> {
-    let connected = connect(location, parameters, options).await?;
-    let names = Names::new(&options.namespace, connected.client.database(&connected.database));
-    let work = Work::new(connected.client, options.max_connections);
-    let epoch = match schema::open(&work, &names, options, deadline).await {
-        Ok(epoch) => epoch,
-        Err(error) => {
-            work.close().await;
-            return Err(error);
+    async fn close(&self) {
+        if let Some(shared) = self.connected.get() {
+            shared.watcher.close().await;
+            shared.work.close().await;
         }
-    };
-    let watcher = Watcher::new(connected.options, &connected.database, names.events.name());
-    let mongo = Arc::new(Mongo {
-        writer: Arc::new(Writer {
-            names,
-            epoch,
-            write_concern: write_concern(options.durability),
-            writers: Writers::default(),
-        }),
-        format: Arc::new(FormatCheck::new(connected.connections)),
-        work,
-        watcher,
-    });
-    Ok(NamespaceBackends { events: Arc::<Mongo>::clone(&mongo), snapshots: mongo })
+    }
 }
 
 /// One namespace of a MongoDB database.
 pub(crate) struct Mongo {
     writer: Arc<Writer>,
     format: Arc<FormatCheck>,
-    work: Work,
-    watcher: Watcher,
+    work: Arc<Work>,
+    hints: Hints,
 }
 
 impl fmt::Debug for Mongo {
@@ -171,12 +182,12 @@ impl EventBackend for Mongo {
     }
 
     async fn hinted(&self) {
-        self.watcher.hinted().await;
+        self.hints.hinted().await;
     }
 
+    /// The connections are the database's.
     async fn close(&self) {
-        self.watcher.close();
-        self.work.close().await;
+        self.hints.close();
     }
 }
 
