@@ -1,5 +1,5 @@
-//! Sets one cfg, `streamkeep_faults`, when `STREAMKEEP_FAULTS=1` stands in the environment of the build: planted bugs
-//! and failpoints, for this workspace's own tests alone. It is no feature, so no dependent can switch it on by
+//! Sets the cfg `streamkeep_faults` if the build runs with `STREAMKEEP_FAULTS=1`. It compiles planted bugs and
+//! failpoints, which only this workspace's tests use. It is not a feature, so no dependent crate can switch it on by
 //! accident.
 
 fn main() {

@@ -41,11 +41,11 @@ pub(crate) trait EventBackend: Any + Send + Sync + Debug {
 
     /// Writes a group of appends, in one commit if possible, and answers each in the order given.
     ///
-    /// Each append is written whole or not at all, and has its own answer: a refused append does not affect the others. A
-    /// group holds one append to a stream, or several that all expect `any`. An acknowledged append is durable. If the
-    /// connection is lost around the commit, the backend retries with the same ids until it knows the outcome. It refuses
-    /// an append only if no earlier attempt can still change that. Past the deadline the answer is `unavailable`, with the
-    /// outcome `unknown` if the append may have been sent.
+    /// Each append is written whole or not at all, and has its own answer: a refused append does not affect the others.
+    /// A group holds one append to a stream, or several that all expect `any`. An acknowledged append is durable. If
+    /// the connection is lost around the commit, the backend retries with the same ids until it knows the outcome. It
+    /// refuses an append only if no earlier attempt can still change that. Past the deadline the answer is
+    /// `unavailable`, with the outcome `unknown` if the append may have been sent.
     async fn append(&self, group: &[AppendRequest]) -> Vec<Result<AppendResult>>;
 
     /// Writes appends to one stream that [`Self::append`] answered with [`crate::error::Error::held_up`]. It runs in
@@ -62,8 +62,8 @@ pub(crate) trait EventBackend: Any + Send + Sync + Debug {
 
     /// Reads one page of the log, and looks at a bounded number of events.
     ///
-    /// Once a page has returned an event or `reached`, no event with a smaller position ever appears. A page without events
-    /// tells the highest position drawn so far.
+    /// Once a page has returned an event or `reached`, no event with a smaller position ever appears. A page without
+    /// events tells the highest position drawn so far.
     async fn read_log(&self, request: &LogPageRequest) -> Result<LogPage>;
 
     /// The position of the last committed event that is safe to read; 0 if there is none.

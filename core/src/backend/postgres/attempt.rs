@@ -195,7 +195,8 @@ impl Postgres {
 
     /// Sends a batch and returns which of its appends were written, in the batch's order.
     ///
-    /// A statement that may wait longer than [`GATED_WAIT`] does not take the gate, so that others can take it exclusively.
+    /// A statement that may wait longer than [`GATED_WAIT`] does not take the gate, so that others can take it
+    /// exclusively.
     async fn insert(
         &self,
         lease: &mut Lease,

@@ -23,8 +23,8 @@ impl Postgres {
     /// Appends to one stream inside the caller's transaction, and returns the versions of the events. It returns no
     /// positions, because they count only after the commit.
     ///
-    /// Readers of the log stop below the transaction's events until it ends. A refusal leaves the transaction usable, as it
-    /// was before.
+    /// Readers of the log stop below the transaction's events until it ends. A refusal leaves the transaction usable,
+    /// as it was before.
     pub(crate) async fn append_in(
         &self,
         transaction: &mut sqlx::Transaction<'_, sqlx::Postgres>,

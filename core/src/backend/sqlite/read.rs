@@ -21,8 +21,8 @@ impl Sqlite {
     /// Runs a read on a reader's connection. If another connection holds a lock, which is rare, it retries until the
     /// deadline.
     ///
-    /// The read itself returns the connection with [`Lease::settle`]. Past the deadline both are dropped, which closes the
-    /// connection.
+    /// The read itself returns the connection with [`Lease::settle`]. Past the deadline both are dropped, which closes
+    /// the connection.
     pub(super) async fn read<'a, T, F: Future<Output = Read<T>>>(
         &'a self,
         deadline: Instant,
