@@ -9,7 +9,7 @@ import { createGunzip } from 'node:zlib'
 import { event, EventStore, JsonText } from 'streamkeep'
 import { microseconds, sliceOf } from './json_lines.mjs'
 
-/** Events a call of `importEvents` carries: one chunk, one transaction. */
+/** The number of events in a call of `importEvents`: one unit, one transaction. */
 const CALL_EVENTS = 1_000
 /** The schema of the demo's snapshots. */
 const SCHEMA = 'count-by-type/1'
@@ -30,7 +30,7 @@ try {
   await store.close()
 }
 
-/** Imports the file and answers how many events each stream has. */
+/** Imports the file and returns how many events each stream has. */
 async function importFile() {
   const source = createReadStream(file)
   const bar = new cliProgress.SingleBar({ format: 'importing {bar} {percentage}% {duration_formatted}', stream: process.stderr, clearOnComplete: true })
@@ -57,7 +57,7 @@ async function importFile() {
   return versions
 }
 
-/** Makes the event of a line. Its id comes from its stream and place, so that the same file can be imported again. */
+/** Makes the event of a line. Its id depends on its stream and version, so that the same file can be imported again. */
 function importEvent(line, versions) {
   const { stream, type, time, metadata, tags } = JSON.parse(line)
   const version = (versions.get(stream) ?? 0) + 1
@@ -74,7 +74,7 @@ function uuid5(name) {
   return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 }
 
-/** Folds the longest stream from its first event, and from a snapshot: the same either way. */
+/** Folds the longest stream from its first event and from a snapshot, with the same result. */
 async function foldLongest(streams) {
   const byLengthThenName = ([a, m], [b, n]) => n - m || Buffer.compare(Buffer.from(a), Buffer.from(b))
   const longest = [...streams].sort(byLengthThenName)[0]
@@ -108,13 +108,13 @@ async function fold(stream, bounds, state) {
   return { state, events }
 }
 
-/** Compact JSON, sorted by type. Written by hand, because an object would put keys that look like numbers first. */
+/** Compact JSON, sorted by type. JSON.stringify would put keys that look like numbers first. */
 function written(state) {
   const byType = [...state].sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
   return `{${byType.map(([type, count]) => `${JSON.stringify(type)}:${count}`).join(',')}}`
 }
 
-/** Follows the log from its beginning until caught up. */
+/** Follows the log from its beginning until the subscription has caught up. */
 async function follow() {
   const started = performance.now()
   const stop = new AbortController()

@@ -1,6 +1,6 @@
 // What JSON.parse does not preserve of a line: the exact text of a member, and a time to the microsecond.
 
-/** The text of a member of the object that a line of valid JSON is, as it stands there. The last one, if there are several, as JSON.parse has it. */
+/** The exact text of a member in a line with a JSON object; of several the last one, as in JSON.parse. */
 export function sliceOf(line, name) {
   let found
   let at = line.indexOf('{') + 1
@@ -16,7 +16,7 @@ export function sliceOf(line, name) {
   return found
 }
 
-/** Where the value at a place begins and ends. */
+/** Where the value at an index begins and ends. */
 function token(line, at) {
   const start = space(line, at)
   const first = line[start]

@@ -9,7 +9,7 @@ use streamkeep_tests::harness::Backend;
 
 use super::cancel::in_time;
 use super::ground::{Ground, command};
-use super::process::alone;
+use super::process::in_own_process;
 use super::proxy::{Cut, Proxy};
 
 /// How many groups of appends the store sends at a time.
@@ -17,12 +17,12 @@ const LANES: u64 = 2;
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        alone(
+        in_own_process(
             "failpoints::an_append_whose_attempt_was_ended_is_unknown_until_its_ids_are_looked_up",
             Backend::Postgres,
             ended_attempt,
         ),
-        alone("failpoints::a_lost_race_does_not_delay_the_rest_of_its_group", Backend::Postgres, lost_race),
+        in_own_process("failpoints::a_lost_race_does_not_delay_the_rest_of_its_group", Backend::Postgres, lost_race),
     ]
 }
 
@@ -53,7 +53,7 @@ async fn lost_race(ground: Ground) -> Result<(), Failed> {
     }
     transaction.commit().await?;
     in_time("appends of other groups", first).await??;
-    in_time("appends beside one that lost a race", others).await??;
+    in_time("the other appends of the group", others).await??;
     drop(look);
     let version = in_time("the append that lost a race", hot).await??.version;
     own.close().await?;

@@ -14,9 +14,9 @@ use streamkeep::{
 };
 use streamkeep_tests::harness::BACKENDS;
 
-use super::checker::judge;
+use super::checker::check_history;
 use super::ground::{self, Ground, case, open_transactions};
-use super::history::{Answer, Demand, History, Row};
+use super::history::{Answer, Expected, History, Row};
 use super::polls::polled;
 use super::storm::read_log;
 use super::writers::{Draft, events};
@@ -30,8 +30,9 @@ pub fn trials() -> Vec<Trial> {
     let appends = BACKENDS
         .into_iter()
         .map(|kind| case("cancel::an_append_dropped_at_any_poll_is_whole_or_absent", kind, appends));
-    let crowds =
-        BACKENDS.into_iter().map(|kind| case("cancel::appends_dropped_from_a_group_are_whole_or_absent", kind, crowd));
+    let in_groups = BACKENDS
+        .into_iter()
+        .map(|kind| case("cancel::appends_dropped_from_a_group_are_whole_or_absent", kind, in_groups));
     let reads =
         BACKENDS.into_iter().map(|kind| case("cancel::a_read_dropped_at_any_poll_leaves_nothing_open", kind, reads));
     let follows = BACKENDS
@@ -39,11 +40,11 @@ pub fn trials() -> Vec<Trial> {
         .map(|kind| case("cancel::a_cancelled_wait_of_a_subscription_loses_no_event", kind, subscription));
     let closes =
         BACKENDS.into_iter().map(|kind| case("cancel::an_append_during_a_close_is_done_or_closed", kind, closing));
-    appends.chain(crowds).chain(reads).chain(follows).chain(closes).collect()
+    appends.chain(in_groups).chain(reads).chain(follows).chain(closes).collect()
 }
 
 /// A store whose pool is one connection.
-pub fn narrow(ground: &Ground) -> OpenOptions {
+pub fn one_connection(ground: &Ground) -> OpenOptions {
     ground.options().max_connections(1)
 }
 
@@ -58,7 +59,7 @@ pub async fn in_time<F: Future>(what: &str, future: F) -> Result<F::Output, Fail
 pub async fn still_served(ground: &Ground, store: &EventStore, history: &mut History) -> Result<(), Failed> {
     let draft = |stream: &str| Draft {
         stream: stream.to_owned(),
-        demand: Demand::Any,
+        expected: Expected::Any,
         events: vec![Event::json_text("Probe", "{}")],
     };
     let other = ground.open().await?;
@@ -90,7 +91,7 @@ pub async fn conclude(
     .await??;
     let log = read_log(ground).await?;
     store.close().await?;
-    let verdict = judge(history, &log);
+    let verdict = check_history(history, &log);
     let dropped = history.attempts.iter().filter(|attempt| attempt.answer == Answer::Unknown).count();
     let words = format!(
         "{what} {}: {} appends, {dropped} of them without an answer: {verdict}; no transaction left open, seed {seed}",
@@ -113,11 +114,15 @@ fn draft(rng: &mut Rng, history: &History) -> Draft {
             _ => 0,
         }
     });
-    Draft { stream, demand: if rng.bool() { Demand::Any } else { Demand::Exact(version) }, events: events(rng, 5) }
+    Draft {
+        stream,
+        expected: if rng.bool() { Expected::Any } else { Expected::Exact(version) },
+        events: events(rng, 5),
+    }
 }
 
 async fn appends(ground: Ground) -> Result<(), Failed> {
-    let (seed, store) = (ground::seed(), narrow(&ground).open().await?);
+    let (seed, store) = (ground::seed(), one_connection(&ground).open().await?);
     let (mut rng, mut history) = (Rng::with_seed(seed), History::default());
     for _ in 0..ROUNDS {
         for polls in 0.. {
@@ -137,9 +142,9 @@ async fn appends(ground: Ground) -> Result<(), Failed> {
 }
 
 /// Cancels appends while others use the one connection: some are still queued, some were sent in a group with others.
-async fn crowd(ground: Ground) -> Result<(), Failed> {
-    let (seed, store) = (ground::seed(), narrow(&ground).open().await?);
-    let crowd = (0..8).map(|number| {
+async fn in_groups(ground: Ground) -> Result<(), Failed> {
+    let (seed, store) = (ground::seed(), one_connection(&ground).open().await?);
+    let callers = (0..8).map(|number| {
         let (store, mut rng) = (store.clone(), Rng::with_seed(seed ^ number));
         tokio::spawn(async move {
             let mut history = History::default();
@@ -155,18 +160,18 @@ async fn crowd(ground: Ground) -> Result<(), Failed> {
         })
     });
     let mut history = History::default();
-    for part in crowd.collect::<Vec<_>>() {
-        history.add(in_time("a crowd of appends", part).await??);
+    for part in callers.collect::<Vec<_>>() {
+        history.add(in_time("appends in groups", part).await??);
     }
     still_served(&ground, &store, &mut history).await?;
-    conclude("cancel::crowd", &ground, &store, &history, seed).await
+    conclude("cancel::appends in groups", &ground, &store, &history, seed).await
 }
 
 /// Cancels every kind of read after every number of polls.
 async fn reads(ground: Ground) -> Result<(), Failed> {
-    let (seed, store) = (ground::seed(), narrow(&ground).open().await?);
+    let (seed, store) = (ground::seed(), one_connection(&ground).open().await?);
     let (mut rng, mut history) = (Rng::with_seed(seed), History::default());
-    let first = Draft { stream: "s-0".into(), demand: Demand::NoStream, events: events(&mut rng, 20) };
+    let first = Draft { stream: "s-0".into(), expected: Expected::NoStream, events: events(&mut rng, 20) };
     history.attempts.push(first.append(&store).await.0);
     for round in 0..ROUNDS {
         for polls in 0..20 {
@@ -199,7 +204,7 @@ fn snapshot() -> Snapshot {
 
 /// Cancels the wait for the next batch again and again: the next batch has every event that was on its way.
 async fn subscription(ground: Ground) -> Result<(), Failed> {
-    let (seed, store) = (ground::seed(), narrow(&ground).open().await?);
+    let (seed, store) = (ground::seed(), one_connection(&ground).open().await?);
     let (mut rng, mut history) = (Rng::with_seed(seed), History::default());
     let mut follow = store.subscribe(SubscribeOptions::default());
     let mut rows = Vec::new();
@@ -226,7 +231,7 @@ async fn subscription(ground: Ground) -> Result<(), Failed> {
         .await??;
     }
     drop(follow);
-    history.sightings.push(super::history::Sighting {
+    history.received.push(super::history::Received {
         name: "a subscriber that cancels its waits".into(),
         start: (0, 0),
         rows,
@@ -239,7 +244,7 @@ async fn closing(ground: Ground) -> Result<(), Failed> {
     let (seed, keeper) = (ground::seed(), ground.open().await?);
     let (mut rng, mut history) = (Rng::with_seed(seed), History::default());
     for _ in 0..ROUNDS {
-        let store = narrow(&ground).open().await?;
+        let store = one_connection(&ground).open().await?;
         let appending =
             (0..6).map(|number| tokio::spawn(append_until_closed(store.clone(), Rng::with_seed(seed ^ number))));
         let appending: Vec<_> = appending.collect();
@@ -256,7 +261,7 @@ async fn append_until_closed(store: EventStore, mut rng: Rng) -> History {
     let mut history = History::default();
     loop {
         let draft = draft(&mut rng, &History::default());
-        let draft = Draft { demand: Demand::Any, ..draft };
+        let draft = Draft { expected: Expected::Any, ..draft };
         match store.append(&draft.stream, draft.events.clone(), ExpectedVersion::Any).await {
             Ok(done) => history
                 .attempts

@@ -5,10 +5,10 @@ use std::fmt;
 
 use uuid::Uuid;
 
-use super::history::{Answer, Attempt, History, Row, Sighting};
+use super::history::{Answer, Attempt, History, Received, Row};
 
 /// How many findings of each kind are printed.
-const TOLD: usize = 3;
+const PRINTED: usize = 3;
 /// The longest printed finding, in characters.
 const LINE: usize = 400;
 
@@ -35,9 +35,9 @@ impl Verdict {
 
     /// Records a finding, and prints the first few of each kind.
     fn say(&mut self, kind: &'static str, words: &str) {
-        let result = self.words.entry(kind).or_default();
-        if result.len() < TOLD {
-            result.push(words.chars().take(LINE).collect());
+        let printed = self.words.entry(kind).or_default();
+        if printed.len() < PRINTED {
+            printed.push(words.chars().take(LINE).collect());
         }
     }
 
@@ -56,7 +56,7 @@ impl fmt::Display for Verdict {
         )?;
         self.words
             .iter()
-            .flat_map(|(kind, result)| result.iter().map(move |words| (kind, words)))
+            .flat_map(|(kind, printed)| printed.iter().map(move |words| (kind, words)))
             .try_for_each(|(kind, words)| write!(f, "\n  {kind}: {words}"))
     }
 }
@@ -69,22 +69,22 @@ struct Log<'a> {
 }
 
 /// Judges a history by the log, whose rows are in the order of positions.
-pub fn judge(history: &History, log: &[Row]) -> Verdict {
+pub fn check_history(history: &History, log: &[Row]) -> Verdict {
     let mut verdict = Verdict::default();
-    let log = look_through(log, &mut verdict);
+    let log = index(log, &mut verdict);
     let mut named = HashSet::new();
     for attempt in &history.attempts {
         named.extend(attempt.ids.iter().copied());
-        judge_attempt(attempt, &log, &mut verdict);
+        check_attempt(attempt, &log, &mut verdict);
     }
     for row in log.rows.iter().filter(|row| !named.contains(&row.id)) {
-        verdict.untrue("alien", &format!("no caller appended {row:?}"));
+        verdict.untrue("unknown id", &format!("no caller appended {row:?}"));
     }
-    for sighting in &history.sightings {
-        judge_sighting(sighting, &log, &mut verdict);
+    for received in &history.received {
+        check_received(received, &log, &mut verdict);
     }
     for heads in &history.heads {
-        judge_heads(heads, &log, &mut verdict);
+        check_heads(heads, &log, &mut verdict);
     }
     for words in &history.wrong {
         verdict.untrue("during the storm", words);
@@ -93,7 +93,7 @@ pub fn judge(history: &History, log: &[Row]) -> Verdict {
 }
 
 /// Versions have no gaps and grow with positions, and no id is there twice.
-fn look_through<'a>(rows: &'a [Row], verdict: &mut Verdict) -> Log<'a> {
+fn index<'a>(rows: &'a [Row], verdict: &mut Verdict) -> Log<'a> {
     let mut log = Log { rows, by_id: HashMap::new(), heads: HashMap::new() };
     let mut last = 0;
     for row in rows {
@@ -118,14 +118,14 @@ fn look_through<'a>(rows: &'a [Row], verdict: &mut Verdict) -> Log<'a> {
     log
 }
 
-fn judge_attempt(attempt: &Attempt, log: &Log<'_>, verdict: &mut Verdict) {
+fn check_attempt(attempt: &Attempt, log: &Log<'_>, verdict: &mut Verdict) {
     let rows: Vec<&Row> = attempt.ids.iter().filter_map(|id| log.by_id.get(id).copied()).collect();
     match attempt.answer {
         Answer::Done { version, position } => {
             verdict.lost += (attempt.ids.len() - rows.len()) as u64;
             let last = rows.last().map_or((0, 0), |row| (row.version, row.position));
             if last.0 != version || position.is_some_and(|position| position != last.1) {
-                verdict.untrue("answer", &format!("{attempt:?} stands at version {}, position {}", last.0, last.1));
+                verdict.untrue("answer", &format!("{attempt:?} is at version {}, position {}", last.0, last.1));
             }
         }
         Answer::Refused { actual } => {
@@ -133,58 +133,58 @@ fn judge_attempt(attempt: &Attempt, log: &Log<'_>, verdict: &mut Verdict) {
                 verdict.untrue("refused", &format!("{attempt:?} is in the log: {:?}", rows[0]));
             }
             let head = log.heads.get(attempt.stream.as_str()).copied().unwrap_or_default();
-            if actual.is_some_and(|actual| attempt.demand.holds(actual) || actual > head) {
+            if actual.is_some_and(|actual| attempt.expected.holds(actual) || actual > head) {
                 verdict.untrue("conflict", &format!("{attempt:?} is no conflict: the stream ends at {head}"));
             }
         }
         Answer::Unknown => {}
     }
-    judge_shape(attempt, &rows, verdict);
+    check_shape(attempt, &rows, verdict);
 }
 
-/// An append is whole or absent, in its stream, with consecutive versions from one that its demand allows.
-fn judge_shape(attempt: &Attempt, rows: &[&Row], verdict: &mut Verdict) {
+/// An append is whole or absent, in its stream, with consecutive versions from one that it expects.
+fn check_shape(attempt: &Attempt, rows: &[&Row], verdict: &mut Verdict) {
     let Some(first) = rows.first() else { return };
     let in_line =
         rows.iter().zip(first.version..).all(|(row, version)| row.stream == attempt.stream && row.version == version);
     if rows.len() != attempt.ids.len() || !in_line {
         verdict.untrue("half", &format!("{attempt:?} is not whole: {rows:?}"));
-    } else if !attempt.demand.holds(first.version - 1) {
-        verdict.untrue("demand", &format!("{attempt:?} was written at version {}", first.version));
+    } else if !attempt.expected.holds(first.version - 1) {
+        verdict.untrue("expected version", &format!("{attempt:?} was written at version {}", first.version));
     }
 }
 
 /// A subscriber's list is the log from its start to the end of the log: the same positions with the same events.
-fn judge_sighting(sighting: &Sighting, log: &Log<'_>, verdict: &mut Verdict) {
-    let name = &sighting.name;
-    let (earliest, latest) = sighting.start;
-    let start = sighting.rows.first().map_or(latest, |row| latest.min(row.position - 1));
+fn check_received(received: &Received, log: &Log<'_>, verdict: &mut Verdict) {
+    let name = &received.name;
+    let (earliest, latest) = received.start;
+    let start = received.rows.first().map_or(latest, |row| latest.min(row.position - 1));
     let mut wanted: HashMap<u64, &Row> =
         log.rows.iter().filter(|row| row.position > start).map(|row| (row.position, row)).collect();
     let (mut last, mut seen) = (0, HashSet::new());
-    for row in &sighting.rows {
+    for row in &received.rows {
         let truth = wanted.remove(&row.position);
         if !seen.insert(row.position) {
             verdict.duplicated += 1;
-            verdict.say("twice", &format!("{name} was given {row:?} twice"));
+            verdict.say("twice", &format!("{name} got {row:?} twice"));
         } else if row.position <= last {
             verdict.reordered += 1;
-            verdict.say("turned", &format!("{name} was given {row:?} after position {last}"));
+            verdict.say("reordered", &format!("{name} got {row:?} after position {last}"));
         } else if truth.is_none_or(|truth| truth != row) || row.position <= earliest {
-            verdict.untrue("given", &format!("{name} was given {row:?}, the log has {truth:?}"));
+            verdict.untrue("received", &format!("{name} got {row:?}, the log has {truth:?}"));
         }
         last = last.max(row.position);
     }
     verdict.missed += wanted.len() as u64;
     let mut missed: Vec<_> = wanted.into_values().collect();
     missed.sort_unstable_by_key(|row| row.position);
-    for row in missed.into_iter().take(TOLD) {
-        verdict.say("missed", &format!("{name} was not given {row:?}"));
+    for row in missed.into_iter().take(PRINTED) {
+        verdict.say("missed", &format!("{name} did not get {row:?}"));
     }
 }
 
 /// A head only grows, and is the position of an event in the log.
-fn judge_heads(heads: &[u64], log: &Log<'_>, verdict: &mut Verdict) {
+fn check_heads(heads: &[u64], log: &Log<'_>, verdict: &mut Verdict) {
     let positions: HashSet<u64> = log.rows.iter().map(|row| row.position).collect();
     for pair in heads.windows(2).filter(|pair| pair[0] > pair[1]) {
         verdict.reordered += 1;

@@ -3,34 +3,22 @@
 use libtest_mimic::{Failed, Trial};
 use uuid::Uuid;
 
-use super::checker::{Verdict, judge};
-use super::history::{Answer, Attempt, Demand, History, Row, Sighting};
+use super::checker::{Verdict, check_history};
+use super::history::{Answer, Attempt, Expected, History, Received, Row};
 
 type Plant = fn(&mut History, &mut Vec<Row>);
 
 /// One planted fault, and what the checker must count: missed, duplicated, reordered, lost, untrue.
 const PLANTS: &[(&str, Plant, [u64; 5])] = &[
     ("nothing", |_, _| {}, [0, 0, 0, 0, 0]),
-    ("a_missed_event", |history, _| drop(history.sightings[0].rows.remove(2)), [1, 0, 0, 0, 0]),
-    ("a_missed_last_event", |history, _| drop(history.sightings[0].rows.pop()), [1, 0, 0, 0, 0]),
-    ("an_event_given_twice", |history, _| repeat(&mut history.sightings[0].rows, 2), [0, 1, 0, 0, 0]),
-    ("two_events_in_the_wrong_order", |history, _| history.sightings[0].rows.swap(2, 3), [0, 0, 1, 0, 0]),
-    (
-        "an_event_that_was_rolled_back",
-        |history, _| history.sightings[0].rows.push(row(99, "b", 9, 99)),
-        [0, 0, 0, 0, 1],
-    ),
-    (
-        "another_event_at_a_position",
-        |history, _| history.sightings[0].rows[1].id = Uuid::from_u128(77),
-        [0, 0, 0, 0, 1],
-    ),
-    ("a_late_subscriber_that_begins_too_late", |history, _| drop(history.sightings[1].rows.remove(0)), [1, 0, 0, 0, 0]),
-    (
-        "a_late_subscriber_that_begins_too_early",
-        |history, log| history.sightings[1].rows = log.clone(),
-        [0, 0, 0, 0, 1],
-    ),
+    ("a_missed_event", |history, _| drop(history.received[0].rows.remove(2)), [1, 0, 0, 0, 0]),
+    ("a_missed_last_event", |history, _| drop(history.received[0].rows.pop()), [1, 0, 0, 0, 0]),
+    ("an_event_given_twice", |history, _| repeat(&mut history.received[0].rows, 2), [0, 1, 0, 0, 0]),
+    ("two_events_in_the_wrong_order", |history, _| history.received[0].rows.swap(2, 3), [0, 0, 1, 0, 0]),
+    ("an_event_that_was_rolled_back", |history, _| history.received[0].rows.push(row(99, "b", 9, 99)), [0, 0, 0, 0, 1]),
+    ("another_event_at_a_position", |history, _| history.received[0].rows[1].id = Uuid::from_u128(77), [0, 0, 0, 0, 1]),
+    ("a_late_subscriber_that_begins_too_late", |history, _| drop(history.received[1].rows.remove(0)), [1, 0, 0, 0, 0]),
+    ("a_late_subscriber_that_begins_too_early", |history, log| history.received[1].rows = log.clone(), [0, 0, 0, 0, 1]),
     ("an_acknowledged_event_that_is_lost", |history, log| lose(history, log, 5), [0, 0, 0, 1, 1]),
     (
         "a_wrong_version_answered",
@@ -48,7 +36,7 @@ const PLANTS: &[(&str, Plant, [u64; 5])] = &[
         [0, 0, 0, 0, 1],
     ),
     (
-        "a_conflict_where_the_demand_held",
+        "a_conflict_where_the_expected_version_held",
         |history, _| history.attempts[3].answer = Answer::Refused { actual: Some(7) },
         [0, 0, 0, 0, 1],
     ),
@@ -64,7 +52,11 @@ const PLANTS: &[(&str, Plant, [u64; 5])] = &[
     ),
     ("an_event_in_another_stream", |history, _| history.attempts[1].stream = "a".into(), [0, 0, 0, 0, 1]),
     ("an_event_that_no_caller_appended", |history, _| drop(history.attempts.remove(1)), [0, 0, 0, 0, 1]),
-    ("a_demand_that_did_not_hold", |history, _| history.attempts[2].demand = Demand::NoStream, [0, 0, 0, 0, 1]),
+    (
+        "an_expected_version_that_did_not_hold",
+        |history, _| history.attempts[2].expected = Expected::NoStream,
+        [0, 0, 0, 0, 1],
+    ),
     ("a_gap_in_a_stream", |history, log| renumber(history, log, 4), [0, 0, 0, 0, 1]),
     ("a_stream_that_runs_backwards", |history, log| renumber(history, log, 2), [0, 0, 1, 0, 1]),
     ("an_id_twice_in_the_log", |history, log| double(history, log), [0, 1, 0, 0, 0]),
@@ -87,7 +79,7 @@ pub fn trials() -> Vec<Trial> {
 fn check(plant: Plant, counts: [u64; 5]) -> Result<(), Failed> {
     let (mut history, mut log) = sound();
     plant(&mut history, &mut log);
-    let verdict = judge(&history, &log);
+    let verdict = check_history(&history, &log);
     let Verdict { missed, duplicated, reordered, lost, untrue, .. } = &verdict;
     let counted = [*missed, *duplicated, *reordered, *lost, *untrue];
     let clean = counts.iter().sum::<u64>() == 0;
@@ -106,25 +98,25 @@ fn row(position: u64, stream: &str, version: u64, id: u128) -> Row {
 /// rolled back.
 fn sound() -> (History, Vec<Row>) {
     let log = vec![row(1, "a", 1, 1), row(2, "a", 2, 2), row(4, "b", 1, 3), row(5, "a", 3, 4), row(6, "a", 4, 5)];
-    let attempt = |stream: &str, demand, ids: &[u128], answer| Attempt {
+    let attempt = |stream: &str, expected, ids: &[u128], answer| Attempt {
         stream: stream.into(),
-        demand,
+        expected,
         ids: ids.iter().copied().map(Uuid::from_u128).collect(),
         answer,
     };
     let attempts = vec![
-        attempt("a", Demand::NoStream, &[1, 2], Answer::Done { version: 2, position: Some(2) }),
-        attempt("b", Demand::Any, &[3], Answer::Unknown),
-        attempt("a", Demand::Exact(2), &[4], Answer::Done { version: 3, position: None }),
-        attempt("a", Demand::Exact(7), &[6], Answer::Refused { actual: Some(2) }),
-        attempt("a", Demand::Exists, &[5], Answer::Done { version: 4, position: Some(6) }),
-        attempt("b", Demand::Any, &[7, 8], Answer::Unknown),
+        attempt("a", Expected::NoStream, &[1, 2], Answer::Done { version: 2, position: Some(2) }),
+        attempt("b", Expected::Any, &[3], Answer::Unknown),
+        attempt("a", Expected::Exact(2), &[4], Answer::Done { version: 3, position: None }),
+        attempt("a", Expected::Exact(7), &[6], Answer::Refused { actual: Some(2) }),
+        attempt("a", Expected::Exists, &[5], Answer::Done { version: 4, position: Some(6) }),
+        attempt("b", Expected::Any, &[7, 8], Answer::Unknown),
     ];
-    let sightings = vec![
-        Sighting { name: "first".into(), start: (0, 0), rows: log.clone() },
-        Sighting { name: "late".into(), start: (1, 2), rows: log[2..].to_vec() },
+    let received = vec![
+        Received { name: "first".into(), start: (0, 0), rows: log.clone() },
+        Received { name: "late".into(), start: (1, 2), rows: log[2..].to_vec() },
     ];
-    (History { attempts, sightings, heads: vec![vec![0, 2, 2, 6]], wrong: Vec::new() }, log)
+    (History { attempts, received, heads: vec![vec![0, 2, 2, 6]], wrong: Vec::new() }, log)
 }
 
 fn repeat(rows: &mut Vec<Row>, place: usize) {
@@ -135,7 +127,7 @@ fn repeat(rows: &mut Vec<Row>, place: usize) {
 fn lose(history: &mut History, log: &mut Vec<Row>, id: u128) {
     let keep = |row: &Row| row.id != Uuid::from_u128(id);
     log.retain(keep);
-    history.sightings.iter_mut().for_each(|sighting| sighting.rows.retain(keep));
+    history.received.iter_mut().for_each(|received| received.rows.retain(keep));
     history.heads.clear();
 }
 
@@ -149,10 +141,10 @@ fn renumber(history: &mut History, log: &mut [Row], first: u64) {
         _ => {}
     };
     log.iter_mut().for_each(change);
-    history.sightings.iter_mut().flat_map(|sighting| &mut sighting.rows).for_each(change);
+    history.received.iter_mut().flat_map(|received| &mut received.rows).for_each(change);
     if first == 4 {
         history.attempts[2].answer = Answer::Done { version: 4, position: None };
-        history.attempts[2].demand = Demand::Exact(3);
+        history.attempts[2].expected = Expected::Exact(3);
         history.attempts[4].answer = Answer::Done { version: 5, position: Some(6) };
     } else {
         history.attempts[0].ids.reverse();
@@ -165,5 +157,5 @@ fn double(history: &mut History, log: &mut Vec<Row>) {
     let again = row(7, "a", 5, 5);
     log.push(again.clone());
     history.attempts[4].answer = Answer::Done { version: 5, position: Some(7) };
-    history.sightings.iter_mut().for_each(|sighting| sighting.rows.push(again.clone()));
+    history.received.iter_mut().for_each(|received| received.rows.push(again.clone()));
 }

@@ -13,9 +13,9 @@ use streamkeep_tests::effort::effort;
 use streamkeep_tests::harness::Backend;
 
 use super::cancel::{conclude, in_time};
-use super::checker::judge;
+use super::checker::check_history;
 use super::ground::{self, Ground, case};
-use super::history::{Answer, Attempt, Demand, History};
+use super::history::{Answer, Attempt, Expected, History};
 use super::proxy::{Cut, Proxy};
 use super::storm::read_log;
 use super::writers::{Draft, events, refusal};
@@ -91,7 +91,7 @@ async fn lane_of_cuts(ground: &Ground, lane: u64, cuts: u64, seed: u64) -> Resul
     }
     case.store.close().await?;
     case.direct.close().await?;
-    let verdict = judge(&case.history, &read_log(&ground).await?);
+    let verdict = check_history(&case.history, &read_log(&ground).await?);
     if verdict.is_clean() { Ok(case.tally) } else { Err(format!("lane {lane} of cuts, seed {seed}: {verdict}").into()) }
 }
 
@@ -114,15 +114,15 @@ impl Case {
             _ => Cut::InsideReply(self.rng.usize(..1_000)),
         };
         // One in five gets no new connection in time, and one in five has a rival that wants the same version.
-        let (alone, rival) = (self.rng.u8(..5) == 0, self.rng.u8(..5) == 0);
+        let (cut_off, rival) = (self.rng.u8(..5) == 0, self.rng.u8(..5) == 0);
         // Makes sure that there is a connection to cut.
         self.store.head().await?;
         self.proxy.arm(cut);
-        self.proxy.refuse(alone);
+        self.proxy.refuse(cut_off);
         let attempt = if self.rng.u8(..6) == 0 {
-            self.import(number, alone).await?
+            self.import(number, cut_off).await?
         } else {
-            self.append(number, alone, rival).await?
+            self.append(number, cut_off, rival).await?
         };
         self.proxy.refuse(false);
         match attempt.answer {
@@ -135,15 +135,15 @@ impl Case {
         Ok(())
     }
 
-    async fn append(&mut self, number: u64, alone: bool, rival: bool) -> Result<Attempt, Failed> {
+    async fn append(&mut self, number: u64, cut_off: bool, rival: bool) -> Result<Attempt, Failed> {
         let stream = format!("s-{}", self.rng.u8(..6));
         let version = self.version(&stream);
-        let demand =
-            [Demand::Any, Demand::Exact(version), Demand::Exact(version), Demand::NoStream][self.rng.usize(..4)];
-        let stream = if demand == Demand::NoStream { format!("new-{number}") } else { stream };
-        let draft = Draft { stream: stream.clone(), demand, events: events(&mut self.rng, 3) };
-        let options = AppendOptions { expected: ExpectedVersion::from(demand), timeout: alone.then_some(SHORT) };
-        let other = Draft { stream, demand, events: events(&mut self.rng, 2) };
+        let expected = [Expected::Any, Expected::Exact(version), Expected::Exact(version), Expected::NoStream]
+            [self.rng.usize(..4)];
+        let stream = if expected == Expected::NoStream { format!("new-{number}") } else { stream };
+        let draft = Draft { stream: stream.clone(), expected, events: events(&mut self.rng, 3) };
+        let options = AppendOptions { expected: ExpectedVersion::from(expected), timeout: cut_off.then_some(SHORT) };
+        let other = Draft { stream, expected, events: events(&mut self.rng, 2) };
         let (result, other) = tokio::join!(
             in_time("an append that was cut", self.store.append(&draft.stream, draft.events.clone(), options)),
             async { if rival { Some(other.append(&self.direct).await) } else { None } }
@@ -158,7 +158,7 @@ impl Case {
         let attempt = match result? {
             Ok(done) => draft.attempt(Answer::Done { version: done.version, position: Some(done.position) }),
             Err(error) => {
-                let (answer, wrong) = refusal(&error, demand);
+                let (answer, wrong) = refusal(&error, expected);
                 self.history.wrong.extend(wrong);
                 draft.attempt(answer)
             }
@@ -172,9 +172,12 @@ impl Case {
         Ok(attempt)
     }
 
-    async fn import(&mut self, number: u64, alone: bool) -> Result<Attempt, Failed> {
-        let draft =
-            Draft { stream: format!("import-{number}"), demand: Demand::NoStream, events: events(&mut self.rng, 10) };
+    async fn import(&mut self, number: u64, cut_off: bool) -> Result<Attempt, Failed> {
+        let draft = Draft {
+            stream: format!("import-{number}"),
+            expected: Expected::NoStream,
+            events: events(&mut self.rng, 10),
+        };
         let import = |event: &Event| ImportEvent {
             stream: draft.stream.clone(),
             version: None,
@@ -187,7 +190,7 @@ impl Case {
             let (store, imports) = (self.store.clone(), imports.clone());
             async move { store.import_events(imports).await }
         });
-        if alone {
+        if cut_off {
             // An import has the store's own deadline, so the proxy accepts connections again before that.
             tokio::time::sleep(SHORT).await;
             self.proxy.refuse(false);
@@ -220,8 +223,11 @@ async fn silence(ground: Ground) -> Result<(), Failed> {
     // An import takes its deadline from its store.
     let impatient = OpenOptions::new(url).timeout(LONGER).open().await?;
     let mut history = History::default();
-    let draft =
-        |stream: String| Draft { stream, demand: Demand::NoStream, events: vec![Event::json_text("Happened", "{}")] };
+    let draft = |stream: String| Draft {
+        stream,
+        expected: Expected::NoStream,
+        events: vec![Event::json_text("Happened", "{}")],
+    };
     for round in 0..3 {
         let first = draft(format!("first-{round}"));
         history.attempts.push(first.append(&store).await.0);
@@ -284,7 +290,7 @@ async fn reads(ground: Ground) -> Result<(), Failed> {
     let mut history = History::default();
     let draft = Draft {
         stream: "s-1".into(),
-        demand: Demand::NoStream,
+        expected: Expected::NoStream,
         events: (0..50).map(|_| Event::json_text("Happened", "{}")).collect(),
     };
     history.attempts.push(draft.append(&store).await.0);
@@ -301,29 +307,32 @@ async fn reads(ground: Ground) -> Result<(), Failed> {
     conclude("reads around cuts", &ground, &store, &history, 0).await
 }
 
-/// The first attempt is on its way to the server when the store finds, on a new connection, that the demand does not
-/// hold. The store may refuse only once the first attempt can no longer commit. Otherwise another writer makes the
-/// demand hold, the first attempt arrives, and a refused append is in the log.
+/// The first attempt is on its way to the server when the store finds, on a new connection, that the expected
+/// version does not hold. The store may refuse only once the first attempt can no longer commit. Otherwise another
+/// writer makes it hold, the first attempt arrives, and a refused append is in the log.
 async fn late_arrival(ground: Ground) -> Result<(), Failed> {
     let (proxy, url) = Proxy::before(ground.kind, &ground.url).await?;
     let (store, direct) = (OpenOptions::new(url).max_connections(1).open().await?, ground.open().await?);
     let mut history = History::default();
     for round in 0..3 {
-        let draft =
-            |demand| Draft { stream: format!("s-{round}"), demand, events: vec![Event::json_text("Happened", "{}")] };
+        let draft = |expected| Draft {
+            stream: format!("s-{round}"),
+            expected,
+            events: vec![Event::json_text("Happened", "{}")],
+        };
         proxy.arm(Cut::Delayed);
         let (attempt, _, wrong) =
-            in_time("an append whose first attempt is delayed", draft(Demand::Exists).append(&store)).await?;
+            in_time("an append whose first attempt is delayed", draft(Expected::Exists).append(&store)).await?;
         history.wrong.extend(wrong);
         if attempt.answer != (Answer::Refused { actual: Some(0) }) {
             return Err(format!(
-                "an append that demands a stream, to one that does not exist, returned {:?}",
+                "an append that expects a stream, to one that does not exist, returned {:?}",
                 attempt.answer
             )
             .into());
         }
         history.attempts.push(attempt);
-        history.attempts.push(draft(Demand::NoStream).append(&direct).await.0);
+        history.attempts.push(draft(Expected::NoStream).append(&direct).await.0);
         in_time("the delayed statement", proxy.deliver()).await?;
     }
     direct.close().await?;

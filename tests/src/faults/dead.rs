@@ -10,7 +10,7 @@ use streamkeep_tests::harness::Backend;
 
 use super::cancel::{conclude, in_time};
 use super::ground::{Ground, case};
-use super::history::{Demand, History};
+use super::history::{Expected, History};
 use super::writers::Draft;
 
 pub fn trials() -> Vec<Trial> {
@@ -22,11 +22,11 @@ pub fn trials() -> Vec<Trial> {
 async fn dead_writer(ground: Ground) -> Result<(), Failed> {
     let (store, mut history) = (ground.open().await?, History::default());
     let before =
-        Draft { stream: "s-1".into(), demand: Demand::NoStream, events: vec![Event::json_text("Before", "{}")] };
+        Draft { stream: "s-1".into(), expected: Expected::NoStream, events: vec![Event::json_text("Before", "{}")] };
     history.attempts.push(before.append(&store).await.0);
     let dead = transaction_of_a_dead_writer(&ground).await?;
     let draft =
-        Draft { stream: "s-2".into(), demand: Demand::NoStream, events: vec![Event::json_text("Happened", "{}")] };
+        Draft { stream: "s-2".into(), expected: Expected::NoStream, events: vec![Event::json_text("Happened", "{}")] };
     let (attempt, _, wrong) = in_time("an append behind a writer that died", draft.append(&store)).await?;
     history.attempts.push(attempt);
     history.wrong.extend(wrong);

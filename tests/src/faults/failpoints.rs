@@ -13,10 +13,10 @@ use streamkeep::{
 };
 use streamkeep_tests::harness::{BACKENDS, Backend};
 
-use super::cancel::{conclude, in_time, narrow, still_served};
+use super::cancel::{conclude, in_time, one_connection, still_served};
 use super::ground::{Ground, command};
-use super::history::{Demand, History};
-use super::process::alone;
+use super::history::{Expected, History};
+use super::process::in_own_process;
 use super::writers::{Draft, refusal};
 
 /// Where an append can be paused.
@@ -46,26 +46,32 @@ const IN_READS: &[(Backend, &str)] = &[
 
 pub fn trials() -> Vec<Trial> {
     let appends = IN_APPENDS.iter().map(|(kind, point)| {
-        alone(&format!("failpoints::append_dropped_at_{point}"), *kind, |ground| append_dropped(ground, point))
+        in_own_process(&format!("failpoints::append_dropped_at_{point}"), *kind, |ground| append_dropped(ground, point))
     });
     let late = IN_APPENDS.iter().map(|(kind, point)| {
-        alone(&format!("failpoints::deadline_passes_at_{point}"), *kind, |ground| deadline_passes(ground, point))
+        in_own_process(&format!("failpoints::deadline_passes_at_{point}"), *kind, |ground| {
+            deadline_passes(ground, point)
+        })
     });
     let reads = IN_READS.iter().map(|(kind, point)| {
-        alone(&format!("failpoints::read_dropped_at_{point}"), *kind, |ground| read_dropped(ground, point))
+        in_own_process(&format!("failpoints::read_dropped_at_{point}"), *kind, |ground| read_dropped(ground, point))
     });
-    let wakes = [Backend::Sqlite, Backend::Postgres, Backend::Mongodb]
-        .map(|kind| alone("failpoints::a_write_between_page_and_wait_wakes_the_subscriber", kind, write_between));
-    let horizon = [alone("failpoints::a_page_is_read_after_the_horizon", Backend::Postgres, page_after_horizon)];
-    let file = [alone(
+    let wakes = [Backend::Sqlite, Backend::Postgres, Backend::Mongodb].map(|kind| {
+        in_own_process("failpoints::a_write_between_page_and_wait_wakes_the_subscriber", kind, write_between)
+    });
+    let horizon =
+        [in_own_process("failpoints::a_page_is_read_after_the_horizon", Backend::Postgres, page_after_horizon)];
+    let file = [in_own_process(
         "failpoints::an_append_to_a_file_removed_before_the_commit_is_not_acknowledged",
         Backend::Sqlite,
         file_removed_before_commit,
     )];
-    let shared = BACKENDS.map(|kind| alone("failpoints::caught_up_subscriptions_share_one_reader", kind, one_reader));
+    let shared =
+        BACKENDS.map(|kind| in_own_process("failpoints::caught_up_subscriptions_share_one_reader", kind, one_reader));
     let short = [Backend::Sqlite, Backend::Postgres, Backend::Mongodb]
-        .map(|kind| alone("failpoints::a_short_timeout_ends_no_page_of_another_store", kind, short_timeout));
-    let scans = BACKENDS.map(|kind| alone("failpoints::a_dropped_scan_ends_with_its_page", kind, scan_dropped));
+        .map(|kind| in_own_process("failpoints::a_short_timeout_ends_no_page_of_another_store", kind, short_timeout));
+    let scans =
+        BACKENDS.map(|kind| in_own_process("failpoints::a_dropped_scan_ends_with_its_page", kind, scan_dropped));
     appends
         .chain(late)
         .chain(reads)
@@ -82,14 +88,14 @@ pub fn trials() -> Vec<Trial> {
 fn draft(stream: &str, count: usize) -> Draft {
     Draft {
         stream: stream.into(),
-        demand: Demand::Any,
+        expected: Expected::Any,
         events: (0..count).map(|_| Event::json_text("Happened", "{}")).collect(),
     }
 }
 
 /// An append that was sent continues and commits although its caller is gone.
 async fn append_dropped(ground: Ground, point: &'static str) -> Result<(), Failed> {
-    let (store, mut history) = (narrow(&ground).open().await?, History::default());
+    let (store, mut history) = (one_connection(&ground).open().await?, History::default());
     for round in 0..5 {
         let draft = draft(&format!("s-{round}"), 3);
         let paused = faults::pause(point);
@@ -115,7 +121,7 @@ async fn append_dropped(ground: Ground, point: &'static str) -> Result<(), Faile
 
 /// At the deadline the caller gets an error that says what is known, and the log shows whether that was true.
 async fn deadline_passes(ground: Ground, point: &'static str) -> Result<(), Failed> {
-    let (store, mut history) = (narrow(&ground).open().await?, History::default());
+    let (store, mut history) = (one_connection(&ground).open().await?, History::default());
     for round in 0..3 {
         let draft = draft(&format!("s-{round}"), 3);
         let paused = faults::pause(point);
@@ -126,7 +132,7 @@ async fn deadline_passes(ground: Ground, point: &'static str) -> Result<(), Fail
         if error.ids().len() != draft.events.len() || !error.retryable() {
             return Err(format!("an append paused past its deadline returned {error:?}").into());
         }
-        history.attempts.push(draft.attempt(refusal(&error, draft.demand).0));
+        history.attempts.push(draft.attempt(refusal(&error, draft.expected).0));
         drop(paused);
         still_served(&ground, &store, &mut history).await?;
     }
@@ -134,7 +140,7 @@ async fn deadline_passes(ground: Ground, point: &'static str) -> Result<(), Fail
 }
 
 async fn read_dropped(ground: Ground, point: &'static str) -> Result<(), Failed> {
-    let (store, mut history) = (narrow(&ground).open().await?, History::default());
+    let (store, mut history) = (one_connection(&ground).open().await?, History::default());
     for _ in 0..5 {
         let paused = faults::pause(point);
         let call = tokio::spawn({
@@ -276,7 +282,7 @@ async fn scan_dropped(ground: Ground) -> Result<(), Failed> {
         }
         let others = faults::hits("log-page") - begun - pages;
         if pages < 3 * rounds || others > 0 {
-            return Err(format!("a dropped {what} asked for {others} pages more, of {pages}").into());
+            return Err(format!("a dropped {what} read {others} pages more, besides {pages} of others").into());
         }
         store.close().await?;
     }

@@ -15,10 +15,10 @@ use super::ground::{Ground, case, runtime};
 const EVENTS: usize = 2_500;
 
 pub fn trials() -> Vec<Trial> {
-    let hintless =
+    let without_change_streams =
         BACKENDS.into_iter().map(|kind| case("follow::polling_finds_the_write_of_another_store", kind, no_hint));
     let churn = BACKENDS.into_iter().map(|kind| case("follow::readers_that_come_and_go_delay_no_poll", kind, churn));
-    hintless
+    without_change_streams
         .chain(churn)
         .chain(BACKENDS.into_iter().map(|kind| case("follow::pages_join_without_a_gap", kind, pages)))
         .collect()

@@ -21,14 +21,14 @@ impl From<&RecordedEvent> for Row {
 
 /// The expected version of an append, in a form that can be serialised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Demand {
+pub enum Expected {
     Any,
     NoStream,
     Exists,
     Exact(u64),
 }
 
-impl Demand {
+impl Expected {
     /// Whether it holds at a version. This is written independently of core, so that core's function is checked too.
     pub fn holds(self, version: u64) -> bool {
         match self {
@@ -40,13 +40,13 @@ impl Demand {
     }
 }
 
-impl From<Demand> for ExpectedVersion {
-    fn from(demand: Demand) -> Self {
-        match demand {
-            Demand::Any => Self::Any,
-            Demand::NoStream => Self::NoStream,
-            Demand::Exists => Self::StreamExists,
-            Demand::Exact(version) => Self::Exact(version),
+impl From<Expected> for ExpectedVersion {
+    fn from(expected: Expected) -> Self {
+        match expected {
+            Expected::Any => Self::Any,
+            Expected::NoStream => Self::NoStream,
+            Expected::Exists => Self::StreamExists,
+            Expected::Exact(version) => Self::Exact(version),
         }
     }
 }
@@ -66,14 +66,14 @@ pub enum Answer {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Attempt {
     pub stream: String,
-    pub demand: Demand,
+    pub expected: Expected,
     pub ids: Vec<Uuid>,
     pub answer: Answer,
 }
 
 /// All events that one subscriber got.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Sighting {
+pub struct Received {
     pub name: String,
     /// It started at or after the first of these positions, and at or before the second.
     pub start: (u64, u64),
@@ -84,7 +84,7 @@ pub struct Sighting {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct History {
     pub attempts: Vec<Attempt>,
-    pub sightings: Vec<Sighting>,
+    pub received: Vec<Received>,
     /// The answers of `head()` to one watcher, in order.
     pub heads: Vec<Vec<u64>>,
     /// Errors that were noticed while the storm ran.
@@ -94,7 +94,7 @@ pub struct History {
 impl History {
     pub fn add(&mut self, part: Self) {
         self.attempts.extend(part.attempts);
-        self.sightings.extend(part.sightings);
+        self.received.extend(part.received);
         self.heads.extend(part.heads);
         self.wrong.extend(part.wrong);
     }

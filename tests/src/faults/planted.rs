@@ -68,7 +68,7 @@ const BUGS: &[Bug] = &[
         "cancel::an_append_dropped_at_any_poll_is_whole_or_absent",
         "answer: ",
     ),
-    bug("sqlite-no-unique", Backend::Sqlite, "storm", "demand: "),
+    bug("sqlite-no-unique", Backend::Sqlite, "storm", "expected version: "),
     bug("sqlite-reader-skips", Backend::Sqlite, "follow::pages_join_without_a_gap", "were read"),
     bug("sqlite-deferred-begin", Backend::Sqlite, "storm", "refused: "),
     bug(

@@ -51,7 +51,7 @@ pub async fn run(part: Part) -> Result<History, Failed> {
 const ALONE: &str = "STREAMKEEP_ALONE";
 
 /// A case in a new process, which is this program for this case alone.
-pub fn alone<F, W>(name: &str, kind: Backend, work: W) -> Trial
+pub fn in_own_process<F, W>(name: &str, kind: Backend, work: W) -> Trial
 where
     F: Future<Output = Result<(), Failed>> + Send + 'static,
     W: FnOnce(Ground) -> F + Send + 'static,

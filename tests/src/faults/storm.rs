@@ -12,9 +12,9 @@ use streamkeep_tests::harness::{BACKENDS, Backend};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::checker::judge;
+use super::checker::check_history;
 use super::ground::{self, Ground, case};
-use super::history::{Demand, History, Row, Sighting};
+use super::history::{Expected, History, Received, Row};
 use super::process;
 use super::transactions;
 use super::writers::{Draft, WriterGroup};
@@ -72,12 +72,12 @@ async fn storm(ground: Ground) -> Result<(), Failed> {
         weather.run().await.map_err(|wrong| format!("seed {seed}: {}", wrong.message().unwrap_or_default()))?;
     let log = read_log(&ground).await?;
     keeper.close().await?;
-    let verdict = judge(&history, &log);
+    let verdict = check_history(&history, &log);
     let words = format!(
         "storm {}: {} events, {writers} writers, {} subscribers: {verdict}, seed {seed}, {:.1} s",
         ground.kind,
         log.len(),
-        history.sightings.len(),
+        history.received.len(),
         began.elapsed().as_secs_f64()
     );
     if verdict.is_clean() {
@@ -141,8 +141,11 @@ impl StormPlan {
         over.cancel();
         history.add(holders.await??);
         history.heads.extend(heads.await??);
-        let last =
-            Draft { stream: "storm-over".into(), demand: Demand::NoStream, events: vec![Event::json_text(OVER, "{}")] };
+        let last = Draft {
+            stream: "storm-over".into(),
+            expected: Expected::NoStream,
+            events: vec![Event::json_text(OVER, "{}")],
+        };
         let (attempt, _, wrong) = last.append(&store).await;
         history.add(History { attempts: vec![attempt], wrong: wrong.into_iter().collect(), ..History::default() });
         for part in join_all(followers).await {
@@ -156,21 +159,21 @@ impl StormPlan {
 impl Follower {
     async fn run(self) -> Result<History, Failed> {
         let store = OpenOptions::new(&self.url).open().await?;
-        let mut sighting = Sighting { name: self.name.clone(), start: (0, 0), rows: Vec::new() };
-        let wrong = match self.follow(&store, &mut sighting).await? {
+        let mut received = Received { name: self.name.clone(), start: (0, 0), rows: Vec::new() };
+        let wrong = match self.follow(&store, &mut received).await? {
             Ended::Over => None,
             Ended::Stuck => Some(format!(
                 "{} was stuck after {} events, at {:?}",
                 self.name,
-                sighting.rows.len(),
-                sighting.rows.last()
+                received.rows.len(),
+                received.rows.last()
             )),
         };
         store.close().await?;
-        Ok(History { sightings: vec![sighting], wrong: wrong.into_iter().collect(), ..History::default() })
+        Ok(History { received: vec![received], wrong: wrong.into_iter().collect(), ..History::default() })
     }
 
-    async fn follow(&self, store: &EventStore, sighting: &mut Sighting) -> streamkeep::Result<Ended> {
+    async fn follow(&self, store: &EventStore, received: &mut Received) -> streamkeep::Result<Ended> {
         let mut pause = tokio::time::interval(Duration::from_millis(2));
         while store.head().await? < self.from_head {
             pause.tick().await;
@@ -182,10 +185,10 @@ impl Follower {
         let stuck = if self.url.starts_with("mongodb") { STUCK * Backend::Mongodb.patience() } else { STUCK };
         while let Ok(item) = tokio::time::timeout(stuck, subscription.try_next()).await {
             if std::mem::take(&mut first) && start == Start::Now {
-                sighting.start = (before, store.head().await?);
+                received.start = (before, store.head().await?);
             }
             let Some(Item::Event(event)) = item? else { continue };
-            sighting.rows.push(Row::from(&event));
+            received.rows.push(Row::from(&event));
             if event.event_type == OVER {
                 return Ok(Ended::Over);
             }

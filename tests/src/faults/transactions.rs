@@ -12,7 +12,7 @@ use streamkeep_tests::harness::Backend;
 use tokio_util::sync::CancellationToken;
 
 use super::ground::{self, Ground, command};
-use super::history::{Answer, Attempt, Demand, History};
+use super::history::{Answer, Attempt, Expected, History};
 use super::writers::{Draft, events, refusal};
 
 type Transaction<'c> = sqlx::Transaction<'c, sqlx::Postgres>;
@@ -134,21 +134,21 @@ impl Holder {
         } else {
             format!("held-{}-{}", self.number, self.rng.u8(..3))
         };
-        let demand = if self.rng.u8(..4) == 0 { Demand::Exists } else { Demand::Any };
-        Draft { stream, demand, events: events(&mut self.rng, 3) }
+        let expected = if self.rng.u8(..4) == 0 { Expected::Exists } else { Expected::Any };
+        Draft { stream, expected, events: events(&mut self.rng, 3) }
     }
 
     async fn append(&mut self, transaction: &mut Transaction<'_>, draft: &Draft, attempts: &mut Vec<Attempt>) -> bool {
         let result = self
             .store
-            .append_in(transaction, &draft.stream, draft.events.clone(), ExpectedVersion::from(draft.demand))
+            .append_in(transaction, &draft.stream, draft.events.clone(), ExpectedVersion::from(draft.expected))
             .await;
         let (answer, goes_on) = match result {
             Ok(versions) => {
                 (Answer::Done { version: versions.last().copied().unwrap_or_default(), position: None }, true)
             }
             Err(error) => {
-                let (answer, wrong) = refusal(&error, draft.demand);
+                let (answer, wrong) = refusal(&error, draft.expected);
                 self.history.wrong.extend(wrong);
                 // A conflict leaves the transaction usable; any other error ends it.
                 (answer, matches!(answer, Answer::Refused { actual: Some(_) }))

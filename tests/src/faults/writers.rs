@@ -13,7 +13,7 @@ use libtest_mimic::Failed;
 use serde::{Deserialize, Serialize};
 use streamkeep::{ErrorKind, Event, EventStore, ExpectedVersion, ImportEvent, OpenOptions, Outcome};
 
-use super::history::{Answer, Attempt, Demand, History};
+use super::history::{Answer, Attempt, Expected, History};
 
 /// Writers that share a store.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -29,12 +29,12 @@ pub struct WriterGroup {
 
 /// What the writers of a process share: the events that are left, and the last known versions.
 #[derive(Debug)]
-pub struct Board {
+pub struct Progress {
     left: AtomicI64,
     heads: Mutex<HashMap<String, u64>>,
 }
 
-impl Board {
+impl Progress {
     pub fn new(events: u64) -> Self {
         Self { left: AtomicI64::new(i64::try_from(events).unwrap_or(i64::MAX)), heads: Mutex::default() }
     }
@@ -68,10 +68,10 @@ impl Board {
 impl WriterGroup {
     pub async fn run(self) -> Result<History, Failed> {
         let store = OpenOptions::new(&self.url).max_connections(4).open().await?;
-        let board = Arc::new(Board::new(self.events));
+        let progress = Arc::new(Progress::new(self.events));
         let writer = |number| Writer {
             store: store.clone(),
-            board: Arc::clone(&board),
+            progress: Arc::clone(&progress),
             rng: Rng::with_seed(self.seed ^ number),
             number,
             imported: 0,
@@ -92,7 +92,7 @@ impl WriterGroup {
 #[derive(Clone, Debug)]
 pub struct Draft {
     pub stream: String,
-    pub demand: Demand,
+    pub expected: Expected,
     pub events: Vec<Event>,
 }
 
@@ -100,7 +100,7 @@ impl Draft {
     pub fn attempt(&self, answer: Answer) -> Attempt {
         Attempt {
             stream: self.stream.clone(),
-            demand: self.demand,
+            expected: self.expected,
             ids: self.events.iter().map(|event| event.id).collect(),
             answer,
         }
@@ -108,11 +108,11 @@ impl Draft {
 
     /// Appends. Returns the attempt, whether it was a repeat, and what is wrong about the answer itself.
     pub async fn append(&self, store: &EventStore) -> (Attempt, bool, Option<String>) {
-        let result = store.append(&self.stream, self.events.clone(), ExpectedVersion::from(self.demand)).await;
+        let result = store.append(&self.stream, self.events.clone(), ExpectedVersion::from(self.expected)).await;
         let (answer, repeated, wrong) = match result {
             Ok(done) => (Answer::Done { version: done.version, position: Some(done.position) }, done.repeated, None),
             Err(error) => {
-                let (answer, wrong) = refusal(&error, self.demand);
+                let (answer, wrong) = refusal(&error, self.expected);
                 (answer, false, wrong)
             }
         };
@@ -121,9 +121,9 @@ impl Draft {
 }
 
 /// What an error says about the append, and what is wrong about the error itself.
-pub fn refusal(error: &streamkeep::Error, demand: Demand) -> (Answer, Option<String>) {
+pub fn refusal(error: &streamkeep::Error, expected: Expected) -> (Answer, Option<String>) {
     match error.kind() {
-        ErrorKind::Conflict { .. } if demand == Demand::Any => {
+        ErrorKind::Conflict { .. } if expected == Expected::Any => {
             (Answer::Refused { actual: None }, Some(format!("an append with 'any' conflicts: {error:?}")))
         }
         ErrorKind::Conflict { actual, .. } => (Answer::Refused { actual: Some(*actual) }, None),
@@ -144,7 +144,7 @@ pub fn events(rng: &mut Rng, most: usize) -> Vec<Event> {
 
 struct Writer {
     store: EventStore,
-    board: Arc<Board>,
+    progress: Arc<Progress>,
     rng: Rng,
     number: u64,
     /// The version of its import stream.
@@ -156,12 +156,12 @@ struct Writer {
 
 impl Writer {
     async fn run(mut self) -> History {
-        while self.board.has_events_left() {
+        while self.progress.has_events_left() {
             match self.rng.u8(..100) {
-                0..=43 => self.one(Demand::Any).await,
+                0..=43 => self.one(Expected::Any).await,
                 44..=67 => self.exact().await,
-                68..=74 => self.one(Demand::NoStream).await,
-                75..=81 => self.one(Demand::Exists).await,
+                68..=74 => self.one(Expected::NoStream).await,
+                75..=81 => self.one(Expected::Exists).await,
                 82..=86 => self.several().await,
                 87..=89 => self.equal_appends().await,
                 90..=93 => self.again().await,
@@ -173,30 +173,30 @@ impl Writer {
     }
 
     /// A draft for a hot stream, a shared one, an own one, or sometimes a new one.
-    fn draft(&mut self, demand: Demand) -> Draft {
+    fn draft(&mut self, expected: Expected) -> Draft {
         let stream = match self.rng.u8(..100) {
-            _ if demand == Demand::NoStream && self.rng.bool() => format!("new-{}", streamkeep::new_id()),
+            _ if expected == Expected::NoStream && self.rng.bool() => format!("new-{}", streamkeep::new_id()),
             0..30 => format!("hot-{}", self.rng.u8(..3)),
             30..60 => format!("shared-{}", self.rng.u8(..40)),
             _ => format!("own-{}-{}", self.number, self.rng.u8(..5)),
         };
-        Draft { stream, demand, events: events(&mut self.rng, 6) }
+        Draft { stream, expected, events: events(&mut self.rng, 6) }
     }
 
     fn note(&mut self, attempt: Attempt, again: bool, wrong: Option<String>) {
-        self.board.note(&attempt, again);
+        self.progress.note(&attempt, again);
         self.history.attempts.push(attempt);
         self.history.wrong.extend(wrong);
     }
 
-    async fn one(&mut self, demand: Demand) {
-        let draft = self.draft(demand);
+    async fn one(&mut self, expected: Expected) {
+        let draft = self.draft(expected);
         self.give(draft).await;
     }
 
     async fn exact(&mut self) {
-        let mut draft = self.draft(Demand::Any);
-        draft.demand = Demand::Exact(self.board.guess(&draft.stream) + u64::from(self.rng.u8(..20) == 0));
+        let mut draft = self.draft(Expected::Any);
+        draft.expected = Expected::Exact(self.progress.guess(&draft.stream) + u64::from(self.rng.u8(..20) == 0));
         self.give(draft).await;
     }
 
@@ -225,7 +225,7 @@ impl Writer {
 
     /// Appends at the same time share a commit, and each gets its own answer.
     async fn several(&mut self) {
-        let drafts: Vec<Draft> = (0..self.rng.usize(2..8)).map(|_| self.draft(Demand::Any)).collect();
+        let drafts: Vec<Draft> = (0..self.rng.usize(2..8)).map(|_| self.draft(Expected::Any)).collect();
         let answers = join_all(drafts.iter().map(|draft| draft.append(&self.store))).await;
         for (attempt, repeated, wrong) in answers {
             self.note(attempt, repeated, wrong);
@@ -234,7 +234,7 @@ impl Writer {
 
     /// Of two equal appends at the same time, one writes and the other is its repeat; both get the same answer.
     async fn equal_appends(&mut self) {
-        let draft = self.draft(Demand::Any);
+        let draft = self.draft(Expected::Any);
         let answers = join_all([draft.append(&self.store), draft.append(&self.store)]).await;
         let done = answers.iter().all(|(attempt, ..)| matches!(attempt.answer, Answer::Done { .. }));
         if done && answers.iter().filter(|(_, repeated, _)| *repeated).count() != 1 {
@@ -245,7 +245,7 @@ impl Writer {
         }
     }
 
-    /// Repeats an acknowledged append, whose demand no longer holds.
+    /// Repeats an acknowledged append, whose expected version no longer holds.
     async fn again(&mut self) {
         let Some(draft) = self.last.clone() else { return };
         let (attempt, repeated, wrong) = draft.append(&self.store).await;
@@ -258,7 +258,7 @@ impl Writer {
     /// Imports into a stream of its own, so that every version is known in advance; half of the imports are repeated.
     async fn import(&mut self) {
         let stream = format!("import-{}", self.number);
-        let draft = Draft { stream, demand: Demand::Exact(self.imported), events: events(&mut self.rng, 20) };
+        let draft = Draft { stream, expected: Expected::Exact(self.imported), events: events(&mut self.rng, 20) };
         let import = |event: &Event| ImportEvent {
             stream: draft.stream.clone(),
             version: None,
@@ -286,7 +286,7 @@ impl Writer {
 
     /// A caller that is cancelled before it gets its answer.
     async fn cancelled(&mut self) {
-        let draft = self.draft(Demand::Any);
+        let draft = self.draft(Expected::Any);
         let patience = Duration::from_micros(self.rng.u64(..2_000));
         let attempt = match tokio::time::timeout(patience, draft.append(&self.store)).await {
             Ok((attempt, _, wrong)) => {

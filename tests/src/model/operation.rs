@@ -11,7 +11,7 @@ const TAGS: [&str; 3] = ["x", "y:1", "z"];
 
 /// The expected version of an append, before the stream's version is known.
 #[derive(Clone, Debug)]
-pub(super) enum Demand {
+pub(super) enum Expected {
     Any,
     NoStream,
     StreamExists,
@@ -49,14 +49,14 @@ pub(super) enum Change {
 pub(super) enum Operation {
     Append {
         stream: usize,
-        demand: Demand,
+        expected: Expected,
         contents: Vec<Content>,
     },
     /// Repeats an earlier append, whether it was stored or refused.
     Again {
         which: Index,
         change: Change,
-        demand: Demand,
+        expected: Expected,
     },
     /// `skip` versions are omitted before the first event; with `None` the store chooses the versions.
     Import {
@@ -111,13 +111,13 @@ fn contents() -> impl Strategy<Value = Vec<Content>> {
     proptest::collection::vec(content(), 1..5)
 }
 
-fn demand() -> impl Strategy<Value = Demand> {
+fn expected() -> impl Strategy<Value = Expected> {
     prop_oneof![
-        4 => Just(Demand::Any),
-        1 => Just(Demand::NoStream),
-        1 => Just(Demand::StreamExists),
-        3 => Just(Demand::Right),
-        2 => (0..12_u64).prop_map(Demand::Wrong),
+        4 => Just(Expected::Any),
+        1 => Just(Expected::NoStream),
+        1 => Just(Expected::StreamExists),
+        3 => Just(Expected::Right),
+        2 => (0..12_u64).prop_map(Expected::Wrong),
     ]
 }
 
@@ -152,8 +152,8 @@ fn limit() -> impl Strategy<Value = Option<u64>> {
 pub(super) fn operation() -> impl Strategy<Value = Operation> {
     let stream = || 0..STREAMS.len();
     prop_oneof![
-        6 => (stream(), demand(), contents()).prop_map(|(stream, demand, contents)| Operation::Append { stream, demand, contents }),
-        3 => (any::<Index>(), change(), demand()).prop_map(|(which, change, demand)| Operation::Again { which, change, demand }),
+        6 => (stream(), expected(), contents()).prop_map(|(stream, expected, contents)| Operation::Append { stream, expected, contents }),
+        3 => (any::<Index>(), change(), expected()).prop_map(|(which, change, expected)| Operation::Again { which, change, expected }),
         2 => (stream(), proptest::option::of(0..3_u64), contents()).prop_map(|(stream, skip, contents)| Operation::Import { stream, skip, contents }),
         1 => (any::<Index>(), change()).prop_map(|(which, change)| Operation::ImportAgain { which, change }),
         3 => (stream(), 1..10_u64, proptest::option::of(0..12_u64), direction(), limit())

@@ -7,7 +7,7 @@ use streamkeep::{
     ReadOptions, ReadPageOptions, RecordedEvent, Snapshot,
 };
 
-use super::operation::{Change, Content, Demand, Operation, STREAMS};
+use super::operation::{Change, Content, Expected, Operation, STREAMS};
 use super::oracle::{Oracle, Refusal, means};
 use crate::harness::Room;
 
@@ -41,10 +41,10 @@ pub(super) async fn sequence(room: Room, operations: &[Operation]) -> Checked {
 impl Run {
     async fn operation(&mut self, operation: &Operation) -> Checked {
         match operation {
-            Operation::Append { stream, demand, contents } => {
-                self.append(STREAMS[*stream], events(contents), demand).await
+            Operation::Append { stream, expected, contents } => {
+                self.append(STREAMS[*stream], events(contents), expected).await
             }
-            Operation::Again { which, change, demand } => self.append_again(which, change, demand).await,
+            Operation::Again { which, change, expected } => self.append_again(which, change, expected).await,
             Operation::Import { stream, skip, contents } => self.import_new(STREAMS[*stream], *skip, contents).await,
             Operation::ImportAgain { which, change } => self.import_again(which, change).await,
             Operation::Read { stream, from_version, to_version, direction, limit } => {
@@ -79,13 +79,13 @@ impl Run {
         }
     }
 
-    async fn append(&mut self, stream: &str, events: Vec<Event>, demand: &Demand) -> Checked {
-        let expected = match demand {
-            Demand::Any => ExpectedVersion::Any,
-            Demand::NoStream => ExpectedVersion::NoStream,
-            Demand::StreamExists => ExpectedVersion::StreamExists,
-            Demand::Right => self.oracle.version(stream).into(),
-            Demand::Wrong(by) => (self.oracle.version(stream) + 1 + by).into(),
+    async fn append(&mut self, stream: &str, events: Vec<Event>, expected: &Expected) -> Checked {
+        let expected = match expected {
+            Expected::Any => ExpectedVersion::Any,
+            Expected::NoStream => ExpectedVersion::NoStream,
+            Expected::StreamExists => ExpectedVersion::StreamExists,
+            Expected::Right => self.oracle.version(stream).into(),
+            Expected::Wrong(by) => (self.oracle.version(stream) + 1 + by).into(),
         };
         self.appends.push((stream.to_owned(), events.clone()));
         let done = self.stores[0].append(stream, events.clone(), expected).await;
@@ -100,7 +100,7 @@ impl Run {
         }
     }
 
-    async fn append_again(&mut self, which: &Index, change: &Change, demand: &Demand) -> Checked {
+    async fn append_again(&mut self, which: &Index, change: &Change, expected: &Expected) -> Checked {
         if self.appends.is_empty() {
             return Ok(());
         }
@@ -112,7 +112,7 @@ impl Run {
             Change::Longer => events.push(Event::json_text("A", "1")),
             Change::Shorter => events.truncate(1),
         }
-        self.append(&stream, events, demand).await
+        self.append(&stream, events, expected).await
     }
 
     async fn import_new(&mut self, stream: &str, skip: Option<u64>, contents: &[Content]) -> Checked {

@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs'
 import { event, EventStore } from 'streamkeep'
 
-/** Events a call of `importEvents` carries: one chunk, one transaction. */
+/** The number of events in a call of `importEvents`: one unit, one transaction. */
 const CALL_EVENTS = 1_000
 
 const [url, run, file] = process.argv.slice(2)
@@ -25,7 +25,7 @@ try {
   await log.close()
 }
 
-/** Every row once. */
+/** Measures every row once. */
 async function round(number) {
   return {
     one_us: await one(number),
@@ -40,7 +40,7 @@ function placed() {
   return event.json(workload.type, workload.data, { metadata: workload.metadata })
 }
 
-/** One event a call, one caller: the median latency in microseconds. */
+/** One event per call, one caller: the median latency in microseconds. */
 async function one(number) {
   const latencies = []
   for (let n = 0; n < workload.lone_appends; n += 1) {
@@ -54,7 +54,7 @@ async function one(number) {
   return latencies[Math.trunc(latencies.length / 2)] * 1000
 }
 
-/** Many callers, each its own stream: appends a second. */
+/** Many callers, each with its own stream: appends per second. */
 async function many(number) {
   const call = async (caller) => {
     for (let version = 0; version < workload.appends_per_caller; version += 1) {
@@ -66,7 +66,7 @@ async function many(number) {
   return rate(workload.callers * workload.appends_per_caller, started)
 }
 
-/** A hundred events of one stream a call: events a second. */
+/** A hundred events of one stream per call: events per second. */
 async function batches(number) {
   const started = performance.now()
   for (let n = 0; n < workload.batches; n += 1) {
@@ -75,7 +75,7 @@ async function batches(number) {
   return rate(workload.batches * workload.batch_events, started)
 }
 
-/** Writes the log to read: one long stream first, the rest in streams of a hundred. */
+/** Writes the log that is read: one long stream first, the rest in streams of a hundred. */
 async function fill() {
   for (let first = 0; first < workload.log_events; first += CALL_EVENTS) {
     const numbers = Array.from({ length: Math.min(CALL_EVENTS, workload.log_events - first) }, (_, place) => first + place)
@@ -83,7 +83,7 @@ async function fill() {
   }
 }
 
-/** Reads events and looks at their data: events a second. */
+/** Reads events and their data: events per second. */
 async function read(events, expected) {
   const started = performance.now()
   let [count, length] = [0, 0]

@@ -12,7 +12,7 @@ use streamkeep_tests::harness::Backend;
 
 use super::super::cancel::in_time;
 use super::super::ground::{Ground, case};
-use super::super::history::{Demand, History};
+use super::super::history::{Expected, History};
 use super::super::proxy::{Action, Cut, refusal};
 use super::{Proxied, done, draft, expecting, place};
 
@@ -34,7 +34,7 @@ pub fn trials() -> Vec<Trial> {
             unknown_until_looked_up,
         ),
         case("commits::a_transient_error_runs_the_transaction_again", Backend::Mongodb, transient),
-        case("commits::a_refusal_of_every_attempt_ends_at_the_deadline", Backend::Mongodb, staying),
+        case("commits::a_refusal_of_every_attempt_ends_at_the_deadline", Backend::Mongodb, refused_every_time),
     ]
 }
 
@@ -54,9 +54,9 @@ async fn unknown(ground: Ground) -> Result<(), Failed> {
     for (round, answer) in unknowns().into_iter().enumerate() {
         script.take();
         script.order("commitTransaction", "", TIMES, Action::replace(answer.clone()));
-        done(&store, &draft(&format!("s-{round}"), Demand::NoStream), &mut history)
+        done(&store, &draft(&format!("s-{round}"), Expected::NoStream), &mut history)
             .await
-            .map_err(|wrong| because(&answer, &wrong))?;
+            .map_err(|wrong| after_answer(&answer, &wrong))?;
         let (inserts, commits) = (script.count("insert"), script.count("commitTransaction"));
         if inserts != 1 || commits != TIMES as usize + 1 {
             return Err(format!(
@@ -75,9 +75,9 @@ async fn unknown_and_not_done(ground: Ground) -> Result<(), Failed> {
     for (round, answer) in unknowns().into_iter().enumerate() {
         script.order("commitTransaction", "", TIMES, Action::Abort(answer.clone()));
         script.order("commitTransaction", "", 1, Action::Abort(refusal(251, &[TRANSIENT_TRANSACTION_ERROR])));
-        done(&store, &draft(&format!("s-{round}"), Demand::NoStream), &mut history)
+        done(&store, &draft(&format!("s-{round}"), Expected::NoStream), &mut history)
             .await
-            .map_err(|wrong| because(&answer, &wrong))?;
+            .map_err(|wrong| after_answer(&answer, &wrong))?;
         if !script.is_done() {
             return Err(format!("a commit answered {answer} was not sent again until its result was known").into());
         }
@@ -91,7 +91,7 @@ async fn unknown_until_looked_up(ground: Ground) -> Result<(), Failed> {
     let proxied = Proxied::new(&ground).await?;
     let (store, script, mut history) = (proxied.open().await?, proxied.proxy.script(), History::default());
     for (round, code) in [251, 112, 24].into_iter().enumerate() {
-        let draft = draft(&format!("s-{round}"), Demand::NoStream);
+        let draft = draft(&format!("s-{round}"), Expected::NoStream);
         script.order("commitTransaction", "", 1, Action::Cut(Cut::BeforeReply));
         script.order("commitTransaction", "", 1, Action::Answer(refusal(code, &[TRANSIENT_TRANSACTION_ERROR])));
         let run_again = refusal(112, &[TRANSIENT_TRANSACTION_ERROR]);
@@ -117,10 +117,10 @@ async fn unknown_until_looked_up(ground: Ground) -> Result<(), Failed> {
         }
         history.attempts.push(attempt);
     }
-    proxied.conclude("commits in doubt", &store, &history).await
+    proxied.conclude("unknown commits after later attempts", &store, &history).await
 }
 
-fn because(answer: &Document, wrong: &Failed) -> Failed {
+fn after_answer(answer: &Document, wrong: &Failed) -> Failed {
     format!("a commit was answered {answer}: {}", wrong.message().unwrap_or_default()).into()
 }
 
@@ -131,7 +131,7 @@ async fn transient(ground: Ground) -> Result<(), Failed> {
     for command in ["update", "insert", "commitTransaction"] {
         for code in [112, 246, 251, 91, 189] {
             script.order(command, place(command), 2, Action::Abort(refusal(code, &[TRANSIENT_TRANSACTION_ERROR])));
-            let draft = draft(&format!("{command}-{code}"), Demand::NoStream);
+            let draft = draft(&format!("{command}-{code}"), Expected::NoStream);
             done(&store, &draft, &mut history)
                 .await
                 .map_err(|wrong| format!("{command} was answered {code}: {}", wrong.message().unwrap_or_default()))?;
@@ -143,9 +143,9 @@ async fn transient(ground: Ground) -> Result<(), Failed> {
     proxied.conclude("transient refusals", &store, &history).await
 }
 
-async fn staying(ground: Ground) -> Result<(), Failed> {
-    let stages = ["update", "insert", "commitTransaction"].map(|command| refused_until_the_deadline(&ground, command));
-    try_join_all(stages).await.map(drop)
+async fn refused_every_time(ground: Ground) -> Result<(), Failed> {
+    let cases = ["update", "insert", "commitTransaction"].map(|command| refused_until_the_deadline(&ground, command));
+    try_join_all(cases).await.map(drop)
 }
 
 /// The store retries with pauses until the deadline. The error says that nothing was written if no commit was sent.
@@ -153,8 +153,8 @@ async fn refused_until_the_deadline(ground: &Ground, command: &'static str) -> R
     let proxied = Proxied::new(ground).await?;
     let store = proxied.options().namespace(command.to_ascii_lowercase()).open().await?;
     let script = proxied.proxy.script();
-    let (mut history, draft) = (History::default(), draft("s-1", Demand::NoStream));
-    done(&store, &super::draft("s-0", Demand::NoStream), &mut history).await?;
+    let (mut history, draft) = (History::default(), draft("s-1", Expected::NoStream));
+    done(&store, &super::draft("s-0", Expected::NoStream), &mut history).await?;
     script.take();
     script.order(command, place(command), u64::MAX, Action::Abort(refusal(112, &[TRANSIENT_TRANSACTION_ERROR])));
     let began = Instant::now();
@@ -191,10 +191,10 @@ async fn late(ground: Ground) -> Result<(), Failed> {
     for (round, command) in ["commitTransaction", "insert", "commitTransaction", "insert"].into_iter().enumerate() {
         let stream = format!("s-{round}");
         script.order(command, "", 1, Action::Cut(Cut::Delayed));
-        done(&store, &draft(&stream, Demand::NoStream), &mut history).await?;
-        done(&direct, &draft(&stream, Demand::Exact(2)), &mut history).await?;
+        done(&store, &draft(&stream, Expected::NoStream), &mut history).await?;
+        done(&direct, &draft(&stream, Expected::Exact(2)), &mut history).await?;
         in_time("the delayed command", proxied.proxy.deliver()).await?;
-        done(&direct, &draft(&stream, Demand::Exact(4)), &mut history).await?;
+        done(&direct, &draft(&stream, Expected::Exact(4)), &mut history).await?;
     }
     direct.close().await?;
     proxied.conclude("late commits", &store, &history).await

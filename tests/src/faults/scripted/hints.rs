@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::super::cancel::in_time;
 use super::super::ground::{Ground, case};
-use super::super::history::{Demand, History};
+use super::super::history::{Expected, History};
 use super::super::proxy::{Action, Seen, refusal};
 use super::{Proxied, done, draft};
 
@@ -27,7 +27,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         case("hints::a_write_of_another_store_arrives_long_before_the_poll", Backend::Mongodb, hinted),
         case("hints::a_lost_change_stream_is_opened_again_with_pauses", Backend::Mongodb, lost),
-        case("hints::polling_works_without_change_streams", Backend::Mongodb, hintless),
+        case("hints::polling_works_without_change_streams", Backend::Mongodb, without_change_streams),
     ]
 }
 
@@ -47,12 +47,12 @@ impl Listener {
     }
 
     /// Checks that several writes arrive.
-    async fn hears(&mut self, writer: &EventStore) -> Result<(), Failed> {
+    async fn gets_writes(&mut self, writer: &EventStore) -> Result<(), Failed> {
         for _ in 0..3 {
-            let draft = draft("s-1", Demand::Any);
+            let draft = draft("s-1", Expected::Any);
             done(writer, &draft, &mut History::default()).await?;
             let ids: Vec<_> = draft.events.iter().map(|event| event.id).collect();
-            let given: Vec<_> = self.takes(ids.len()).await?.iter().map(|event| event.id).collect();
+            let given: Vec<_> = self.take(ids.len()).await?.iter().map(|event| event.id).collect();
             if given != ids {
                 return Err(format!("a subscriber got {given:?} instead of {ids:?}").into());
             }
@@ -61,7 +61,7 @@ impl Listener {
     }
 
     /// Takes the next `count` events.
-    async fn takes(&mut self, count: usize) -> Result<Vec<RecordedEvent>, Failed> {
+    async fn take(&mut self, count: usize) -> Result<Vec<RecordedEvent>, Failed> {
         let mut events = Vec::new();
         while events.len() < count {
             let batch = in_time("the wait for another store's write", self.follow.next_batch()).await??;
@@ -78,7 +78,7 @@ impl Listener {
 }
 
 /// Whether a change stream works: it was asked for news twice since it last failed.
-fn stands(seen: &[Seen]) -> bool {
+fn works(seen: &[Seen]) -> bool {
     let since = seen.iter().rposition(|seen| seen.scripted).map_or(0, |last| last + 1);
     seen[since..].iter().filter(|seen| seen.command.name == "getMore").count() >= 2
 }
@@ -86,20 +86,20 @@ fn stands(seen: &[Seen]) -> bool {
 async fn hinted(ground: Ground) -> Result<(), Failed> {
     let proxied = Proxied::new(&ground).await?;
     let (writer, mut listener) = (ground.open().await?, Listener::begin(&proxied, "default", NEVER).await?);
-    in_time("a change stream", proxied.proxy.script().until(stands)).await?;
-    listener.hears(&writer).await?;
+    in_time("a change stream", proxied.proxy.script().until(works)).await?;
+    listener.gets_writes(&writer).await?;
     listener.end().await?;
     Ok(writer.close().await?)
 }
 
 /// The server has no change streams or does not permit them.
-async fn hintless(ground: Ground) -> Result<(), Failed> {
-    let cases = [("alone", 40_573), ("forbidden", 13), ("unknown", 59)].map(async |(namespace, code)| {
+async fn without_change_streams(ground: Ground) -> Result<(), Failed> {
+    let cases = [("standalone", 40_573), ("forbidden", 13), ("unknown", 59)].map(async |(namespace, code)| {
         let proxied = Proxied::new(&ground).await?;
         proxied.proxy.script().always("aggregate", Action::Answer(refusal(code, &[])));
         let (writer, mut listener) =
             (ground.options().namespace(namespace).open().await?, Listener::begin(&proxied, namespace, SOON).await?);
-        listener.hears(&writer).await?;
+        listener.gets_writes(&writer).await?;
         listener.end().await?;
         Ok::<_, Failed>(writer.close().await?)
     });
@@ -148,18 +148,18 @@ async fn lose(ground: &Ground, loss: Loss) -> Result<(), Failed> {
     let proxied = Proxied::new(ground).await?;
     let (writer, script) = (ground.options().namespace(loss.name).open().await?, proxied.proxy.script());
     // One store polls and one never does; each has its own change stream.
-    let polled = proxied.beside().await?;
+    let polled = proxied.behind_another_proxy().await?;
     polled.proxy.script().always(loss.command, Action::Answer(loss.answer.clone()));
     let (mut polling, mut waiting) =
         (Listener::begin(&polled, loss.name, SOON).await?, Listener::begin(&proxied, loss.name, NEVER).await?);
-    in_time("a change stream", script.until(stands)).await.map_err(why)?;
+    in_time("a change stream", script.until(works)).await.map_err(why)?;
     script.take();
     script.always(loss.command, Action::Answer(loss.answer.clone()));
     if loss.command == "aggregate" {
         // The change stream that works must end first.
         script.order("getMore", "", 1, Action::Answer(refusal(280, &[])));
     }
-    polling.hears(&writer).await.map_err(why)?;
+    polling.gets_writes(&writer).await.map_err(why)?;
     sleep(WINDOW).await;
     let (tries, by_the_poller) = (script.count("aggregate"), polled.proxy.script().count("aggregate"));
     if tries == 0 || tries > MOST || by_the_poller > MOST * 2 {
@@ -169,9 +169,9 @@ async fn lose(ground: &Ground, loss: Loss) -> Result<(), Failed> {
         .into()));
     }
     script.clear();
-    in_time("a change stream again", script.until(stands)).await.map_err(why)?;
-    waiting.takes(polling.given).await.map_err(why)?;
-    waiting.hears(&writer).await.map_err(why)?;
+    in_time("a change stream again", script.until(works)).await.map_err(why)?;
+    waiting.take(polling.given).await.map_err(why)?;
+    waiting.gets_writes(&writer).await.map_err(why)?;
     println!("hints: {} {}: opened {tries} times while it failed", loss.command, loss.name);
     polling.end().await?;
     waiting.end().await?;

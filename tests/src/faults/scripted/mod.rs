@@ -16,7 +16,7 @@ use streamkeep::{AppendOptions, Event, EventStore, ExpectedVersion, OpenOptions}
 
 use super::cancel::{conclude, in_time};
 use super::ground::Ground;
-use super::history::{Answer, Demand, History};
+use super::history::{Answer, Expected, History};
 use super::proxy::Proxy;
 use super::writers::Draft;
 
@@ -50,7 +50,7 @@ impl Proxied {
     }
 
     /// The same database behind another proxy.
-    async fn beside(&self) -> Result<Self, Failed> {
+    async fn behind_another_proxy(&self) -> Result<Self, Failed> {
         Self::new(&self.ground).await
     }
 
@@ -74,8 +74,8 @@ fn place(command: &str) -> &'static str {
     if command == "update" { ".heads" } else { "" }
 }
 
-fn draft(stream: &str, demand: Demand) -> Draft {
-    Draft { stream: stream.to_owned(), demand, events: (0..2).map(|_| Event::json_text("Happened", "{}")).collect() }
+fn draft(stream: &str, expected: Expected) -> Draft {
+    Draft { stream: stream.to_owned(), expected, events: (0..2).map(|_| Event::json_text("Happened", "{}")).collect() }
 }
 
 /// Appends, and checks that this is the first time.
@@ -89,5 +89,5 @@ async fn done(store: &EventStore, draft: &Draft, history: &mut History) -> Resul
 }
 
 fn expecting(draft: &Draft, timeout: std::time::Duration) -> AppendOptions {
-    AppendOptions { expected: ExpectedVersion::from(draft.demand), timeout: Some(timeout) }
+    AppendOptions { expected: ExpectedVersion::from(draft.expected), timeout: Some(timeout) }
 }

@@ -16,9 +16,9 @@ const REMEDY: [&str; 2] = ["--replSet", "rs.initiate()"];
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        case("opening::a_standalone_server_is_refused_with_the_remedy", Backend::Mongodb, alone),
+        case("opening::a_standalone_server_is_refused_with_the_remedy", Backend::Mongodb, standalone),
         case("opening::a_server_too_old_is_refused", Backend::Mongodb, old),
-        case("opening::an_in_memory_server_is_refused_unless_durability_is_relaxed", Backend::Mongodb, forgetful),
+        case("opening::an_in_memory_server_is_refused_unless_durability_is_relaxed", Backend::Mongodb, in_memory),
     ]
 }
 
@@ -40,10 +40,10 @@ async fn opened(options: OpenOptions) -> Result<(), Failed> {
     Ok(store.close().await?)
 }
 
-async fn alone(ground: Ground) -> Result<(), Failed> {
+async fn standalone(ground: Ground) -> Result<(), Failed> {
     let proxied = Proxied::new(&ground).await?;
-    proxied.proxy.script().always("hello", Action::edit(stand_alone));
-    proxied.proxy.script().always("isMaster", Action::edit(stand_alone));
+    proxied.proxy.script().always("hello", Action::edit(make_standalone));
+    proxied.proxy.script().always("isMaster", Action::edit(make_standalone));
     refused("a server that says that it is standalone", proxied.options(), &REMEDY).await?;
     proxied.proxy.script().clear();
     opened(proxied.options()).await?;
@@ -51,7 +51,7 @@ async fn alone(ground: Ground) -> Result<(), Failed> {
     proxied.proxy.script().always(
         "hello",
         Action::edit(|hello| {
-            stand_alone(hello);
+            make_standalone(hello);
             hello.insert("msg", "isdbgrid");
         }),
     );
@@ -62,7 +62,7 @@ async fn alone(ground: Ground) -> Result<(), Failed> {
 }
 
 /// Removes what only the members of a replica set say.
-fn stand_alone(hello: &mut Document) {
+fn make_standalone(hello: &mut Document) {
     for of_a_set in
         ["setName", "setVersion", "hosts", "primary", "me", "electionId", "lastWrite", "secondary", "topologyVersion"]
     {
@@ -84,7 +84,7 @@ async fn old(ground: Ground) -> Result<(), Failed> {
     Ok(())
 }
 
-async fn forgetful(ground: Ground) -> Result<(), Failed> {
+async fn in_memory(ground: Ground) -> Result<(), Failed> {
     let proxied = Proxied::new(&ground).await?;
     proxied.proxy.script().always(
         "serverStatus",

@@ -7,7 +7,7 @@ use streamkeep_tests::harness::Backend;
 
 use super::super::cancel::in_time;
 use super::super::ground::{Ground, case};
-use super::super::history::{Demand, History};
+use super::super::history::{Expected, History};
 use super::super::proxy::{Action, refusal};
 use super::{Proxied, done, draft, place};
 
@@ -47,7 +47,7 @@ async fn refused(ground: &Ground, command: &'static str) -> Result<(), Failed> {
             let why = |wrong: Failed| -> Failed {
                 format!("{command} was answered {code}: {}", wrong.message().unwrap_or_default()).into()
             };
-            done(&store, &draft(&format!("s-{written}"), Demand::NoStream), &mut history).await.map_err(why)?;
+            done(&store, &draft(&format!("s-{written}"), Expected::NoStream), &mut history).await.map_err(why)?;
             written += 2;
             let page = in_time("a page", store.read_page(ReadPageOptions::default()))
                 .await?

@@ -33,7 +33,7 @@ import me.tongfei.progressbar.ProgressBarBuilder;
  * <p>Results go to standard output, speeds to standard error.
  */
 public final class Demo {
-    /** Events a call of {@code importEvents} carries: one chunk, one transaction. */
+    /** The number of events in a call of {@code importEvents}: one unit, one transaction. */
     private static final int CALL_EVENTS = 1_000;
     /** The schema of the demo's snapshots. */
     private static final String SCHEMA = "count-by-type/1";
@@ -92,7 +92,7 @@ public final class Demo {
         call.clear();
     }
 
-    /** Makes the event of a line. Its id comes from its stream and place, so that the same file can be imported again. */
+    /** Makes the event of a line. Its id depends on its stream and version, so that the same file can be imported again. */
     private ImportEvent event(Line line) {
         var version = versions.merge(line.stream, 1L, Long::sum);
         var id = uuid5("streamkeep:" + line.stream + "#" + version);
@@ -115,10 +115,10 @@ public final class Demo {
         }
     }
 
-    /** A state and how many events made it. */
+    /** A state and the number of its events. */
     private record Fold(TreeMap<String, Long> state, long events) {}
 
-    /** Folds the longest stream from its first event, and from a snapshot: the same either way. */
+    /** Folds the longest stream from its first event and from a snapshot, with the same result. */
     private void foldLongest() throws IOException {
         var longest = versions.entrySet().stream().reduce((a, b) -> b.getValue() > a.getValue() ? b : a);
         var stream = longest.orElseThrow(() -> new IllegalStateException("the file has no events")).getKey();
@@ -154,7 +154,7 @@ public final class Demo {
         return new Fold(state, count);
     }
 
-    /** Follows the log from its beginning until caught up. */
+    /** Follows the log from its beginning until the subscription has caught up. */
     private void follow() {
         var started = System.nanoTime();
         var last = 0L;

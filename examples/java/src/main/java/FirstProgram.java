@@ -11,7 +11,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.util.List;
 
-/** The first program: what an empty project runs from the installed artifact. */
+/** The first program, which an empty project runs with the installed artifact. */
 public final class FirstProgram {
     public static void main(String[] args) throws IOException {
         var given = System.getenv("STREAMKEEP_URL");

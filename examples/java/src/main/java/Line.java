@@ -7,7 +7,7 @@ import java.time.OffsetDateTime;
 import java.util.ArrayList;
 import java.util.List;
 
-/** A line of the demo's file. Its data and metadata stay the text they are. */
+/** A line of the demo's file, with the exact texts of its data and metadata. */
 final class Line {
     private static final JsonFactory JSON = new JsonFactory();
 

@@ -36,7 +36,7 @@ import kotlin.io.path.name
 import kotlin.system.exitProcess
 import kotlin.time.TimeSource
 
-/** Events a call of `importEvents` carries: one chunk, one transaction. */
+/** The number of events in a call of `importEvents`: one unit, one transaction. */
 private const val CALL_EVENTS = 1_000
 
 /** The schema of the demo's snapshots. */
@@ -56,7 +56,7 @@ suspend fun main(args: Array<String>) {
     }
 }
 
-/** Imports the file and answers how many events each stream has. */
+/** Imports the file and returns how many events each stream has. */
 private suspend fun import(store: EventStore, path: Path): SortedMap<String, Long> {
     val versions = TreeMap<String, Long>()
     var imported = 0L
@@ -78,7 +78,7 @@ private suspend fun import(store: EventStore, path: Path): SortedMap<String, Lon
     return versions
 }
 
-/** Makes the event of a line. Its id comes from its stream and place, so that the same file can be imported again. */
+/** Makes the event of a line. Its id depends on its stream and version, so that the same file can be imported again. */
 private fun event(text: String, versions: MutableMap<String, Long>): ImportEvent {
     val line = Line(text)
     val version = versions.merge(line.stream, 1, Long::plus)!!
@@ -86,7 +86,7 @@ private fun event(text: String, versions: MutableMap<String, Long>): ImportEvent
     return ImportEvent(line.stream, event, version, line.time)
 }
 
-/** A line of the file. `data` and `metadata` stay the text they are. */
+/** A line of the file, with the exact texts of `data` and `metadata`. */
 private class Line(private val text: String) {
     var stream = ""
     var type = ""
@@ -135,7 +135,7 @@ private fun uuid5(name: String): UUID {
     return UUID(high, low)
 }
 
-/** Folds the longest stream from its first event, and from a snapshot: the same either way. */
+/** Folds the longest stream from its first event and from a snapshot, with the same result. */
 private suspend fun foldLongest(store: EventStore, streams: SortedMap<String, Long>) {
     // Of equally long streams the first by name, because the map is sorted.
     val (stream, length) = checkNotNull(streams.entries.maxByOrNull { it.value }) { "the file has no events" }
@@ -166,7 +166,7 @@ private suspend fun fold(store: EventStore, stream: String, from: Long = 1, to: 
     return state to count
 }
 
-/** Follows the log from its beginning until caught up. */
+/** Follows the log from its beginning until the subscription has caught up. */
 private suspend fun follow(store: EventStore) {
     val started = TimeSource.Monotonic.markNow()
     var last = 0L

@@ -18,7 +18,7 @@ import java.util.concurrent.Future;
  * <p>The many callers are threads. Data and metadata are JSON text, and the text of each event's data is read.
  */
 public final class JavaFace {
-    /** Events a call of {@code importEvents} carries: one chunk, one transaction. */
+    /** The number of events in a call of {@code importEvents}: one unit, one transaction. */
     private static final int CALL_EVENTS = 1_000;
 
     private final BlockingEventStore store;
@@ -45,7 +45,7 @@ public final class JavaFace {
         }
     }
 
-    /** Every row once. */
+    /** Measures every row once. */
     private Workload.Figures round(int number) throws InterruptedException, ExecutionException {
         var one = one(number);
         var many = many(number);
@@ -53,7 +53,7 @@ public final class JavaFace {
         return new Workload.Figures(one, many, batches, read(log.read("long"), workload.longStreamEvents()), read(log.readAll(ReadAllOptions.defaults()), workload.logEvents()));
     }
 
-    /** One event a call, one caller: the median latency in microseconds. */
+    /** One event per call, one caller: the median latency in microseconds. */
     private double one(int number) {
         var latencies = new long[workload.loneAppends()];
         for (var n = 0; n < latencies.length; n++) {
@@ -67,7 +67,7 @@ public final class JavaFace {
         return Workload.medianMicros(latencies);
     }
 
-    /** Many callers, each its own stream: appends a second. */
+    /** Many callers, each with its own stream: appends per second. */
     private double many(int number) throws InterruptedException, ExecutionException {
         var threads = Executors.newFixedThreadPool(workload.callers());
         try {
@@ -92,7 +92,7 @@ public final class JavaFace {
         }
     }
 
-    /** A hundred events of one stream a call: events a second. */
+    /** A hundred events of one stream per call: events per second. */
     private double batches(int number) {
         var started = System.nanoTime();
         for (var n = 0; n < workload.batches(); n++) {
@@ -102,7 +102,7 @@ public final class JavaFace {
         return Workload.rate(workload.batches() * workload.batchEvents(), started);
     }
 
-    /** Reads events and looks at their data: events a second. */
+    /** Reads events and their data: events per second. */
     private double read(Events reader, int expected) {
         var started = System.nanoTime();
         var count = 0;

@@ -8,7 +8,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 
-/** What is done, how often, with what: {@code workload.json}. For both faces. */
+/** The contents of {@code workload.json}, for both JVM faces. */
 public record Workload(
         String type,
         String data,
@@ -23,7 +23,7 @@ public record Workload(
         int logEvents) {
     private static final ObjectMapper JSON = new ObjectMapper().setPropertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE);
 
-    /** Figures of a round: a latency in microseconds, and rates a second. */
+    /** The figures of a round: a latency in microseconds, and rates per second. */
     public record Figures(double oneUs, double manyPerS, double batchPerS, double streamPerS, double logPerS) {
         /** Prints them as JSON. */
         public void print() throws IOException {
@@ -35,7 +35,7 @@ public record Workload(
         return JSON.readValue(new File(file), Workload.class);
     }
 
-    /** An event to append, of JSON text. */
+    /** An event to append, with JSON text. */
     public Event event() {
         return Event.json(type, data).withMetadata(metadata);
     }
@@ -45,7 +45,7 @@ public record Workload(
         return IntStream.range(0, batchEvents).mapToObj(n -> event()).toList();
     }
 
-    /** The log to read, in calls of {@code size}: one long stream first, the rest in streams of a hundred. */
+    /** The log that is read, in calls of {@code size}: one long stream first, the rest in streams of a hundred. */
     public Iterable<List<ImportEvent>> logInCalls(int size) {
         return () -> IntStream.range(0, (logEvents + size - 1) / size)
                 .mapToObj(call -> IntStream.range(call * size, Math.min((call + 1) * size, logEvents)).mapToObj(this::ofLog).toList())
@@ -56,7 +56,7 @@ public record Workload(
         return new ImportEvent(n < longStreamEvents ? "long" : "short-" + n / 100, event());
     }
 
-    /** Whether what was read is what was written. */
+    /** Checks that the events that were read are those that were written. */
     public void check(int count, long characters, int expected) {
         if (count != expected || characters != (long) expected * data.length()) {
             throw new IllegalStateException(count + " events with " + characters + " characters read");
@@ -69,7 +69,7 @@ public record Workload(
         return nanos[nanos.length / 2] / 1e3;
     }
 
-    /** Units a second since a moment of {@link System#nanoTime()}. */
+    /** Units per second since a moment of {@link System#nanoTime()}. */
     public static double rate(int count, long started) {
         return count / ((System.nanoTime() - started) / 1e9);
     }

@@ -10,7 +10,7 @@ import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.withContext
 
-/** Events a call of `importEvents` carries: one chunk, one transaction. */
+/** The number of events in a call of `importEvents`: one unit, one transaction. */
 private const val CALL_EVENTS = 1_000
 
 suspend fun main(args: Array<String>): Unit = withContext(Dispatchers.Default) {
@@ -28,7 +28,7 @@ suspend fun main(args: Array<String>): Unit = withContext(Dispatchers.Default) {
 
 /** The rows of the table, on a store to append to and one with the log that is read. */
 private class Face(private val store: EventStore, private val log: EventStore, private val workload: Workload) {
-    /** Every row once. */
+    /** Measures every row once. */
     suspend fun round(number: Int) = Workload.Figures(
         one(number),
         many(number),
@@ -41,7 +41,7 @@ private class Face(private val store: EventStore, private val log: EventStore, p
         for (call in workload.logInCalls(CALL_EVENTS)) log.importEvents(call)
     }
 
-    /** One event a call, one caller: the median latency in microseconds. */
+    /** One event per call, one caller: the median latency in microseconds. */
     private suspend fun one(number: Int): Double {
         val latencies = LongArray(workload.loneAppends)
         for (n in latencies.indices) {
@@ -55,7 +55,7 @@ private class Face(private val store: EventStore, private val log: EventStore, p
         return Workload.medianMicros(latencies)
     }
 
-    /** Many callers, each its own stream: appends a second. */
+    /** Many callers, each with its own stream: appends per second. */
     private suspend fun many(number: Int): Double {
         val started = System.nanoTime()
         coroutineScope {
@@ -68,14 +68,14 @@ private class Face(private val store: EventStore, private val log: EventStore, p
         return Workload.rate(workload.callers * workload.appendsPerCaller, started)
     }
 
-    /** A hundred events of one stream a call: events a second. */
+    /** A hundred events of one stream per call: events per second. */
     private suspend fun batches(number: Int): Double {
         val started = System.nanoTime()
         repeat(workload.batches) { store.append("batch$number-$it", workload.batch(), Expected.NoStream) }
         return Workload.rate(workload.batches * workload.batchEvents, started)
     }
 
-    /** Reads events and looks at their data: events a second. */
+    /** Reads events and their data: events per second. */
     private suspend fun read(events: Flow<RecordedEvent>, expected: Int): Double {
         val started = System.nanoTime()
         var count = 0
