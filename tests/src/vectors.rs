@@ -58,7 +58,7 @@ impl Vector {
 
 fn file() -> Value {
     let text = std::fs::read_to_string(TESTS.join("vectors/values.json")).expect("the file of vectors is read");
-    serde_json::from_str(&text).expect("JSON")
+    serde_json::from_str(&text).expect("the file is JSON")
 }
 
 /// The values of a list (`accepted` or `refused`), of all sections.
@@ -68,7 +68,7 @@ fn vectors(list: &str) -> Vec<Vector> {
     found.extend(values(&file["metadata"][list], |_| vec!["metadata".to_owned()]));
     found.extend(values(&file["tags"][list], |_| vec!["tags".to_owned()]));
     found.extend(values(&file["names"][list], |case| {
-        case["as"].as_array().expect("kinds").iter().map(text_of).collect()
+        case["as"].as_array().expect("as is a list").iter().map(text_of).collect()
     }));
     assert!(found.len() > 50, "the list has more than 50 values");
     found
@@ -81,7 +81,7 @@ fn values(list: &Value, parts: impl Fn(&Value) -> Vec<String>) -> Vec<Vector> {
 
 fn vector(case: &Value, part: String) -> Vector {
     let error = case.get("code").map(|code| {
-        let mut fields = case["fields"].as_object().cloned().expect("fields");
+        let mut fields = case["fields"].as_object().cloned().expect("fields is an object");
         if matches!(part.as_str(), "stream" | "type" | "tag" | "schema") {
             let key = if code == "limit-exceeded" { "what" } else { "argument" };
             fields.insert(key.to_owned(), json!(part));
@@ -112,7 +112,7 @@ fn value_of(case: &Value) -> std::result::Result<Vec<String>, Vec<u8>> {
             .iter()
             .flat_map(|unit| generalised_utf8(unit.as_u64().expect("a code unit is a number")))
             .collect()),
-        "tags" => Ok(case["tags"].as_array().expect("tags").iter().map(text_of).collect()),
+        "tags" => Ok(case["tags"].as_array().expect("tags is a list").iter().map(text_of).collect()),
         _ => Ok((1..=case["numbered"].as_u64().expect("numbered is a number"))
             .map(|number| format!("tag-{number}"))
             .collect()),
@@ -194,7 +194,7 @@ async fn refused(room: Room) {
 }
 
 fn code_and_fields(error: &Error) -> Value {
-    let data: Value = serde_json::from_str(&error.to_json()).expect("JSON");
+    let data: Value = serde_json::from_str(&error.to_json()).expect("the error is JSON");
     json!({"code": data["code"], "fields": data["fields"]})
 }
 

@@ -89,10 +89,7 @@ async fn an_append_expecting_no_stream_conflicts_when_the_stream_exists(room: Ro
     for expected in [ExpectedVersion::NoStream, ExpectedVersion::Exact(0)] {
         let error = refused(store.append("s", [event(1)], expected).await);
         assert_eq!(error.kind(), &ErrorKind::Conflict { stream: "s".to_owned(), expected, actual: 2 });
-        store
-            .append(format!("new-{expected}"), [event(1)], expected)
-            .await
-            .expect("the append of a new stream commits");
+        store.append(format!("new-{expected}"), [event(1)], expected).await.expect("the append commits");
     }
 }
 
@@ -105,7 +102,7 @@ async fn an_append_expecting_a_stream_conflicts_when_there_is_none(room: Room) {
     );
     append(&store, "s", [event(1)]).await;
     assert_eq!(
-        store.append("s", [event(2)], ExpectedVersion::StreamExists).await.expect("the stream exists").version,
+        store.append("s", [event(2)], ExpectedVersion::StreamExists).await.expect("the append commits").version,
         2
     );
 }
@@ -117,7 +114,7 @@ async fn an_append_expecting_a_version_conflicts_above_and_below_it(room: Room) 
         let error = refused(store.append("s", [event(1)], wrong).await);
         assert_eq!(error.kind(), &ErrorKind::Conflict { stream: "s".to_owned(), expected: wrong.into(), actual: 3 });
     }
-    assert_eq!(store.append("s", [event(4)], 3).await.expect("the expected version holds").version, 4);
+    assert_eq!(store.append("s", [event(4)], 3).await.expect("the append commits").version, 4);
 }
 
 async fn a_refused_append_leaves_no_gap_in_the_versions(room: Room) {
@@ -136,15 +133,15 @@ fn import(version: u64) -> ImportEvent {
 async fn an_import_is_whole_or_absent_per_thousand_events(room: Room) {
     let store = room.store().await;
     // The second thousand has a gap, so only the first thousand is written.
-    let with_a_hole = (1..=1_500).chain(1_502..=1_600).map(import);
-    let error = refused(store.import_events(with_a_hole).await);
+    let with_a_gap = (1..=1_500).chain(1_502..=1_600).map(import);
+    let error = refused(store.import_events(with_a_gap).await);
     assert_eq!(error.kind(), &ErrorKind::Conflict { stream: "s".to_owned(), expected: 1_501.into(), actual: 1_500 });
     assert_eq!(versions(&stream(&store, "s").await), (1..=1_000).collect::<Vec<_>>());
 }
 
 async fn an_import_in_the_middle_of_a_stream_is_a_conflict(room: Room) {
     let store = room.store().await;
-    store.import_events((1..=3).map(import)).await.expect("the import of three events commits");
+    store.import_events((1..=3).map(import)).await.expect("the import commits");
     for wrong in [2, 3, 5] {
         let error = refused(store.import_events([import(wrong)]).await);
         assert_eq!(
@@ -152,5 +149,5 @@ async fn an_import_in_the_middle_of_a_stream_is_a_conflict(room: Room) {
             &ErrorKind::Conflict { stream: "s".to_owned(), expected: (wrong - 1).into(), actual: 3 }
         );
     }
-    assert_eq!(store.import_events([import(4)]).await.expect("the import of the fourth event commits").imported, 1);
+    assert_eq!(store.import_events([import(4)]).await.expect("the import commits").imported, 1);
 }

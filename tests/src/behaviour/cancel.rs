@@ -18,15 +18,15 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 /// Cancels after no poll, after the first poll, and after times in microseconds at which an append can be anywhere.
-const CUTS: [u64; 6] = [0, 20, 100, 400, 1_500, 4_000];
+const WAITS: [u64; 6] = [0, 20, 100, 400, 1_500, 4_000];
 
 async fn a_cancelled_append_is_whole_or_absent(room: Room) {
     let store = room.options().max_connections(1).open().await.expect("the store opens");
     for round in 0..30_u64 {
-        let cut = Duration::from_micros(CUTS[usize::try_from(round).expect("the number is small") % CUTS.len()]);
+        let wait = Duration::from_micros(WAITS[usize::try_from(round).expect("the number is small") % WAITS.len()]);
         let name = format!("s-{round}");
         // An error means that the append was cancelled; the next append shows which of them were written.
-        let _ = tokio::time::timeout(cut, store.append(name.as_str(), events(3), ExpectedVersion::NoStream)).await;
+        let _ = tokio::time::timeout(wait, store.append(name.as_str(), events(3), ExpectedVersion::NoStream)).await;
     }
     // A later append that is acknowledged shows that the connection is usable.
     append(&store, "last", events(1)).await;
@@ -42,11 +42,11 @@ async fn a_cancelled_append_is_whole_or_absent(room: Room) {
 
 async fn a_cancelled_append_can_be_retried(room: Room) {
     let store = room.store().await;
-    for cut in CUTS {
+    for wait in WAITS {
         let sent = events(2);
-        let name = format!("s-{cut}");
+        let name = format!("s-{wait}");
         let _ = tokio::time::timeout(
-            Duration::from_micros(cut),
+            Duration::from_micros(wait),
             store.append(name.as_str(), sent.clone(), ExpectedVersion::NoStream),
         )
         .await;

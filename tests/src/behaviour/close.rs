@@ -83,7 +83,7 @@ async fn running_iterators_end_with_closed(room: Room) {
     );
     let mut subscription =
         store.subscribe(SubscribeOptions { start: Some(streamkeep::Start::Now), ..SubscribeOptions::default() });
-    assert_eq!(subscription.try_next().await.expect("news"), Some(Item::CaughtUp));
+    assert_eq!(subscription.try_next().await.expect("the next item is read"), Some(Item::CaughtUp));
     let waiting = tokio::spawn(async move { subscription.try_next().await });
     store.close().await.expect("the store closes");
     assert_eq!(refused(of_stream.try_next().await).code(), "closed");

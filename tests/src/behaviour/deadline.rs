@@ -16,25 +16,25 @@ pub(super) fn cases() -> Vec<Case> {
     crate::cases![
         an_append_past_its_deadline_is_unavailable_with_its_ids,
         an_append_past_its_deadline_can_be_retried,
-        a_read_blocked_by_the_database_ends_at_its_deadline: lacking FREE_READERS,
+        a_read_blocked_by_the_database_ends_at_its_deadline: lacking READERS_NEVER_WAIT,
         the_timeout_of_a_store_is_the_default_of_its_calls,
-        an_append_blocked_by_the_database_ends_at_its_deadline: lacking UNREACHABLE,
-        every_read_blocked_by_the_database_ends_at_its_own_deadline: lacking FREE_READERS,
-        every_write_blocked_by_the_database_ends_at_its_own_deadline: lacking UNREACHABLE,
+        an_append_blocked_by_the_database_ends_at_its_deadline: lacking NO_LOCKS,
+        every_read_blocked_by_the_database_ends_at_its_own_deadline: lacking READERS_NEVER_WAIT,
+        every_write_blocked_by_the_database_ends_at_its_own_deadline: lacking NO_LOCKS,
         an_import_of_many_units_has_one_deadline,
     ]
 }
 
-const UNREACHABLE: &[(Backend, &str)] = &[(Backend::Memory, "no other client can lock it")];
-const FREE_READERS: &[(Backend, &str)] =
+const NO_LOCKS: &[(Backend, &str)] = &[(Backend::Memory, "no other client can lock it")];
+const READERS_NEVER_WAIT: &[(Backend, &str)] =
     &[(Backend::Memory, "its readers never wait"), (Backend::Sqlite, "in WAL mode its readers never wait")];
-const NONE: Option<Duration> = Some(Duration::ZERO);
+const NO_TIME: Option<Duration> = Some(Duration::ZERO);
 
 async fn an_append_past_its_deadline_is_unavailable_with_its_ids(room: Room) {
     let store = room.store().await;
     let late = events(2);
     let error =
-        refused(store.append("s", late.clone(), AppendOptions { timeout: NONE, ..AppendOptions::default() }).await);
+        refused(store.append("s", late.clone(), AppendOptions { timeout: NO_TIME, ..AppendOptions::default() }).await);
     assert_eq!((error.code(), error.retryable(), error.outcome()), ("unavailable", true, Outcome::NotApplied));
     assert_eq!(error.ids(), [late[0].id, late[1].id]);
     assert!(log(&store).await.is_empty(), "the append is not applied");
@@ -82,7 +82,7 @@ async fn the_timeout_of_a_store_is_the_default_of_its_calls(room: Room) {
     let keeper = room.store().await;
     append(&keeper, "s", events(1)).await;
     let hurried = room.options().timeout(Duration::from_secs(5)).open().await.expect("the store opens");
-    let own = AppendOptions { timeout: NONE, ..AppendOptions::default() };
+    let own = AppendOptions { timeout: NO_TIME, ..AppendOptions::default() };
     assert_eq!(refused(hurried.append("s", [event(2)], own).await).code(), "unavailable");
     append(&hurried, "s", [event(3)]).await;
     assert_eq!(log(&keeper).await.len(), 2);

@@ -112,7 +112,7 @@ async fn server_that_writes_late() -> PostgresServer {
 }
 
 /// Appends one event after the other, crashes the server, and returns how many events are left.
-async fn there_after_a_crash(server: &mut PostgresServer, store: &EventStore, appends: u64) -> u64 {
+async fn events_after_a_crash(server: &mut PostgresServer, store: &EventStore, appends: u64) -> u64 {
     for number in 0..appends {
         append(store, "s", [event(number)]).await;
     }
@@ -131,7 +131,7 @@ async fn a_weaker_default_after_open_loses_no_event(room: Room) {
     while sql.value("show synchronous_commit").await != "off" {
         tokio::task::yield_now().await;
     }
-    assert_eq!(there_after_a_crash(&mut server, &store, 50).await, 50);
+    assert_eq!(events_after_a_crash(&mut server, &store, 50).await, 50);
 }
 
 async fn a_role_with_asynchronous_commits_gets_synchronous_ones(room: Room) {
@@ -141,5 +141,5 @@ async fn a_role_with_asynchronous_commits_gets_synchronous_ones(room: Room) {
     sql.run("alter role app set synchronous_commit = off").await;
     let url = server.url().replace("streamkeep@", "app@");
     let store = OpenOptions::new(url).namespace(room.namespace()).open().await.expect("the store opens with this role");
-    assert_eq!(there_after_a_crash(&mut server, &store, 50).await, 50);
+    assert_eq!(events_after_a_crash(&mut server, &store, 50).await, 50);
 }

@@ -42,10 +42,10 @@ const LOSSES: &[(&str, Loss)] = &[
         fs::rename(fresh, file)
     }),
     ("its folder was removed", |file| fs::remove_dir_all(file.parent().unwrap_or(file))),
-    ("its -wal was removed", |file| fs::remove_file(beside(file, "-wal"))),
-    ("its -shm was removed", |file| fs::remove_file(beside(file, "-shm"))),
-    ("it was emptied", |file| cut_off(file, 0)),
-    ("it was truncated", |file| cut_off(file, 4_096)),
+    ("its -wal was removed", |file| fs::remove_file(sibling(file, "-wal"))),
+    ("its -shm was removed", |file| fs::remove_file(sibling(file, "-shm"))),
+    ("it was emptied", |file| truncate(file, 0)),
+    ("it was truncated", |file| truncate(file, 4_096)),
 ];
 
 /// A process that opens and closes the file releases SQLite's locks on it, so another process does that.
@@ -53,11 +53,11 @@ fn in_another_process(command: &mut Command) -> std::io::Result<()> {
     if command.status()?.success() { Ok(()) } else { Err(std::io::Error::other("the command failed")) }
 }
 
-fn cut_off(file: &Path, length: u64) -> std::io::Result<()> {
+fn truncate(file: &Path, length: u64) -> std::io::Result<()> {
     in_another_process(Command::new("truncate").arg(format!("--size={length}")).arg(file))
 }
 
-fn beside(file: &Path, suffix: &str) -> PathBuf {
+fn sibling(file: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(format!("{}{suffix}", file.display()))
 }
 

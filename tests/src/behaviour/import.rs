@@ -42,7 +42,7 @@ async fn times_of_imports_are_in_the_years_1_to_9999(room: Room) {
     let times: Vec<OffsetDateTime> = stream(&store, "s").await.iter().map(|event| event.recorded_at).collect();
     assert_eq!(times, [FIRST, FIRST, LAST, LAST, LAST, datetime!(1999-12-31 23:59 UTC)]);
     assert!(times.iter().all(|time| time.offset().is_utc()));
-    assert_eq!(store.import_events(imports).await.expect("again").passed_over, 6);
+    assert_eq!(store.import_events(imports).await.expect("the repeated import succeeds").passed_over, 6);
 }
 
 async fn a_time_of_an_import_is_rounded_down_to_the_microsecond(room: Room) {
@@ -56,7 +56,7 @@ async fn a_time_of_an_import_is_rounded_down_to_the_microsecond(room: Room) {
     store.import_events(imports.clone()).await.expect("the import commits");
     let read: Vec<OffsetDateTime> = stream(&store, "s").await.iter().map(|event| event.recorded_at).collect();
     assert_eq!(read, times.map(exact));
-    assert_eq!(store.import_events(imports.clone()).await.expect("again").passed_over, 3);
+    assert_eq!(store.import_events(imports.clone()).await.expect("the repeated import succeeds").passed_over, 3);
     // A time can be imported again as it was read; a microsecond less is a different time.
     let read_again = |time: OffsetDateTime| vec![ImportEvent { recorded_at: Some(time), ..imports[1].clone() }];
     assert_eq!(

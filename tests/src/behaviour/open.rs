@@ -45,7 +45,7 @@ async fn eight_openers_at_once_open_one_log(room: Room) {
 async fn create_false_opens_an_existing_namespace(room: Room) {
     let store = room.store().await;
     append(&store, "s", [event(1)]).await;
-    let again = room.options().create(false).open().await.expect("it is there");
+    let again = room.options().create(false).open().await.expect("the store opens");
     assert_eq!(log(&again).await.len(), 1);
     append(&again, "s", [event(2)]).await;
     assert_eq!(log(&store).await.len(), 2);

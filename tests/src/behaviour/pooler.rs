@@ -12,7 +12,7 @@ use crate::harness::{Backend, Room};
 use crate::servers::{PgBouncer, PostgresServer, StartError};
 use crate::suite::Case;
 
-const ALONE: &[(Backend, &str)] = &[
+const NOT_POSTGRES: &[(Backend, &str)] = &[
     (Backend::Memory, "it has no server"),
     (Backend::Sqlite, "it has no server"),
     (Backend::Mongodb, "the case is for Postgres"),
@@ -20,9 +20,9 @@ const ALONE: &[(Backend, &str)] = &[
 
 pub(super) fn cases() -> Vec<Case> {
     crate::cases![
-        a_transaction_pooler_that_is_not_named_is_refused: lacking ALONE,
-        a_session_pooler_is_supported: lacking ALONE,
-        behind_a_transaction_pooler_everything_works_and_nothing_leaks: lacking ALONE,
+        a_transaction_pooler_that_is_not_named_is_refused: lacking NOT_POSTGRES,
+        a_session_pooler_is_supported: lacking NOT_POSTGRES,
+        behind_a_transaction_pooler_everything_works_and_nothing_leaks: lacking NOT_POSTGRES,
     ]
 }
 
@@ -62,7 +62,7 @@ async fn seen_by_others(url: &str) -> Vec<String> {
     seen
 }
 
-const AS_IT_COMES: &str = "\"$user\", public, on, 0";
+const DEFAULTS: &str = "\"$user\", public, on, 0";
 
 async fn a_transaction_pooler_that_is_not_named_is_refused(room: Room) {
     for lines in ["default_pool_size = 4", "default_pool_size = 4\nserver_round_robin = 1"] {
@@ -71,7 +71,7 @@ async fn a_transaction_pooler_that_is_not_named_is_refused(room: Room) {
         for turn in 0..2 {
             let error = refused(OpenOptions::new(pooler.url()).namespace(room.namespace()).open().await);
             assert!(error.code() == "config" && error.to_string().contains("pooler=transaction"), "{turn}: {error}");
-            assert_eq!(seen_by_others(&pooler.url()).await, [AS_IT_COMES; 4]);
+            assert_eq!(seen_by_others(&pooler.url()).await, [DEFAULTS; 4]);
         }
     }
 }
@@ -121,10 +121,10 @@ async fn behind_a_transaction_pooler_everything_works_and_nothing_leaks(room: Ro
         data: streamkeep::Payload::Json("{}".to_owned()),
     };
     store.save_snapshot(snapshot).await.expect("the snapshot is saved");
-    assert!(store.load_snapshot("known", "v1", None).await.expect("it is there").is_some());
+    assert!(store.load_snapshot("known", "v1", None).await.expect("the snapshot is loaded").is_some());
     let mut subscription = store.subscribe(SubscribeOptions::default());
     let mut given = 0;
-    while let Some(item) = subscription.try_next().await.expect("news") {
+    while let Some(item) = subscription.try_next().await.expect("the next item is read") {
         match item {
             Item::Event(_) => given += 1,
             Item::CaughtUp => break,
@@ -132,7 +132,7 @@ async fn behind_a_transaction_pooler_everything_works_and_nothing_leaks(room: Ro
     }
     assert_eq!(given, 16 * 20 * 2 + 2);
     append_in_own_transaction(&store, &pooler.url()).await;
-    assert_eq!(seen_by_others(&pooler.url()).await, [AS_IT_COMES; 4]);
+    assert_eq!(seen_by_others(&pooler.url()).await, [DEFAULTS; 4]);
     for _ in 0..4 {
         Sql::connect(&pooler.url()).await.run("create temporary table mine (id int); drop table mine").await;
     }

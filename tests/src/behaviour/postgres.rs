@@ -14,7 +14,7 @@ use crate::harness::{Backend, Room};
 use crate::servers::PostgresServer;
 use crate::suite::Case;
 
-const ALONE: &[(Backend, &str)] = &[
+const NOT_POSTGRES: &[(Backend, &str)] = &[
     (Backend::Memory, "it has no server"),
     (Backend::Sqlite, "it has no server"),
     (Backend::Mongodb, "the case is for Postgres"),
@@ -22,16 +22,16 @@ const ALONE: &[(Backend, &str)] = &[
 
 pub(super) fn cases() -> Vec<Case> {
     crate::cases![
-        a_url_names_a_folder_of_sockets_as_libpq_does: lacking ALONE,
-        a_password_file_is_searched_with_the_parameters_of_the_url: lacking ALONE,
-        a_role_without_create_can_use_schemas_of_an_administrator: lacking ALONE,
-        an_append_to_a_read_only_database_fails_at_once: lacking ALONE,
-        an_append_to_a_full_disk_fails_at_once: lacking ALONE,
-        at_most_one_call_waits_for_dead_connections: lacking ALONE,
-        namespaces_of_a_database_share_their_connections: lacking ALONE,
-        only_an_erasure_changes_an_event_and_it_keeps_its_position: lacking ALONE,
-        a_server_whose_locks_are_not_listed_is_refused: lacking ALONE,
-        a_server_with_wrong_sequence_values_is_refused: lacking ALONE,
+        a_url_names_a_folder_of_sockets_as_libpq_does: lacking NOT_POSTGRES,
+        a_password_file_is_searched_with_the_parameters_of_the_url: lacking NOT_POSTGRES,
+        a_role_without_create_can_use_schemas_of_an_administrator: lacking NOT_POSTGRES,
+        an_append_to_a_read_only_database_fails_at_once: lacking NOT_POSTGRES,
+        an_append_to_a_full_disk_fails_at_once: lacking NOT_POSTGRES,
+        at_most_one_call_waits_for_dead_connections: lacking NOT_POSTGRES,
+        namespaces_of_a_database_share_their_connections: lacking NOT_POSTGRES,
+        only_an_erasure_changes_an_event_and_it_keeps_its_position: lacking NOT_POSTGRES,
+        a_server_whose_locks_are_not_listed_is_refused: lacking NOT_POSTGRES,
+        a_server_with_wrong_sequence_values_is_refused: lacking NOT_POSTGRES,
     ]
 }
 
@@ -42,7 +42,8 @@ async fn server_with(settings: &'static [(&'static str, &'static str)]) -> Postg
 
 async fn a_url_names_a_folder_of_sockets_as_libpq_does(room: Room) {
     let folder = room.folder().to_owned();
-    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).expect("the server may write here");
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777))
+        .expect("the folder's permissions are set");
     let folder = folder.to_str().expect("the path is UTF-8").to_owned();
     let sockets = folder.clone();
     let start = move || PostgresServer::start_with(&[("unix_socket_directories", &sockets)]);
@@ -66,7 +67,8 @@ async fn a_password_file_is_searched_with_the_parameters_of_the_url(room: Room) 
     let rules = room.folder().join("hba");
     std::fs::write(&rules, "host all streamkeep 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
         .expect("the file of rules is written");
-    std::fs::set_permissions(room.folder(), std::fs::Permissions::from_mode(0o755)).expect("the server may read here");
+    std::fs::set_permissions(room.folder(), std::fs::Permissions::from_mode(0o755))
+        .expect("the folder's permissions are set");
     let rules = rules.to_str().expect("the path is UTF-8").to_owned();
     let start = move || PostgresServer::start_with(&[("hba_file", &rules)]);
     let server = tokio::task::spawn_blocking(start)
@@ -149,8 +151,8 @@ async fn an_append_to_a_full_disk_fails_at_once(room: Room) {
 }
 
 /// Forwards connections to a server until it is told to forget them; from then on those connections pass no bytes.
-async fn forgetful_proxy(server: String) -> (u16, watch::Sender<u64>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("the port is set");
+async fn proxy_that_can_forget(server: String) -> (u16, watch::Sender<u64>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("the proxy listens");
     let port = listener.local_addr().expect("the address is known").port();
     let (forget, forgotten) = watch::channel(0);
     tokio::spawn(async move {
@@ -177,9 +179,12 @@ async fn forgetful_proxy(server: String) -> (u16, watch::Sender<u64>) {
 async fn at_most_one_call_waits_for_dead_connections(room: Room) {
     const TIMEOUT: Duration = Duration::from_secs(4);
     let server = url::Url::parse(room.base()).expect("the URL is valid");
-    let (port, forget) =
-        forgetful_proxy(format!("{}:{}", server.host_str().expect("the host is set"), server.port().unwrap_or(5432)))
-            .await;
+    let (port, forget) = proxy_that_can_forget(format!(
+        "{}:{}",
+        server.host_str().expect("the URL has a host"),
+        server.port().unwrap_or(5432)
+    ))
+    .await;
     let mut through = server;
     through.set_host(Some("127.0.0.1")).expect("the host is set");
     through.set_port(Some(port)).expect("the port is set");
@@ -280,8 +285,8 @@ async fn only_an_erasure_changes_an_event_and_it_keeps_its_position(room: Room) 
     assert_eq!(sql.value(&format!("select count(*) from {table} where type is null")).await, "1");
 }
 
-/// Checks that a store does not open on a server that a statement makes answer wrongly.
-async fn a_server_that_is_refused(room: Room, pretence: &str, words: &str) {
+/// Checks that a store does not open on a server that a statement makes answer incorrectly.
+async fn assert_server_is_refused(room: Room, change: &str, words: &str) {
     let server = server_with(&[("allow_system_table_mods", "on")]).await;
     let real = OpenOptions::new(server.url())
         .namespace(room.namespace())
@@ -290,7 +295,7 @@ async fn a_server_that_is_refused(room: Room, pretence: &str, words: &str) {
         .expect("the store opens before the server is changed");
     append(&real, "s", [event(1)]).await;
     real.close().await.expect("the store closes");
-    Sql::connect(&server.url()).await.run(pretence).await;
+    Sql::connect(&server.url()).await.run(change).await;
     let options = OpenOptions::new(server.url()).namespace(room.namespace());
     let assert_refused = |error: streamkeep::Error| {
         assert!(error.code() == "config" && error.to_string().contains(words), "{error}");
@@ -306,13 +311,13 @@ async fn a_server_that_is_refused(room: Room, pretence: &str, words: &str) {
 
 async fn a_server_whose_locks_are_not_listed_is_refused(room: Room) {
     // The planner inlines this function into the statement; a called one would run the server's own code.
-    let pretence = "create or replace function pg_catalog.pg_advisory_xact_lock_shared(int, int) returns void \
+    let change = "create or replace function pg_catalog.pg_advisory_xact_lock_shared(int, int) returns void \
                     language sql as 'select pg_catalog.pg_sleep(0)'";
-    a_server_that_is_refused(room, pretence, "pg_locks").await;
+    assert_server_is_refused(room, change, "pg_locks").await;
 }
 
 async fn a_server_with_wrong_sequence_values_is_refused(room: Room) {
-    let pretence = "create or replace function pg_catalog.pg_sequence_last_value(regclass) returns bigint \
+    let change = "create or replace function pg_catalog.pg_sequence_last_value(regclass) returns bigint \
                     language sql as 'select 1::bigint'";
-    a_server_that_is_refused(room, pretence, "sequence").await;
+    assert_server_is_refused(room, change, "sequence").await;
 }

@@ -31,7 +31,7 @@ async fn a_query_has_at_most_64_items_and_1_000_values(room: Room) {
         Query { items: vec![item, QueryItem { categories: texts(["c"]), streams, ..QueryItem::default() }] }
     };
     let page = async |query: Query| store.read_page(ReadPageOptions { query, ..ReadPageOptions::default() }).await;
-    page(long(1_001)).await.expect("1,000 values");
+    page(long(1_001)).await.expect("1,000 values are accepted");
     let too_many = |what: &str, limit, actual| ErrorKind::LimitExceeded { what: what.to_owned(), limit, actual };
     let all = || ReadAllOptions { query: long(1_002), ..ReadAllOptions::default() };
     let refusals = [

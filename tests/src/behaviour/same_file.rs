@@ -21,7 +21,7 @@ pub(super) fn cases() -> Vec<Case> {
 
 /// How many times this process has the file open, as Linux reports it.
 fn times_open(file: &Path) -> usize {
-    let file = file.canonicalize().expect("the file");
+    let file = file.canonicalize().expect("the file exists");
     let open = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
     open.filter(|entry| fs::read_link(entry.path()).is_ok_and(|target| target == file)).count()
 }
@@ -38,12 +38,12 @@ async fn open_and_use(file: &Path, namespace: &str) -> EventStore {
 async fn namespaces_of_a_file_share_its_connections(room: Room) {
     let file = room.folder().join("shared.db");
     let first = open_and_use(&file, "first").await;
-    let alone = times_open(&file);
+    let before = times_open(&file);
     let mut others = Vec::new();
     for namespace in ["second", "third", "fourth"] {
         others.push(open_and_use(&file, namespace).await);
     }
-    assert_eq!(times_open(&file), alone, "three more namespaces open no connections");
+    assert_eq!(times_open(&file), before, "three more namespaces open no connections");
     first.close().await.expect("the store closes");
     for store in &others {
         append(store, "s", [event(1)]).await;

@@ -81,11 +81,11 @@ async fn next_position(subscription: &mut Subscription) -> u64 {
             match subscription.try_next().await.expect("the subscription gives an item") {
                 Some(Item::Event(event)) => return event.position,
                 Some(_) => {}
-                None => panic!("a subscription does not end"),
+                None => panic!("the subscription ended"),
             }
         }
     };
-    tokio::time::timeout(LIMIT, next).await.expect("a reader is woken")
+    tokio::time::timeout(LIMIT, next).await.expect("the reader wakes in time")
 }
 
 async fn a_repeat_wakes_readers_as_a_new_append_does(room: Room) {

@@ -29,8 +29,7 @@ pub(super) fn cases() -> Vec<Case> {
     ]
 }
 
-const NO_SERVER: &[(Backend, &str)] =
-    &[(Backend::Memory, "it has no server to lose"), (Backend::Sqlite, "it has no server to lose")];
+const NO_SERVER: &[(Backend, &str)] = &[(Backend::Memory, "it has no server"), (Backend::Sqlite, "it has no server")];
 
 async fn next(subscription: &mut Subscription) -> Item {
     let next = tokio::time::timeout(PATIENCE, subscription.try_next()).await.expect("the next item arrives in time");
@@ -149,7 +148,7 @@ async fn a_subscription_above_the_log_is_a_checkpoint_ahead(room: Room) {
     let head = append(&store, "s", events(2)).await.position;
     let mut subscription =
         store.subscribe(SubscribeOptions { after: Some(head + 1_000), ..SubscribeOptions::default() });
-    let ended = tokio::time::timeout(PATIENCE, subscription.try_next()).await.expect("it ends");
+    let ended = tokio::time::timeout(PATIENCE, subscription.try_next()).await.expect("the subscription ends in time");
     let error = refused(ended);
     assert!(
         matches!(error.kind(), ErrorKind::CheckpointAhead { consumer: None, checkpoint, head: h } if *checkpoint == head + 1_000 && *h >= head),
@@ -204,7 +203,7 @@ async fn idle_subscriptions_hold_no_connection(room: Room) {
     append(&store, "s", events(3)).await;
     assert_eq!(store.head().await.expect("the head is read"), log(&store).await[2].position);
     for subscription in waiting {
-        assert_eq!(subscription.await.expect("the subscription"), 3);
+        assert_eq!(subscription.await.expect("the subscriber ends without a panic"), 3);
     }
 }
 
@@ -216,8 +215,11 @@ async fn a_stopped_subscription_ends(room: Room) {
     let waiting = tokio::spawn(async move { subscription.try_next().await });
     stopper.stop();
     stopper.stop();
-    let ended = tokio::time::timeout(PATIENCE, waiting).await.expect("it ends").expect("the task ends without a panic");
-    assert_eq!(ended.expect("quietly"), None);
+    let ended = tokio::time::timeout(PATIENCE, waiting)
+        .await
+        .expect("the subscription ends in time")
+        .expect("the task ends without a panic");
+    assert_eq!(ended.expect("the subscription ends without an error"), None);
     append(&store, "s", events(1)).await;
 }
 
@@ -242,8 +244,8 @@ async fn a_subscription_survives_a_restart_of_its_database(room: Room) {
     assert!(tokio::time::timeout(Duration::from_millis(600), &mut waiting).await.is_err());
     server.start_again().expect("the server starts");
     append(&store, "s", [event(2), event(3)]).await;
-    assert_eq!(data(&waiting.await.expect("the subscription").0), ["2", "3"]);
-    let loss = store.diagnose().await.expect("the diagnosis succeeds").last_loss.expect("the loss was noticed");
+    assert_eq!(data(&waiting.await.expect("the subscriber ends without a panic").0), ["2", "3"]);
+    let loss = store.diagnose().await.expect("the diagnosis succeeds").last_loss.expect("the diagnosis has the loss");
     assert!(loss.until.is_some_and(|until| until >= loss.since) && !loss.cause.is_empty(), "{loss:?}");
     store.close().await.expect("the store closes");
 }

@@ -187,10 +187,10 @@ const BUGS: &[Bug] = &[
 
 pub fn trials() -> Vec<Trial> {
     // A case of two sessions fails in an assertion, whatever its message.
-    let by_hand = CAUGHT_BY.iter().map(|(name, case)| bug(name, Backend::Postgres, case, "panicked"));
+    let two_sessions = CAUGHT_BY.iter().map(|(name, case)| bug(name, Backend::Postgres, case, "panicked"));
     BUGS.iter()
         .copied()
-        .chain(by_hand)
+        .chain(two_sessions)
         .map(|bug| Trial::ignorable_test(format!("planted::{} [{}]", bug.name, bug.kind), move || fails_with(&bug)))
         .collect()
 }

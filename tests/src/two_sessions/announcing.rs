@@ -18,7 +18,7 @@ pub(super) fn cases() -> Vec<Case> {
         a_reader_waits_for_an_append_in_an_open_transaction,
         a_reader_waits_for_a_prepared_transaction,
         a_reader_waits_where_positions_wrap_at_32_bits,
-        the_first_position_is_above_the_first_floor,
+        the_first_position_is_1,
         reached_is_the_position_of_a_committed_event,
         a_sequence_behind_the_log_is_refused_with_the_statement_that_repairs_it,
         a_standby_is_refused,
@@ -53,11 +53,11 @@ async fn a_reader_waits_for_a_plain_append_that_drew_its_position_first(room: Ro
 async fn a_reader_waits_for_an_append_in_an_open_transaction(room: Room) {
     let store = room.store().await;
     append(&store, "before").await;
-    joined_then_overtaken(&room, &store).await;
+    append_in_transaction_then_outside(&room, &store).await;
 }
 
 /// Appends in an open transaction, then outside it; a reader must wait for the first append.
-async fn joined_then_overtaken(room: &Room, store: &EventStore) {
+async fn append_in_transaction_then_outside(room: &Room, store: &EventStore) {
     let mut reader = Reader::new(store);
     reader.read().await;
     let before = reader.seen.clone();
@@ -102,11 +102,11 @@ async fn a_reader_waits_where_positions_wrap_at_32_bits(room: Room) {
     let mut own = session(&room).await;
     for turn in [1_u64 << 31, 1 << 32, 3 << 31, 1 << 40] {
         run(&mut own, format!("select setval('streamkeep_{}.positions', {})", room.namespace(), turn - 2)).await;
-        joined_then_overtaken(&room, &store).await;
+        append_in_transaction_then_outside(&room, &store).await;
     }
 }
 
-async fn the_first_position_is_above_the_first_floor(room: Room) {
+async fn the_first_position_is_1(room: Room) {
     let store = room.store().await;
     assert_eq!(store.head().await.expect("the head is read"), 0);
     assert_eq!(append(&store, "first").await, 1);
@@ -144,7 +144,7 @@ async fn a_sequence_behind_the_log_is_refused_with_the_statement_that_repairs_it
     run(&mut own, format!("select setval('streamkeep_{}.positions', 1)", room.namespace())).await;
     let refused = room.open().await.expect_err("a sequence behind the log is refused");
     assert_eq!(refused.code(), "config");
-    let repair = refused.message().split_once("with: ").expect("the statement").1.to_owned();
+    let repair = refused.message().split_once("with: ").expect("the error has the statement").1.to_owned();
     let head: i64 =
         sqlx::raw_sql(sqlx::AssertSqlSafe(repair)).fetch_one(&mut own).await.expect("the statement succeeds").get(0);
     assert_eq!(head, 3);
@@ -157,8 +157,7 @@ async fn a_standby_is_refused(_room: Room) {
     let (standby, primary) = started.await.expect("the servers start without a panic").expect("the primary starts");
     let standby = standby.expect("the standby starts");
     let store = EventStore::open(primary.url()).await.expect("the store on the primary opens");
-    let refused =
-        EventStore::open(standby.url()).await.expect_err("a standby shows neither the writers nor the true positions");
+    let refused = EventStore::open(standby.url()).await.expect_err("a standby is refused");
     assert_eq!(*refused.kind(), ErrorKind::Config, "{refused}");
     assert!(refused.message().contains("recovery"), "{refused}");
     store.close().await.expect("the store closes");

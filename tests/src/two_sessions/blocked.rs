@@ -104,7 +104,7 @@ async fn an_append_blocked_past_its_deadline_is_not_applied(room: Room) {
 }
 
 async fn one_connection_serves_others_while_a_stream_is_blocked(room: Room) {
-    let store = room.options().max_connections(1).open().await.expect("opens");
+    let store = room.options().max_connections(1).open().await.expect("the store opens");
     let mut blocker = session(&room).await;
     block(&mut blocker, &room, "held", 1).await;
     let held = tokio::spawn({

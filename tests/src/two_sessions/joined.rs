@@ -59,14 +59,19 @@ async fn a_conflict_leaves_the_transaction_usable(room: Room) {
     let refused = store
         .append_in(&mut transaction, "taken", [event()], ExpectedVersion::NoStream)
         .await
-        .expect_err("the stream exists");
+        .expect_err("the append conflicts");
     assert!(matches!(refused.kind(), ErrorKind::Conflict { actual: 1, .. }), "{refused}");
     assert_eq!(
         store.append_in(&mut transaction, "s", [event()], 2).await.expect("the append in the transaction succeeds"),
         [3]
     );
     transaction.commit().await.expect("the commit succeeds");
-    let events = store.read("s", ReadOptions::default()).next_page().await.expect("the page is read").expect("events");
+    let events = store
+        .read("s", ReadOptions::default())
+        .next_page()
+        .await
+        .expect("the page is read")
+        .expect("the page has events");
     assert_eq!(events.len(), 3);
 }
 
@@ -124,7 +129,7 @@ async fn a_migration_ends_the_appends_within_transactions_at_once(room: Room) {
     let refused = store
         .append_in(&mut transaction, "s", [event()], ExpectedVersion::Any)
         .await
-        .expect_err("this library is too old to write");
+        .expect_err("a library that is too old is refused");
     assert!(refused.code() == "config" && refused.to_string().contains("9001"), "{refused}");
 }
 

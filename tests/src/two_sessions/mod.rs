@@ -19,7 +19,7 @@ pub const CAUGHT_BY: &[(&str, &str)] = &[
     ("postgres-announce-after-draw", "a_reader_waits_for_a_plain_append_that_drew_its_position_first"),
     ("postgres-naive-reader", "a_reader_waits_for_an_append_in_an_open_transaction"),
     ("postgres-unsigned-distance", "a_reader_waits_for_an_append_in_an_open_transaction"),
-    ("postgres-last-value", "the_first_position_is_above_the_first_floor"),
+    ("postgres-last-value", "the_first_position_is_1"),
     ("postgres-horizon-as-cursor", "reached_is_the_position_of_a_committed_event"),
     ("postgres-savepoint-forgets", "an_announcement_ends_with_its_savepoint_and_is_made_again"),
     ("postgres-reads-standby", "a_standby_is_refused"),
@@ -28,13 +28,13 @@ pub const CAUGHT_BY: &[(&str, &str)] = &[
 /// The cases, on Postgres alone.
 #[must_use]
 pub fn cases() -> Vec<Case> {
-    const ALONE: &[(Backend, &str)] = &[
+    const NOT_POSTGRES: &[(Backend, &str)] = &[
         (Backend::Memory, "it has no sessions"),
         (Backend::Sqlite, "it has one writer"),
         (Backend::Mongodb, "its writers take turns and announce nothing"),
     ];
     let cases = [announcing::cases(), joined::cases(), blocked::cases()].into_iter().flatten();
-    cases.map(|case| case.lacking(ALONE)).collect()
+    cases.map(|case| case.lacking(NOT_POSTGRES)).collect()
 }
 
 /// Opens a session without the store.
