@@ -20,14 +20,18 @@ use crate::url::{DatabaseKey, Location};
 pub(crate) struct Database {
     key: Option<DatabaseKey>,
     backend: OnceCell<Arc<dyn DatabaseBackend>>,
-    namespaces: tokio::sync::Mutex<HashMap<String, Open>>,
+    namespaces: Mutex<HashMap<String, Slot>>,
     /// Counted under the registry's lock.
     claims: Mutex<usize>,
 }
 
-struct Open {
-    namespace: Arc<Namespace>,
+/// The place of one namespace. It is there while somebody opens, uses or closes the namespace.
+#[derive(Clone, Default)]
+struct Slot {
+    /// Counted under the lock of the database's namespaces.
     claims: usize,
+    /// Locked while the namespace opens or closes, so that each waits for the other. Other namespaces wait for neither.
+    namespace: Arc<tokio::sync::Mutex<Option<Arc<Namespace>>>>,
 }
 
 /// The key has the URL, which can have a password.
@@ -37,70 +41,127 @@ impl fmt::Debug for Database {
     }
 }
 
-/// One handle's share of a namespace and its database.
+impl Database {
+    /// Opens a namespace of a database. It shares what this process has open already.
+    pub(crate) async fn open(location: &Location, runtime: &Runtime, deadline: Instant) -> Result<Claim> {
+        let database = DatabaseClaim::take(location.database_key(runtime)?);
+        let backend = Arc::clone(database.backend.get_or_try_init(|| location.open_database(deadline)).await?);
+        let claim = NamespaceClaim::take(database, location.options.namespace.clone());
+        let slot = claim.slot();
+        let mut place = slot.lock().await;
+        if let Some(namespace) = &*place {
+            return Ok(Claim::new(Arc::clone(namespace), claim, runtime));
+        }
+        match backend.open_namespace(&claim.name, location.options.create, deadline).await {
+            Ok(backends) => {
+                let namespace = Arc::new(Namespace::new(backends, runtime));
+                *place = Some(Arc::clone(&namespace));
+                Ok(Claim::new(namespace, claim, runtime))
+            }
+            Err(error) => {
+                drop(place);
+                claim.release().await;
+                Err(error)
+            }
+        }
+    }
+
+    fn namespaces(&self) -> MutexGuard<'_, HashMap<String, Slot>> {
+        self.namespaces.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn claims(&self) -> MutexGuard<'_, usize> {
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One handle's share of a namespace and its database. Dropped, it is released in the background: also when an open
+/// ends after its caller has gone.
 #[derive(Debug)]
 pub(crate) struct Claim {
     pub(crate) namespace: Arc<Namespace>,
-    name: String,
-    database: DatabaseClaim,
+    claim: Option<NamespaceClaim>,
     runtime: Runtime,
 }
 
-impl Database {
-    /// Opens a namespace of a database. It shares whatever this process has open already.
-    pub(crate) async fn open(location: &Location, runtime: &Runtime, deadline: Instant) -> Result<Claim> {
-        let database = DatabaseClaim::take(location.database_key(runtime)?);
-        let backend = database.backend.get_or_try_init(|| location.open_database(deadline)).await?;
-        let (name, create) = (location.options.namespace.clone(), location.options.create);
-        let mut namespaces = database.namespaces.lock().await;
-        let namespace = match namespaces.get_mut(&name) {
-            Some(open) => {
-                open.claims += 1;
-                Arc::clone(&open.namespace)
-            }
-            None => {
-                let backends = match backend.open_namespace(&name, create, deadline).await {
-                    Ok(backends) => backends,
-                    Err(error) => {
-                        drop(namespaces);
-                        database.release().await;
-                        return Err(error);
-                    }
-                };
-                let namespace = Arc::new(Namespace::new(backends, runtime));
-                namespaces.insert(name.clone(), Open { namespace: Arc::clone(&namespace), claims: 1 });
-                namespace
-            }
-        };
-        drop(namespaces);
-        Ok(Claim { namespace, name, database, runtime: runtime.clone() })
+impl Claim {
+    fn new(namespace: Arc<Namespace>, claim: NamespaceClaim, runtime: &Runtime) -> Self {
+        Self { namespace, claim: Some(claim), runtime: runtime.clone() }
+    }
+
+    /// Gives the claim up; with the last one, closes the namespace and then the database.
+    pub(crate) async fn release(mut self) {
+        if let Some(claim) = self.claim.take() {
+            claim.release().await;
+        }
     }
 }
 
-impl Claim {
-    /// Gives the claim up; with the last one, closes the namespace and then the database.
-    pub(crate) async fn release(self) {
-        let Self { namespace, name, database, .. } = self;
-        let mut namespaces = database.namespaces.lock().await;
-        let last = match namespaces.get_mut(&name) {
-            Some(open) if open.claims > 1 => {
-                open.claims -= 1;
-                false
-            }
-            _ => namespaces.remove(&name).is_some(),
-        };
-        if last {
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if let Some(claim) = self.claim.take() {
+            self.runtime.spawn(claim.release());
+        }
+    }
+}
+
+/// A counted reference to a namespace of a database.
+#[derive(Debug)]
+struct NamespaceClaim {
+    database: DatabaseClaim,
+    name: String,
+    given_up: bool,
+}
+
+impl NamespaceClaim {
+    fn take(database: DatabaseClaim, name: String) -> Self {
+        database.namespaces().entry(name.clone()).or_default().claims += 1;
+        Self { database, name, given_up: false }
+    }
+
+    fn slot(&self) -> Arc<tokio::sync::Mutex<Option<Arc<Namespace>>>> {
+        Arc::clone(&self.database.namespaces().entry(self.name.clone()).or_default().namespace)
+    }
+
+    /// Gives the claim up; with the last one, closes the namespace, and with the last of the database the database.
+    async fn release(mut self) {
+        let slot = self.slot();
+        let mut place = slot.lock().await;
+        let last = if self.count_down() { place.take() } else { None };
+        if let Some(namespace) = last {
             // Under the lock, so that opening the same namespace waits until this one is closed.
             namespace.close().await;
         }
-        drop(namespaces);
-        database.release().await;
+        drop(place);
+        self.remove_unclaimed();
+        self.database.release().await;
     }
 
-    /// Gives the claim up in the background, for a handle that is dropped without a close.
-    pub(crate) fn release_later(self) {
-        let runtime = self.runtime.clone();
-        runtime.spawn(self.release());
+    /// Gives the claim up. Returns whether it was the last.
+    fn count_down(&mut self) -> bool {
+        if std::mem::replace(&mut self.given_up, true) {
+            return false;
+        }
+        let mut namespaces = self.database.namespaces();
+        namespaces.get_mut(&self.name).is_some_and(|slot| {
+            slot.claims -= 1;
+            slot.claims == 0
+        })
+    }
+
+    fn remove_unclaimed(&self) {
+        let mut namespaces = self.database.namespaces();
+        if namespaces.get(&self.name).is_some_and(|slot| slot.claims == 0) {
+            namespaces.remove(&self.name);
+        }
+    }
+}
+
+/// When the runtime ends during an open or a release, nothing can be closed any more.
+impl Drop for NamespaceClaim {
+    fn drop(&mut self) {
+        self.count_down();
+        self.remove_unclaimed();
     }
 }
 
@@ -114,12 +175,7 @@ struct DatabaseClaim {
 impl DatabaseClaim {
     fn take(key: Option<DatabaseKey>) -> Self {
         let new = |key| {
-            Arc::new(Database {
-                key,
-                backend: OnceCell::new(),
-                namespaces: tokio::sync::Mutex::default(),
-                claims: Mutex::new(0),
-            })
+            Arc::new(Database { key, backend: OnceCell::new(), namespaces: Mutex::default(), claims: Mutex::new(0) })
         };
         let mut open = registry();
         let database = match &key {
@@ -132,7 +188,7 @@ impl DatabaseClaim {
     }
 
     /// Gives the claim up; with the last one, closes the database.
-    async fn release(mut self) {
+    async fn release(&mut self) {
         if let (true, Some(backend)) = (self.count_down(), self.database.backend.get()) {
             backend.close().await;
         }
@@ -161,16 +217,9 @@ impl std::ops::Deref for DatabaseClaim {
     }
 }
 
-/// After an open that failed.
 impl Drop for DatabaseClaim {
     fn drop(&mut self) {
         self.count_down();
-    }
-}
-
-impl Database {
-    fn claims(&self) -> MutexGuard<'_, usize> {
-        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -90,12 +90,9 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        let Some(claim) = self.take_claim() else { return };
         if self.engine.forked() {
             // Connections and files belong to the parent: a forked child never touches them.
-            std::mem::forget(claim);
-        } else {
-            claim.release_later();
+            std::mem::forget(self.take_claim());
         }
     }
 }
