@@ -9,7 +9,7 @@ use streamkeep::{EventStore, OpenOptions, Result};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::servers::{PgBouncer, Server, StartError};
+use crate::servers::{self, PgBouncer, Server, StartError};
 
 /// A short poll interval, so that a case waits only briefly for an event without a notification.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -195,7 +195,15 @@ impl Room {
     /// # Panics
     /// If it does not open.
     pub async fn store(&self) -> EventStore {
-        self.open().await.expect("the store opens")
+        match self.open().await {
+            Ok(store) => store,
+            Err(error) => {
+                if error.code() == "unavailable" {
+                    self.backend.end_run_without_server().await;
+                }
+                panic!("the store does not open: {error:?}");
+            }
+        }
     }
 }
 
@@ -253,6 +261,17 @@ impl Backend {
             }
         });
         server.as_ref().map(|server| server.url.clone()).map_err(Clone::clone)
+    }
+}
+
+impl Backend {
+    /// Ends the whole run if the server that its cases share is gone: each of them would wait for its deadline.
+    async fn end_run_without_server(self) {
+        let Ok(url) = self.server_url() else { return };
+        if !servers::answers(self, &url).await {
+            eprintln!("the run ends here: its {self} server no longer answers");
+            std::process::exit(1);
+        }
     }
 }
 

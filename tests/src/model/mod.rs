@@ -19,6 +19,8 @@ const REGRESSIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regress
 const SEED: &str = "STREAMKEEP_SEED";
 const MOST_OPERATIONS: usize = 40;
 const SEQUENCE_LIMIT: Duration = Duration::from_secs(30);
+/// Shrinking ends after this time, so that a failure on a slow server is printed before the whole run is ended.
+const SHRINK_LIMIT: Duration = Duration::from_secs(120);
 
 /// Random sequences on every backend.
 pub fn trials() -> Vec<Trial> {
@@ -46,6 +48,7 @@ fn check(first: Room) {
         cases: sequences(backend) * effort(),
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(REGRESSIONS))),
         max_shrink_iters: 300,
+        max_shrink_time: u32::try_from(SHRINK_LIMIT.as_millis()).expect("a short time"),
         ..Config::default()
     };
     let mut bytes = [0; 32];

@@ -19,6 +19,8 @@ use crate::harness::Backend;
 
 /// How long a server may take to start.
 const START_LIMIT: Duration = Duration::from_secs(60);
+/// A server that answers nothing for so long is gone. A busy one answers sooner.
+const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 /// The ports for servers, which are below those that systems give to clients.
 const SERVER_PORTS: RangeInclusive<u16> = 10_000..=29_999;
 /// How many ports are tried, because another program may take one before the server does.
@@ -95,6 +97,24 @@ impl Server {
             Self::Mongodb(server) => server.start_again(),
         }
     }
+}
+
+/// Whether the server at the URL answers a question before `ANSWER_LIMIT` has passed.
+pub async fn answers(backend: Backend, url: &str) -> bool {
+    let asking = async {
+        loop {
+            let answered = match backend {
+                Backend::Postgres => postgres::answers(url).await,
+                Backend::Mongodb => mongodb::answers(url).await,
+                Backend::Memory | Backend::Sqlite => true,
+            };
+            if answered {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    };
+    tokio::time::timeout(ANSWER_LIMIT, asking).await.is_ok()
 }
 
 /// Starts a server on a free port, and tries another port if a program took it first.

@@ -228,6 +228,11 @@ fn ready(url: String, initiate: bool, port: u16) -> bool {
     asking.join().ok().flatten().unwrap_or(false)
 }
 
+/// Whether the server at the URL answers now.
+pub(super) async fn answers(url: &str) -> bool {
+    ask(url.to_owned(), false, 0).await.is_ok()
+}
+
 async fn ask(url: String, initiate: bool, port: u16) -> mongodb::error::Result<bool> {
     let mut options = ClientOptions::parse(url).await?;
     options.server_selection_timeout = Some(Duration::from_secs(1));

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
 use super::account::{Account, run};
@@ -219,5 +220,13 @@ impl Drop for PostgresServer {
     fn drop(&mut self) {
         // Its data is temporary, so it needs no clean shutdown.
         let _ = self.stop_hard();
+    }
+}
+
+/// Whether the server at the URL answers now.
+pub(super) async fn answers(url: &str) -> bool {
+    match PgConnection::connect(url).await {
+        Ok(mut connection) => connection.ping().await.is_ok(),
+        Err(_) => false,
     }
 }
