@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::error::{Error, Result};
 use crate::event::Payload;
-use crate::event::RecordedEvent;
 use crate::handle::Handle;
-use crate::limits::PAGE_BYTES;
-use crate::position::Direction;
-use crate::request::{SnapshotRecord, StreamPageRequest};
+use crate::request::SnapshotRecord;
 use crate::stream::{check_name, check_stream};
 use crate::value::check_payload;
 
@@ -32,12 +30,12 @@ pub(crate) async fn save(handle: &Arc<Handle>, snapshot: Snapshot, deadline: Ins
     check_stream(&snapshot.stream)?;
     check_name("schema", &snapshot.schema)?;
     check_payload(&snapshot.data)?;
-    let Some(event) = event_at(handle, &snapshot.stream, snapshot.version, deadline).await? else {
+    let Some(event_id) = event_id(handle, &snapshot.stream, snapshot.version, deadline).await? else {
         let message = format!("stream '{}' has no version {}", snapshot.stream, snapshot.version);
         return Err(Error::invalid_argument("version", message));
     };
     let Snapshot { stream, version, schema, data } = snapshot;
-    let mut record = SnapshotRecord { stream, schema, version, event_id: event.id, checksum: 0, data };
+    let mut record = SnapshotRecord { stream, schema, version, event_id, checksum: 0, data };
     record.checksum = checksum(&record);
     let record = Arc::new(record);
     let save = handle.run(deadline, move |namespace| {
@@ -80,27 +78,16 @@ async fn is_valid(handle: &Arc<Handle>, record: &SnapshotRecord, deadline: Insta
     if record.checksum != checksum(record) {
         return Ok(false);
     }
-    let event = event_at(handle, &record.stream, record.version, deadline).await?;
-    Ok(event.is_some_and(|event| event.id == record.event_id))
+    Ok(event_id(handle, &record.stream, record.version, deadline).await? == Some(record.event_id))
 }
 
-async fn event_at(
-    handle: &Arc<Handle>,
-    stream: &str,
-    version: u64,
-    deadline: Instant,
-) -> Result<Option<RecordedEvent>> {
-    let direction = Direction::Forward;
-    let request = StreamPageRequest {
-        stream: stream.to_owned(),
-        from_version: version,
-        to_version: version,
-        direction,
-        max_events: 1,
-        max_bytes: PAGE_BYTES,
-        deadline,
-    };
-    Ok(handle.read_stream(request).await?.events.pop())
+async fn event_id(handle: &Arc<Handle>, stream: &str, version: u64, deadline: Instant) -> Result<Option<Uuid>> {
+    let stream = stream.to_owned();
+    let look = handle.run(deadline, move |namespace| {
+        let stream = stream.clone();
+        async move { namespace.events.event_id(&stream, version, deadline).await }
+    });
+    look.await
 }
 
 /// The checksum of all fields. Each field is preceded by its length, so that different records never give the same

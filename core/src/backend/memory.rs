@@ -242,6 +242,13 @@ impl EventBackend for Memory {
         Ok(StreamPage { events: page.events, end })
     }
 
+    async fn event_id(&self, stream: &str, version: u64, _deadline: Instant) -> Result<Option<Uuid>> {
+        let log = lock(&self.log);
+        let positions = log.streams.get(stream).map_or(&[][..], Vec::as_slice);
+        let mut events = positions.iter().filter_map(|position| log.at(*position));
+        Ok(events.find(|event| event.version == version).map(|event| event.id))
+    }
+
     async fn read_log(&self, request: &LogPageRequest) -> Result<LogPage> {
         let log = lock(&self.log);
         let head = log.head();

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::diagnosis::Diagnosis;
 use crate::error::Result;
@@ -59,6 +60,9 @@ pub(crate) trait EventBackend: Any + Send + Sync + Debug {
 
     /// Reads one page of a stream, in one snapshot. The page of an absent stream is empty.
     async fn read_stream(&self, request: &StreamPageRequest) -> Result<StreamPage>;
+
+    /// The id of the event at a version of a stream, whether or not its content was removed. Reads no content.
+    async fn event_id(&self, stream: &str, version: u64, deadline: Instant) -> Result<Option<Uuid>>;
 
     /// Reads one page of the log, and looks at a bounded number of events.
     ///

@@ -13,7 +13,7 @@ use streamkeep::{
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use super::{append, event, events, log, refused, stream, versions};
+use super::{append, event, events, log, refused, snapshot_at, stream, versions};
 use crate::harness::{Backend, Room};
 use crate::suite::Case;
 
@@ -122,6 +122,7 @@ async fn a_removed_event_matches_nothing_and_keeps_its_id(room: Room) {
     let again = append(&store, "s", placed).await;
     assert_eq!((again.version, again.position, again.repeated), (first.version, first.position, true));
     assert_eq!(append(&store, "s", [event(8)]).await.version, 7);
+    snapshot_at(&store, 2).await;
 }
 
 /// Passes connections on to the case's server. Answers the URL to use, and how many connections are open.

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use super::{Sql, append, event, events, log, refused};
+use super::{Sql, append, event, events, log, refused, snapshot_at};
 use crate::harness::{Backend, Room};
 use crate::servers::PostgresServer;
 use crate::suite::Case;
@@ -314,6 +314,7 @@ async fn only_an_erasure_changes_an_event_and_it_keeps_its_position(room: Room) 
     sql.run(&format!("begin; set local streamkeep.erase = on; update {table} set {removal} where version = 2; commit"))
         .await;
     assert_eq!(sql.value(&format!("select count(*) from {table} where type is null")).await, "1");
+    snapshot_at(&store, 2).await;
 }
 
 /// Checks that a store does not open on a server that a statement makes answer incorrectly.

@@ -32,6 +32,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use self::abandoned::Writers;
 use self::connect::{Connected, connect, write_concern};
@@ -163,6 +164,10 @@ impl EventBackend for Mongo {
 
     async fn read_stream(&self, request: &StreamPageRequest) -> Result<StreamPage> {
         self.stream_page(request).await
+    }
+
+    async fn event_id(&self, stream: &str, version: u64, deadline: Instant) -> Result<Option<Uuid>> {
+        self.stored_id(stream, version, deadline).await
     }
 
     async fn read_log(&self, request: &LogPageRequest) -> Result<LogPage> {

@@ -12,10 +12,11 @@ use mongodb::bson::{Document, doc};
 use mongodb::options::ReadConcern;
 use mongodb::{ClientSession, SessionCursor};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::Mongo;
 use super::candidates::candidates;
-use super::document::{event, int64, is_shell, number};
+use super::document::{event, id, int64, is_shell, number};
 use super::error::Failure;
 use super::format::{check_reader, log_head, of_log};
 use super::names::{LOG, Names};
@@ -58,6 +59,17 @@ impl Mongo {
             }
         });
         Ok(page.await?)
+    }
+
+    pub(super) async fn stored_id(&self, stream: &str, version: u64, deadline: Instant) -> Result<Option<Uuid>> {
+        let (names, stream, format) = (self.writer.names.clone(), stream.to_owned(), Arc::clone(&self.format));
+        let found = self.work.run(deadline, |mut session| async move {
+            format.reader(&names, &mut session, deadline).await?;
+            let find = names.events.find_one(doc! { "stream": stream, "version": int64(version) });
+            let found = find.projection(doc! { "_id": 1 }).max_time(left(deadline)).session(&mut session).await?;
+            found.map(|event| id(&event, "_id")).transpose()
+        });
+        Ok(found.await?)
     }
 
     pub(super) async fn log_page(&self, request: &LogPageRequest) -> Result<LogPage> {

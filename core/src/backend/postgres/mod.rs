@@ -44,6 +44,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use self::append::Shares;
 use self::connect::Connector;
@@ -183,6 +184,10 @@ impl EventBackend for Postgres {
 
     async fn read_stream(&self, request: &StreamPageRequest) -> Result<StreamPage> {
         self.stream_page(request).await
+    }
+
+    async fn event_id(&self, stream: &str, version: u64, deadline: Instant) -> Result<Option<Uuid>> {
+        self.stored_id(stream, version, deadline).await
     }
 
     async fn read_log(&self, request: &LogPageRequest) -> Result<LogPage> {

@@ -115,6 +115,7 @@ pub(super) struct Statements {
     pub(super) lock_gate: SqlStr,
     pub(super) change_mark: SqlStr,
     pub(super) head: SqlStr,
+    pub(super) event_id: SqlStr,
     pub(super) stream_forward: SqlStr,
     pub(super) stream_backward: SqlStr,
     pub(super) save_snapshot: SqlStr,
@@ -156,6 +157,7 @@ impl Statements {
                 "select position from {} where position <= $1 order by position desc limit 1",
                 names.events()
             )),
+            event_id: safe(format!("select id from {} where stream = $1 and version = $2", names.events())),
             stream_forward: safe(stream_page_statement(names, "")),
             stream_backward: safe(stream_page_statement(names, "desc")),
             save_snapshot: safe(format!(

@@ -3,6 +3,7 @@
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::Postgres;
 use super::error::Failure;
@@ -39,6 +40,13 @@ impl Postgres {
         drop(lease);
         let fitting = fitting(&rows, request.max_events, request.direction)?;
         Ok(StreamPage { events: fitting.events, end: fitting.all })
+    }
+
+    pub(super) async fn stored_id(&self, stream: &str, version: u64, deadline: Instant) -> Result<Option<Uuid>> {
+        let query = sqlx::query(self.statements.event_id.clone()).bind(stream).bind(bigint(version));
+        let mut lease = self.pool.lease_to_read(deadline).await?;
+        let rows = lease.fetch(query, deadline).await?;
+        Ok(rows.first().map(|row| row.try_get(0)).transpose().map_err(Failure::from)?)
     }
 
     pub(super) async fn log_page(&self, request: &LogPageRequest) -> Result<LogPage> {

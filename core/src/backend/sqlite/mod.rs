@@ -38,6 +38,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use self::file::SqliteFile;
 use self::format::LastFormat;
@@ -159,6 +160,10 @@ impl EventBackend for Sqlite {
     async fn read_stream(&self, request: &StreamPageRequest) -> Result<StreamPage> {
         self.check_reader(request.deadline).await?;
         self.stream_page(request).await
+    }
+
+    async fn event_id(&self, stream: &str, version: u64, deadline: Instant) -> Result<Option<Uuid>> {
+        self.stored_id(stream, version, deadline).await
     }
 
     async fn read_log(&self, request: &LogPageRequest) -> Result<LogPage> {

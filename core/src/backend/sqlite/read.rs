@@ -1,8 +1,10 @@
 //! Reads pages of a stream and of the log. Positions become visible in their order, because only one writer at a time
 //! draws positions and commits them.
 
-use sqlx::sqlite::SqliteConnection;
+use sqlx::Row;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::Sqlite;
 use super::connect::within;
@@ -54,6 +56,15 @@ impl Sqlite {
         });
         let page = read.await?;
         Ok(StreamPage { end: !page.more, events: page.into_events() })
+    }
+
+    pub(super) async fn stored_id(&self, stream: &str, version: u64, deadline: Instant) -> Result<Option<Uuid>> {
+        let read = self.read(deadline, |mut lease| async move {
+            let statement = self.sql.query(&self.sql.event_id).bind(stream).bind(bound(version));
+            let row = statement.fetch_optional(&mut lease.connection).await.map_err(Failure::from);
+            lease.settle(row)
+        });
+        Ok(read.await?.map(|row| stored_uuid(&row)).transpose()?)
     }
 
     /// Reads one page of the log; see the trait.
@@ -159,4 +170,8 @@ impl Sqlite {
 /// The row limit of a page's statement. The one extra row tells whether anything follows.
 fn one_more(max_events: usize) -> i64 {
     i64::try_from(max_events).unwrap_or(i64::MAX).saturating_add(1)
+}
+
+fn stored_uuid(row: &SqliteRow) -> std::result::Result<Uuid, Failure> {
+    Uuid::from_slice(row.try_get(0)?).map_err(|_| Failure::unreadable())
 }

@@ -70,6 +70,7 @@ pub(super) struct Sql {
     pub(super) by_id: Text,
     /// Reads long content by positions.
     pub(super) content: Text,
+    pub(super) event_id: Text,
     pub(super) stream_forward: Text,
     pub(super) stream_backward: Text,
     pub(super) log_forward: Text,
@@ -125,6 +126,7 @@ impl Sql {
                  WHERE position IN (SELECT value FROM json_each(?)) AND type IS NOT NULL"
             )
             .into(),
+            event_id: format!("SELECT id FROM {events} WHERE stream = ? AND version = ?").into(),
             stream_forward: stream("ASC").into(),
             stream_backward: stream("DESC").into(),
             log_forward: log("ASC").into(),
