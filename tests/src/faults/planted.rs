@@ -183,6 +183,12 @@ const BUGS: &[Bug] = &[
         "opening::a_standalone_server_is_refused_with_the_remedy",
         "was opened",
     ),
+    bug(
+        "mongodb-checks-no-server",
+        Backend::Mongodb,
+        "lookalikes::a_server_that_keeps_what_was_aborted_is_refused",
+        "was opened",
+    ),
 ];
 
 pub fn trials() -> Vec<Trial> {

@@ -140,6 +140,7 @@ impl Mongo {
         look: Look,
         deadline: Instant,
     ) -> std::result::Result<Answers, Trouble> {
+        self.before_writing(deadline).await.map_err(Trouble::Undone)?;
         let (writer, stage) = (self.writer.clone(), Stage::default());
         let task_stage = stage.clone();
         let work = self.work.run(deadline, |mut session| async move {

@@ -67,6 +67,8 @@ const PASSING: [i32; 24] = [
     11_602, 13_435, 13_436,
 ];
 
+/// The user may not do this.
+const UNAUTHORIZED: i32 = 13;
 /// What only an administrator ends: no room on the disk, no memory, writes are blocked, a quota is used up.
 const LASTING: [i32; 4] = [14_031, 146, 371, ATLAS];
 /// Atlas has one number for everything, a failed login included.
@@ -99,6 +101,11 @@ impl Failure {
     /// Whether another transaction was first.
     pub(super) const fn is_conflict(&self) -> bool {
         matches!(self, Self::Refused { code: 112, .. })
+    }
+
+    /// Whether writing is not possible at present, for this user or for everybody. Reading may be.
+    pub(super) fn forbids_writing(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if *code == UNAUTHORIZED || LASTING.contains(code))
     }
 
     /// Whether a unique index said no.

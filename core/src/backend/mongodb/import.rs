@@ -40,6 +40,7 @@ impl Mongo {
     }
 
     async fn import_once(&self, request: &ImportRequest) -> std::result::Result<Result<ImportResult>, Trouble> {
+        self.before_writing(request.deadline).await.map_err(Trouble::Undone)?;
         let (writer, stage, request) = (self.writer.clone(), Stage::default(), request.clone());
         let task_stage = stage.clone();
         let work = self.work.run(request.deadline, |mut session| async move {

@@ -18,6 +18,7 @@ mod names;
 mod query;
 mod read;
 mod schema;
+mod server_check;
 mod snapshot;
 mod transaction;
 mod watch;
@@ -36,8 +37,10 @@ use uuid::Uuid;
 
 use self::abandoned::Writers;
 use self::connect::{Connected, connect, write_concern};
+use self::error::Failure;
 use self::format::{Connections, FormatCheck};
 use self::names::Names;
+use self::server_check::ServerCheck;
 use self::watch::{Hints, Watcher};
 use self::work::Work;
 use self::writer::Writer;
@@ -79,6 +82,7 @@ struct Shared {
     work: Arc<Work>,
     watcher: Arc<Watcher>,
     connections: Connections,
+    server: Arc<ServerCheck>,
 }
 
 /// The address holds the password.
@@ -97,6 +101,7 @@ impl MongoDatabase {
             work: Arc::new(Work::new(client, self.options.max_connections)),
             watcher: Watcher::new(options, &database),
             connections,
+            server: Arc::default(),
         })
     }
 }
@@ -107,7 +112,7 @@ impl DatabaseBackend for MongoDatabase {
         let shared = self.connected.get_or_try_init(|| self.connect()).await?;
         let options = self.options.clone().namespace(name).create(create);
         let names = Names::new(name, shared.database.clone());
-        let epoch = schema::open(&shared.work, &names, &options, deadline).await?;
+        let epoch = schema::open(&shared.work, &names, &options, &shared.server, deadline).await?;
         let mongo = Arc::new(Mongo {
             hints: shared.watcher.hints(names.events.name()),
             writer: Arc::new(Writer {
@@ -118,6 +123,7 @@ impl DatabaseBackend for MongoDatabase {
             }),
             format: Arc::new(FormatCheck::new(shared.connections.clone())),
             work: Arc::clone(&shared.work),
+            server: Arc::clone(&shared.server),
         });
         Ok(NamespaceBackends { events: Arc::<Mongo>::clone(&mongo), snapshots: mongo })
     }
@@ -136,11 +142,24 @@ pub(crate) struct Mongo {
     format: Arc<FormatCheck>,
     work: Arc<Work>,
     hints: Hints,
+    server: Arc<ServerCheck>,
 }
 
 impl fmt::Debug for Mongo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mongo").field("namespace", &self.writer.names.namespace).finish_non_exhaustive()
+    }
+}
+
+impl Mongo {
+    /// Checks the server before the first write, if nobody could when the database was opened.
+    async fn before_writing(&self, deadline: Instant) -> std::result::Result<(), Failure> {
+        if self.server.has_passed() {
+            return Ok(());
+        }
+        let (server, names) = (Arc::clone(&self.server), self.writer.names.clone());
+        let check = |mut session| async move { server.before_writing(&names, &mut session, deadline).await };
+        self.work.run(deadline, check).await
     }
 }
 

@@ -5,13 +5,16 @@
 //!   log does;
 //! - `streamkeep.NAMESPACE.snapshots`;
 //! - `streamkeep.NAMESPACE.writers`: the sessions that write, and when each was last seen (see [`super::abandoned`]);
-//! - `streamkeep.namespaces`: the namespaces of the database.
+//! - `streamkeep.namespaces`: the namespaces of the database;
+//! - `streamkeep.server_check`: stays empty (see [`super::server_check`]).
 
 use mongodb::bson::RawDocumentBuf;
 use mongodb::{Collection, Database};
 
 /// The registry of namespaces.
 pub(super) const REGISTRY: &str = "streamkeep.namespaces";
+/// The collection for the check of the server.
+pub(super) const SERVER_CHECK: &str = "streamkeep.server_check";
 /// The id of the log's own head: the position of its last event. Whoever has changed it has the turn to write.
 pub(super) const LOG: &str = "";
 /// The index that finds events by position, and keeps two from standing at one.
@@ -39,6 +42,7 @@ pub(super) struct Names {
     pub(super) snapshots: Raw,
     pub(super) writers: Raw,
     pub(super) registry: Raw,
+    pub(super) server_check: Raw,
 }
 
 impl Names {
@@ -52,6 +56,7 @@ impl Names {
             snapshots: of("snapshots"),
             writers: of("writers"),
             registry: database.collection(REGISTRY),
+            server_check: database.collection(SERVER_CHECK),
             database,
         }
     }

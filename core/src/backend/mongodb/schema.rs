@@ -2,6 +2,7 @@
 //! registry's row last.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mongodb::bson::{Document, RawDocumentBuf, doc};
@@ -16,6 +17,7 @@ use super::document::{id, number, uuid};
 use super::error::{Class, Failure};
 use super::format::{check_reader, check_writer, of_log, of_new};
 use super::names::{LOG, Names, POSITION_INDEX, REGISTRY, Raw, SEEN_INDEX, SNAPSHOT_INDEX, TAG_INDEX, VERSION_INDEX};
+use super::server_check::ServerCheck;
 use super::work::{Work, left, pauses};
 use crate::error::{Error, Result};
 use crate::faults::planted;
@@ -30,12 +32,18 @@ const NAMESPACE_EXISTS: i32 = 48;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Opens a namespace, or makes it; answers its epoch.
-pub(super) async fn open(work: &Work, names: &Names, options: &OpenOptions, deadline: Instant) -> Result<Uuid> {
+pub(super) async fn open(
+    work: &Work,
+    names: &Names,
+    options: &OpenOptions,
+    server: &Arc<ServerCheck>,
+    deadline: Instant,
+) -> Result<Uuid> {
     let began = Instant::now();
     let mut pauses = pauses();
     loop {
         let attempt_began = Instant::now();
-        match open_once(work, names, options, deadline).await {
+        match open_once(work, names, options, server, deadline).await {
             // Another attempt that takes as long must end before the caller stops waiting, or the cause is not told.
             Err(failure)
                 if failure.class() == Class::Unreached
@@ -53,8 +61,10 @@ async fn open_once(
     work: &Work,
     names: &Names,
     options: &OpenOptions,
+    server: &Arc<ServerCheck>,
     deadline: Instant,
 ) -> std::result::Result<Uuid, Failure> {
+    let server = Arc::clone(server);
     let (names, create, namespace) = (names.clone(), options.create, options.namespace.clone());
     let durable = options.durability == Durability::Full;
     let opened = work.run(deadline, |mut session| async move {
@@ -62,7 +72,7 @@ async fn open_once(
         if durable {
             check_storage(&names, &mut session).await?;
         }
-        match look(&names, &mut session, deadline).await? {
+        let epoch = match look(&names, &mut session, deadline).await? {
             Some(epoch) => check(&names, epoch, &mut session, create).await,
             None if create => {
                 make(&names, &mut session).await?;
@@ -74,7 +84,11 @@ async fn open_once(
             None => Err(Failure::Setup(format!(
                 "there is no namespace '{namespace}' in this database, and create is false"
             ))),
+        }?;
+        if create {
+            server.at_open(&names, &mut session, deadline).await?;
         }
+        Ok(epoch)
     });
     opened.await
 }
@@ -269,14 +283,19 @@ async fn make_indexes(names: &Names, session: &mut ClientSession) -> Driver<()> 
         tagged(index(doc! { "tags": 1, "position": 1 }, TAG_INDEX, false)),
     ];
     names.events.create_indexes(events).session(&mut *session).await?;
-    let snapshots = [index(doc! { "stream": 1, "schema": 1, "version": 1 }, SNAPSHOT_INDEX, true)];
-    names.snapshots.create_indexes(snapshots).session(&mut *session).await?;
+    make_snapshot_index(&names.snapshots, session).await?;
     let mut seen = index(doc! { "seen": 1 }, SEEN_INDEX, false);
     if let Some(options) = &mut seen.options {
         options.expire_after = Some(FORGOTTEN_AFTER);
     }
     names.writers.create_indexes([seen]).session(session).await?;
     Ok(())
+}
+
+/// Makes the index of snapshots. The check of the server uses one like it.
+pub(super) async fn make_snapshot_index(collection: &Raw, session: &mut ClientSession) -> Driver<()> {
+    let snapshots = [index(doc! { "stream": 1, "schema": 1, "version": 1 }, SNAPSHOT_INDEX, true)];
+    collection.create_indexes(snapshots).session(session).await.map(drop)
 }
 
 fn tagged(mut index: IndexModel) -> IndexModel {

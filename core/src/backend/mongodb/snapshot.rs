@@ -17,6 +17,7 @@ use crate::request::SnapshotRecord;
 
 impl Mongo {
     pub(super) async fn save_snapshot(&self, record: &SnapshotRecord, deadline: Instant) -> Result<()> {
+        self.before_writing(deadline).await?;
         let (names, document) = (self.writer.names.clone(), of_snapshot(record));
         let place = doc! { "stream": &record.stream, "schema": &record.schema, "version": int64(record.version) };
         let saved = self.work.run(deadline, |mut session| async move {

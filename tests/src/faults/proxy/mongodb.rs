@@ -113,7 +113,11 @@ impl Connection {
                 let change: Change = Arc::new(move |document| document.clone_from(&answer));
                 self.changes.insert(message.request(), Changed(change));
                 let Some(command) = message.command()? else { return Ok(()) };
-                self.link.server.write_all(message.with(&abort(&command))?.bytes()).await?;
+                self.link.server.write_all(message.with(&end("abortTransaction", &command))?.bytes()).await?;
+            }
+            Action::Commit => {
+                let Some(command) = message.command()? else { return Ok(()) };
+                self.link.server.write_all(message.with(&end("commitTransaction", &command))?.bytes()).await?;
             }
             Action::Cut(_) => {}
         }
@@ -158,10 +162,10 @@ impl Connection {
     }
 }
 
-/// The command that aborts a command's transaction, as its client would send it.
-fn abort(command: &Command) -> Document {
+/// The command that ends a command's transaction, as its client would send it.
+fn end(how: &str, command: &Command) -> Document {
     let mut end = Document::new();
-    end.insert("abortTransaction", 1);
+    end.insert(how, 1);
     for name in ["lsid", "txnNumber", "autocommit", "$clusterTime"] {
         if let Some(value) = command.body.get(name) {
             end.insert(name, value.clone());

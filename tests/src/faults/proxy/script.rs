@@ -18,6 +18,8 @@ pub enum Action {
     Edit(Arc<dyn Fn(&mut Document) + Send + Sync>),
     /// The server aborts the transaction instead, and the proxy answers with this.
     Abort(Document),
+    /// The server commits the transaction instead.
+    Commit,
     /// The proxy cuts the connection.
     Cut(Cut),
 }
@@ -38,6 +40,7 @@ impl fmt::Debug for Action {
         match self {
             Self::Answer(answer) => write!(f, "Answer({answer})"),
             Self::Abort(answer) => write!(f, "Abort({answer})"),
+            Self::Commit => write!(f, "Commit"),
             Self::Edit(_) => write!(f, "Edit"),
             Self::Cut(cut) => write!(f, "Cut({cut:?})"),
         }

@@ -4,6 +4,7 @@
 mod commits;
 mod concerns;
 mod hints;
+mod lookalikes;
 mod opening;
 mod primaries;
 mod refusals;
@@ -25,6 +26,7 @@ pub fn trials() -> Vec<Trial> {
         commits::trials(),
         concerns::trials(),
         hints::trials(),
+        lookalikes::trials(),
         opening::trials(),
         primaries::trials(),
         refusals::trials(),

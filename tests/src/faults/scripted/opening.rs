@@ -22,7 +22,7 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-async fn refused(what: &str, options: OpenOptions, words: &[&str]) -> Result<(), Failed> {
+pub(super) async fn refused(what: &str, options: OpenOptions, words: &[&str]) -> Result<(), Failed> {
     match in_time("opening", options.open()).await? {
         Err(error)
             if matches!(error.kind(), ErrorKind::Config)
