@@ -1,10 +1,11 @@
-//! Turns that nobody will give back: of a process that died in the midst of its transaction, or lost the way to the
-//! server.
+//! Ends the transactions of writers that died, or lost their connection, while it was their turn to write.
 //!
-//! The server ends such a transaction after a minute. So that others need not wait for that, every session that writes
-//! is known in a collection, with when it was last seen by the server's clock, and is seen again for as long as its
-//! transaction lasts. Whoever has waited for long ends what sessions not seen for long have open. That is safe whoever
-//! they are: nothing of it was committed, and one that is alive after all begins its transaction again.
+//! The server would end such a transaction after a minute. To let others write earlier, each session that writes is
+//! listed in a collection with the time when it was last seen, by the server's clock. A session in a transaction
+//! updates its time once a second. A writer that has waited for long kills the sessions that were not seen for long.
+//! That is always safe: nothing of their transactions was committed, and a session that is alive after all starts its
+//! transaction again. All namespaces of a process use the same sessions, so it can also meet a transaction in another
+//! namespace.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -22,27 +23,28 @@ use super::names::Names;
 use super::work::{Work, pauses};
 use crate::faults::planted;
 
-/// How often a session in a transaction says that it is there.
+/// How often a session in a transaction updates its time.
 const BEAT: Duration = Duration::from_secs(1);
-/// Not seen for so long, it is taken for dead; and so long one waits before one looks.
+/// A session that was not seen for this long counts as dead. A writer waits as long before it looks for such sessions.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// A session is made known again after this, long before the collection forgets it.
+/// A session is listed again after this time, long before its entry expires.
 const KNOWN_FOR: Duration = Duration::from_secs(10 * 60);
-/// The collection forgets what was not seen for so many seconds: no transaction lives that long.
+/// The entry of a session that was not seen for this long expires. No transaction lives that long.
 pub(super) const FORGOTTEN_AFTER: Duration = Duration::from_secs(60 * 60);
 
-/// The sessions by which this store writes.
+/// The sessions with which this process writes to a namespace.
 #[derive(Debug, Default)]
 pub(super) struct Writers {
+    /// When each session was last listed.
     known: Mutex<HashMap<Vec<u8>, Instant>>,
 }
 
-/// Sees to it that a session is seen, until dropped.
+/// Updates the time of a session until it is dropped.
 #[derive(Debug)]
-pub(super) struct Presence(#[allow(dead_code, reason = "held for its end")] DropGuard);
+pub(super) struct Presence(#[allow(dead_code, reason = "held for its drop")] DropGuard);
 
 impl Writers {
-    /// Makes a session known, before it takes the turn.
+    /// Lists a session before it takes the turn to write.
     pub(super) async fn enter(&self, names: &Names, session: &ClientSession) -> Result<Presence, Failure> {
         let id = session.id().get("id").cloned().unwrap_or(Bson::Null);
         let Bson::Binary(Binary { bytes: key, .. }) = id.clone() else {
@@ -62,7 +64,7 @@ impl Writers {
         let guard = left.clone().drop_guard();
         tokio::spawn(async move {
             while left.run_until_cancelled(sleep(BEAT)).await.is_some() {
-                // Unseen it may lose its turn, and takes it again.
+                // If this fails, the session may be killed, and then its transaction starts again.
                 let _ = see(&names, &id).await;
             }
         });
@@ -76,9 +78,9 @@ async fn see(names: &Names, id: &Bson) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Ends the transactions of sessions that were not seen for long.
+/// Kills the sessions that were not seen for long.
 async fn end_abandoned(names: Names) -> Result<(), Failure> {
-    // Both times are the server's.
+    // Both times are by the server's clock.
     let mut known = names.writers.aggregate([doc! { "$project": { "seen": 1, "now": "$$NOW" } }]).await?;
     let mut sessions: Vec<Document> = Vec::new();
     while known.advance().await? {
@@ -94,7 +96,7 @@ async fn end_abandoned(names: Names) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The waits between the tries of one who is not given the turn.
+/// The pauses between the attempts of a writer that does not get the turn.
 #[derive(Debug)]
 pub(super) struct Waits {
     pauses: ExponentialBackoff,
@@ -106,12 +108,13 @@ impl Waits {
         Self { pauses: pauses(), since: Instant::now() }
     }
 
-    /// How long to wait before the next attempt.
+    /// How long to pause before the next attempt.
     pub(super) fn next(&mut self) -> Duration {
         if planted("mongodb-hurries") { Duration::ZERO } else { self.pauses.next().unwrap_or_default() }
     }
 
-    /// Waits before the next attempt. If others have had the turn for long, looks whether they are still there.
+    /// Pauses before the next attempt. If others have had the turn for long, first ends the transactions of dead
+    /// writers.
     pub(super) async fn pause(
         &mut self,
         pause: Duration,
@@ -124,7 +127,7 @@ impl Waits {
             self.since = Instant::now();
             let names = names.clone();
             if let Err(error) = work.run(deadline, |_| end_abandoned(names)).await {
-                tracing::warn!(%error, "another writer has had its turn for long, and looking whether it is still there failed");
+                tracing::warn!(%error, "other writers have had the turn for long, and looking for dead writers failed");
             }
         }
         sleep(pause).await;

@@ -1,4 +1,4 @@
-//! Appending: a group in one transaction, each append its own answer.
+//! Appends a group in one transaction. Each append has its own answer.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -19,35 +19,36 @@ use crate::error::{Error, Outcome, Result};
 use crate::faults::{planted, point};
 use crate::request::{AppendRequest, AppendResult};
 
-/// The answers of a group, in its order; nothing where an append must be decided once more.
+/// The answers of a group, in its order; `None` for an append that must be decided again.
 type Answers = Vec<Option<Result<AppendResult>>>;
 
-/// When ids are looked up. What succeeds needs no look: a unique index holds every id.
+/// When ids are looked up. An append that succeeds needs no look, because a unique index holds every id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Look {
     WhenNeeded,
     First,
 }
 
-/// At most this long before its deadline an append is answered that cannot be done by then: else the caller stops
-/// waiting first, and is told less than is known.
+/// An append that cannot be done before its deadline is answered at most this long before it. Otherwise the caller
+/// would stop waiting first and learn less than is known.
 const TIME_TO_ANSWER: Duration = Duration::from_millis(100);
 
-/// The time by which an append has to be answered: a tenth of what is left earlier than its deadline.
+/// The time by which an append must be answered: a tenth of the remaining time before its deadline.
 fn time_to_answer(deadline: Instant) -> Instant {
     let left = deadline.saturating_duration_since(Instant::now());
     deadline - (left / 10).min(TIME_TO_ANSWER)
 }
 
-/// A group of appends: what is answered, and what is not known yet.
+/// A group of appends, with the answers so far.
 struct Group<'a> {
     requests: &'a [AppendRequest],
-    /// When each has to be answered, a little before its deadline.
+    /// When each must be answered, a little before its deadline.
     answer_by: Vec<Instant>,
     answers: Answers,
-    /// Which appends an earlier attempt may have written. Only a later commit that looked at them settles that.
+    /// Which appends an earlier attempt may have written. Only a later transaction that reads their ids and commits
+    /// resolves that.
     in_doubt: Vec<bool>,
-    /// What the last attempt met.
+    /// The failure of the last attempt.
     cause: Option<Failure>,
 }
 
@@ -66,7 +67,7 @@ impl<'a> Group<'a> {
         self.answers[n] = Some(Err(if doubt { error.with_outcome(Outcome::Unknown) } else { error }));
     }
 
-    /// Answers what cannot be attempted again before its deadline, with what was in the way last.
+    /// Answers the appends that cannot be attempted again before their deadline, with the last failure as the cause.
     fn answer_late(&mut self, next_attempt: Instant) {
         for n in self.open() {
             if self.answer_by[n] <= next_attempt {
@@ -105,7 +106,7 @@ impl Mongo {
             }
             let failure = trouble.failure();
             if failure.is_duplicate() && look == Look::WhenNeeded {
-                // An id is known: now ids are looked up before anything is written.
+                // An id is known. The next attempt looks the ids up before it writes.
                 look = Look::First;
                 group.answer_late(Instant::now());
                 continue;
@@ -121,7 +122,7 @@ impl Mongo {
                         waits.pause(pause, &self.work, &self.writer.names, &failure, deadline).await;
                     }
                 }
-                // One append has a value that the server refuses: each is sent by itself, so that it is refused alone.
+                // The server refuses a value of one append. Each is sent by itself, so that only that one is refused.
                 Class::Final if open.len() > 1 && matches!(failure, Failure::Refused { .. }) => {
                     for n in open {
                         let alone = self.append_in_doubt(&requests[n..=n], vec![group.in_doubt[n]]);
@@ -133,7 +134,7 @@ impl Mongo {
         }
     }
 
-    /// One transaction.
+    /// Makes one attempt, in one transaction.
     async fn attempt(
         &self,
         requests: Vec<AppendRequest>,
@@ -153,7 +154,7 @@ impl Mongo {
                 Ok(answers)
             }
             Ok((Err(trouble), _)) => Err(trouble),
-            // Not even begun, or its end was not waited for.
+            // The transaction did not begin, or will not be committed.
             Err(failure) if !matches!(failure, Failure::Late | Failure::Bug(_)) || stage.give_up() => {
                 Err(Trouble::Undone(failure))
             }
@@ -178,7 +179,7 @@ async fn append(
             answers
         }
         Ok(answers) => {
-            // What only looked is committed too: that proves that what it saw will stay.
+            // A transaction that wrote nothing is committed too: that proves that what it read is durable.
             writer.commit(session, stage, deadline).await?;
             point("mongodb-after-commit").await;
             Ok(answers)
@@ -206,7 +207,7 @@ async fn decide_and_write(
     let mut facts = Facts { heads: turn.versions(), known: HashMap::new() };
     let mut decisions = decide_appends(requests, &facts);
     let refused = decisions.iter().any(|decision| !matches!(decision, Decision::Write { .. }));
-    // Before a refusal is answered, and once an id has turned out to be known.
+    // Looked up before an append is refused, and after an index has reported a known id.
     if look == Look::First || (refused && !planted("mongodb-refuses-unlooked")) {
         let ids: Vec<Uuid> = requests.iter().flat_map(|request| request.events.iter().map(|event| event.id)).collect();
         facts.known = writer.known(session, &ids, deadline).await?;
@@ -217,7 +218,7 @@ async fn decide_and_write(
     Ok(answers)
 }
 
-/// Gives what is to be written its positions, and every append its answer.
+/// Assigns positions to the events to write, and makes the answer of each append.
 fn place<'a>(requests: &'a [AppendRequest], decisions: Vec<Decision>, turn: &Turn) -> (Vec<Row<'a>>, Answers) {
     let mut rows: Vec<Row<'a>> = Vec::new();
     let mut answers: Answers = Vec::with_capacity(requests.len());

@@ -1,7 +1,8 @@
-//! Candidates for a page of the log, by the indexes on tags and on (stream, version).
+//! Finds the candidates for a page of the log: the positions that can match its query, by the indexes on tags and on
+//! (stream, version).
 //!
-//! No index holds all that a query asks for, so the server fetches each candidate anyway. It answers with what the
-//! query is about, and the one matcher in core says which of them match. The page then asks for those alone.
+//! No index has every field of a query, so the server fetches each candidate's document anyway. It returns the fields
+//! that queries are about, and the matcher in core says which candidates match. The page then reads only those.
 
 use std::collections::{HashMap, HashSet};
 
@@ -21,11 +22,11 @@ use crate::request::LogPageRequest;
 
 type Read<T> = Result<T, Failure>;
 
-/// Halving takes a trip for each step of each stream, so with more long streams a page looks at every event.
+/// A binary search takes a round trip for each step in each stream. If more streams than this are long, the page looks
+/// at every event.
 const MOST_LONG_STREAMS: usize = 16;
 
-/// What can match above the request's `after` and up to `top`: only what does match is left. Nothing where looking at
-/// every event costs less.
+/// Finds what matches above the request's `after` and up to `top`. `None` if looking at every event costs less.
 pub(super) async fn candidates(
     names: &Names,
     session: &mut ClientSession,
@@ -67,7 +68,7 @@ struct Look<'a> {
     fetched: HashMap<String, Vec<(u64, u64)>>,
 }
 
-/// A candidate.
+/// A candidate's place.
 struct Row {
     stream: String,
     version: u64,
@@ -80,18 +81,18 @@ impl Look<'_> {
     }
 
     fn tagged(&self, tag: &str) -> Document {
-        // Said so that the index, which holds only what is tagged, is seen to suffice.
+        // `$exists` tells the server that it can use the index, which has only events with tags.
         doc! { "tags": { "$in": [tag], "$exists": true }, "position": self.window() }
     }
 
-    /// How many events a tag has in the window, up to a limit.
+    /// Counts the events of a tag in the window, up to a limit.
     async fn count(&mut self, tag: &str, limit: u64) -> Read<u64> {
         let wanted = self.tagged(tag);
         let count = self.names.events.count_documents(wanted).limit(limit).max_time(left(self.request.deadline));
         Ok(count.session(&mut *self.session).await?)
     }
 
-    /// Which versions of each stream lie in the window. Nothing if too many of the streams are long.
+    /// Finds which versions of each stream are in the window. `None` if too many of the streams are long.
     async fn versions(&mut self, streams: &[&str]) -> Read<Option<HashMap<String, Versions>>> {
         if streams.is_empty() {
             return Ok(Some(HashMap::new()));
@@ -117,7 +118,7 @@ impl Look<'_> {
                 Direction::Forward => {
                     Versions { first: self.first_above(&stream, last, self.request.after).await?, last }
                 }
-                // What lies below the window is not there to be found later.
+                // Versions below the window match nothing in it, so the first version need not be exact.
                 Direction::Backward => {
                     Versions { first: 1, last: self.first_above(&stream, last, self.top).await?.saturating_sub(1) }
                 }
@@ -127,7 +128,7 @@ impl Look<'_> {
         Ok(Some(versions))
     }
 
-    /// The last version of each stream that exists.
+    /// Reads the last version of each stream that exists.
     async fn heads(&mut self, streams: &[&str]) -> Read<Vec<(String, u64)>> {
         let find = self.names.heads.find(doc! { "_id": { "$in": streams } }).max_time(left(self.request.deadline));
         let mut cursor: SessionCursor<RawDocumentBuf> = find.session(&mut *self.session).await?;
@@ -138,7 +139,7 @@ impl Look<'_> {
         Ok(heads)
     }
 
-    /// Fetches all that short streams have in the window.
+    /// Fetches all events of the short streams in the window.
     async fn fetch_short(&mut self, heads: &[(String, u64)]) -> Read<()> {
         if heads.is_empty() {
             return Ok(());
@@ -152,8 +153,9 @@ impl Look<'_> {
         Ok(())
     }
 
-    /// The first version of a stream above a position, or one past its last: versions have no gaps and positions grow
-    /// with them, so halving finds it. A version that is missing lies before an imported stream's first.
+    /// Finds the first version of a stream above a position, or one past its last. Versions have no gaps and positions
+    /// grow with them, so a binary search finds it. A version that is missing is before the first one of an imported
+    /// stream.
     async fn first_above(&mut self, stream: &str, last: u64, position: u64) -> Read<u64> {
         let (mut low, mut high) = (1, last + 1);
         while low < high {
@@ -169,7 +171,7 @@ impl Look<'_> {
         Ok(low)
     }
 
-    /// The positions of each source, in the page's direction.
+    /// Reads the positions of each source, in the page's direction.
     async fn positions(&mut self, sources: &Sources<'_>) -> Read<Vec<Vec<u64>>> {
         let mut found = Vec::with_capacity(sources.tags.len() + sources.streams.len());
         for tag in &sources.tags {
@@ -211,7 +213,7 @@ impl Look<'_> {
         }
     }
 
-    /// Fetches candidates, and takes note of those that match.
+    /// Fetches candidates and records those that match.
     async fn rows(
         &mut self,
         wanted: Document,

@@ -1,4 +1,4 @@
-//! From a URL to a client: what may stand in it, and what the store sets whatever it says.
+//! Makes a client from a URL: which parameters the URL may have, and what the store sets itself.
 
 use std::time::Duration;
 
@@ -17,15 +17,15 @@ use crate::options::{Durability, OpenOptions, unknown_parameter};
 
 /// The database when the URL names none.
 const DATABASE: &str = "streamkeep";
-/// How long the driver looks for a primary before it says that there is none. The store tries again until its own
-/// deadlines, and tells the cause when one has passed.
+/// How long the driver looks for a primary before it fails. The store tries again until the deadline of the call, and
+/// then its error has the cause.
 const SELECTION: Duration = Duration::from_secs(1);
 /// How long a connection may take to be made, and how long a server may take to answer its monitor.
 const CONNECT: Duration = Duration::from_millis(1_250);
-/// How often a server's state is checked. A server that has gone silent is given up after this and [`CONNECT`].
+/// How often a server's state is checked. A server that falls silent is given up after this time and [`CONNECT`].
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
-/// The driver's own parameters, in lower case: they are its business.
+/// The parameters of the driver, in lower case, which are passed to it.
 const DRIVERS_OWN: [&str; 31] = [
     "appname",
     "authmechanism",
@@ -59,19 +59,19 @@ const DRIVERS_OWN: [&str; 31] = [
     "tlscertificatekeyfile",
     "tlsinsecure",
 ];
-/// Those that the store sets itself, so that they may stand there and mean nothing.
+/// Parameters that are allowed and ignored, because the store sets these options itself.
 const SET_HERE: [&str; 4] = ["w", "wtimeoutms", "waitqueuetimeoutms", "uuidrepresentation"];
 
-/// A client and the database it is for.
+/// A client, and the database that the URL names.
 pub(super) struct Connected {
     pub(super) client: Client,
-    /// For a connection of its own, outside the pool.
+    /// The options for the change stream's client.
     pub(super) options: ClientOptions,
     pub(super) database: String,
     pub(super) connections: Connections,
 }
 
-/// Makes a client. Nothing is sent yet, but a `mongodb+srv` URL is looked up.
+/// Makes a client. It does not connect yet, but the host of a `mongodb+srv` URL is looked up.
 pub(super) async fn connect(
     location: &str,
     parameters: &[(String, String)],
@@ -106,14 +106,14 @@ async fn client_options(
     client.heartbeat_freq.get_or_insert(HEARTBEAT);
     client.server_selection_timeout.get_or_insert(SELECTION.min(options.timeout / 2));
     if !named("maxpoolsize") {
-        // One more than work may use: a writer in a long statement has to be seen meanwhile (see `abandoned`).
+        // One more than the store's work may use: a writer updates its time during a long statement (see `abandoned`).
         client.max_pool_size = Some(options.max_connections.saturating_add(1));
     }
     encrypt(&mut client, location, named("tls") || named("ssl"), options.insecure)?;
     Ok(client)
 }
 
-/// What an acknowledged write means: on the disks of a majority, or less if that is asked for.
+/// The write concern: on the disks of a majority, or weaker if the options ask for that.
 pub(super) fn write_concern(durability: Durability) -> WriteConcern {
     match durability {
         Durability::Full => WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build(),
@@ -121,7 +121,7 @@ pub(super) fn write_concern(durability: Durability) -> WriteConcern {
     }
 }
 
-/// The URL for the driver, without what is not its business.
+/// The URL for the driver, with only the driver's parameters.
 fn drivers_url(location: &str, parameters: &[(String, String)]) -> Result<String> {
     let mut query = form_urlencoded::Serializer::new(String::new());
     for (name, value) in parameters {
@@ -141,11 +141,11 @@ fn drivers_url(location: &str, parameters: &[(String, String)]) -> Result<String
     Ok(if query.is_empty() { format!("{location}{slash}") } else { format!("{location}{slash}?{query}") })
 }
 
-/// The driver's own message could repeat what stands in the URL.
+/// The driver's message could repeat a part of the URL, so it is not passed on.
 fn wrong_url(error: mongodb::error::Error) -> Error {
     match error.kind.as_ref() {
         ErrorKind::DnsResolve { .. } => Error::unavailable("the name in the mongodb+srv URL could not be looked up"),
-        _ => Error::config("the mongodb URL is malformed, or one of its parameters has a value it cannot have"),
+        _ => Error::config("the mongodb URL is malformed, or one of its parameters has an invalid value"),
     }
 }
 
@@ -153,7 +153,7 @@ fn setup(error: mongodb::error::Error) -> Error {
     Error::from(Failure::from(error))
 }
 
-/// Off this machine a connection is encrypted and its host verified, or the URL says that it need not be.
+/// Encrypts connections to other machines and verifies the host, unless the URL allows otherwise.
 fn encrypt(client: &mut ClientOptions, location: &str, said: bool, insecure: bool) -> Result<()> {
     let local = !location.starts_with("mongodb+srv:") && client.hosts.iter().all(is_local);
     if local || insecure {
@@ -161,10 +161,10 @@ fn encrypt(client: &mut ClientOptions, location: &str, said: bool, insecure: boo
     }
     match &client.tls {
         Some(Tls::Disabled) if said => {
-            Err(Error::config("off this machine a connection must be encrypted, unless insecure=true says otherwise"))
+            Err(Error::config("a connection to another machine must be encrypted, unless the URL has insecure=true"))
         }
         Some(Tls::Enabled(tls)) if tls.allow_invalid_certificates == Some(true) => Err(Error::config(
-            "off this machine the server's certificate must be verified, unless insecure=true says otherwise",
+            "the certificate of a server on another machine must be verified, unless the URL has insecure=true",
         )),
         Some(Tls::Enabled(_)) => Ok(()),
         _ => {
@@ -180,7 +180,7 @@ fn is_local(address: &ServerAddress) -> bool {
             let host = host.trim_start_matches('[').trim_end_matches(']');
             host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
         }
-        // A socket file.
+        // A Unix socket.
         _ => true,
     }
 }
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn off_this_machine_the_host_is_verified() -> Result<()> {
+    async fn the_host_of_another_machine_is_verified() -> Result<()> {
         assert!(matches!(options("mongodb://db.example/x").await?.tls, Some(Tls::Enabled(_))));
         for weaker in
             ["tls=false", "ssl=false", "tls=true&tlsAllowInvalidCertificates=true", "tls=true&tlsInsecure=true"]

@@ -1,4 +1,4 @@
-//! How the server is, for [`crate::EventStore::diagnose`].
+//! Reads the state of the server for [`crate::EventStore::diagnose`].
 
 use mongodb::bson::doc;
 use mongodb::options::Acknowledgment;
@@ -21,7 +21,7 @@ impl Mongo {
             let about = names.database.run_command(doc! { "buildInfo": 1 }).session(&mut session).await?;
             let version = about.get_str("version").unwrap_or("unknown").to_owned();
             let log = names.heads.find_one(doc! { "_id": LOG }).max_time(left(deadline)).session(&mut session).await?;
-            let gone = || Failure::Setup(format!("{} is gone: open the store again", names.heads.name()));
+            let gone = || Failure::Setup(format!("{} is missing: open the store again", names.heads.name()));
             Ok((version, number(&log.ok_or_else(gone)?, "format")?))
         });
         let (version, format) = found.await?;

@@ -1,8 +1,8 @@
-//! Events and payloads, to and from documents.
+//! Converts events and payloads to documents and back.
 //!
-//! A payload that is JSON stands as a BSON value under `data`, so that it can be queried, and its text under
-//! `data_json` whenever the value would not give it back byte for byte; one that has no BSON value, or would take too
-//! much room with it, as text alone; bytes stand under `data_bytes`. Metadata likewise.
+//! A JSON payload is stored as a BSON value under `data`, so that it can be queried. If the value would not give the
+//! text back byte for byte, the text is stored under `data_json` too. If the text has no BSON value, or both together
+//! would be too large, only the text is stored. Bytes are stored under `data_bytes`. Metadata is stored like JSON data.
 
 use mongodb::bson::raw::{CStr, cstr};
 use mongodb::bson::spec::BinarySubtype;
@@ -15,8 +15,8 @@ use super::json::{to_bson, to_text};
 use crate::decision::KnownEvent;
 use crate::event::{Event, Payload, RecordedEvent};
 
-/// The most a payload's value and text may take together: the rest of what the server takes is left for everything
-/// else. Beyond it the text stands alone.
+/// The largest size of a payload's value and text together. The rest of the server's limit is for the other fields. If
+/// they are larger, only the text is stored.
 const MAX_PAYLOAD_BYTES: usize = 15 * 1024 * 1024;
 const MICROS_PER_MILLI: i64 = 1_000;
 
@@ -90,7 +90,7 @@ fn append_json(document: &mut RawDocumentBuf, text: &str, value_key: &CStr, text
     }
 }
 
-/// How much room a value takes.
+/// The approximate size of a value.
 fn size(value: &RawBson) -> usize {
     match value {
         RawBson::Document(document) => document.as_bytes().len(),
@@ -100,12 +100,12 @@ fn size(value: &RawBson) -> usize {
     }
 }
 
-/// Whether the event was removed: then only its place and id are left.
+/// Whether the event was removed. Only its place and id are left then.
 pub(super) fn is_shell(document: &RawDocument) -> Result<bool, Failure> {
     Ok(value(document, "type")?.is_none())
 }
 
-/// What is known of an event, given its id. The content of a removed one counts as equal to any.
+/// Reads an event that has a known id. A removed event has no content, which counts as equal to any content.
 pub(super) fn known(document: &RawDocument) -> Result<(Uuid, KnownEvent), Failure> {
     let content = if is_shell(document)? { None } else { Some(Box::new(event(document)?)) };
     let known = KnownEvent {
@@ -172,7 +172,7 @@ pub(super) fn time(document: &RawDocument, key: &str) -> Result<i64, Failure> {
     time.and_then(|time| time.timestamp_millis().checked_mul(MICROS_PER_MILLI)).ok_or_else(|| unreadable(key))
 }
 
-/// The same of a time given.
+/// Converts a time to microseconds since 1970.
 pub(super) fn micros(time: OffsetDateTime) -> i64 {
     i64::try_from(time.unix_timestamp_nanos().div_euclid(1_000)).unwrap_or(i64::MAX)
 }
@@ -188,7 +188,7 @@ pub(super) fn id(document: &RawDocument, key: &str) -> Result<Uuid, Failure> {
     }
 }
 
-/// A version or position. Other programs' drivers may have made it an int32 or a double on the way through a restore.
+/// Reads a version or position. A restore through another program's driver may have made it an int32.
 pub(super) fn number(document: &RawDocument, key: &str) -> Result<u64, Failure> {
     match value(document, key)? {
         Some(RawBsonRef::Int64(number)) => u64::try_from(number).map_err(|_| unreadable(key)),
@@ -205,12 +205,13 @@ pub(super) fn unreadable(key: &str) -> Failure {
     Failure::Unreadable(format!("field '{key}' of a document"))
 }
 
-/// An id as BSON has it.
+/// An id as a BSON value.
 pub(super) fn uuid(id: Uuid) -> Binary {
     Binary { subtype: BinarySubtype::Uuid, bytes: id.as_bytes().to_vec() }
 }
 
-/// A version or position as BSON has it; numbers beyond what an int64 holds lie beyond anything stored.
+/// A version or position as a BSON value. A number that does not fit is above everything that is stored, and so is the
+/// largest one that does.
 pub(super) fn int64(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! What goes wrong with the server, and what it means to a caller.
+//! The failures of a connection or server: how the backend reacts to each, and which error the caller gets.
 
 use mongodb::error::{
     Error as DriverError, ErrorKind, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT, WriteFailure,
@@ -9,22 +9,22 @@ use super::words;
 use crate::error::{Error, Outcome};
 use crate::faults::planted;
 
-/// Everything that can go wrong between here and the server.
+/// Everything that can go wrong between the store and the server.
 #[derive(Clone, Debug, Error)]
 pub(super) enum Failure {
     /// The deadline passed. What was sent may still run.
     #[error("the deadline passed")]
     Late,
-    /// The connection is gone, or cannot be trusted any more. What was sent may still run.
+    /// The connection was lost or is no longer usable. What was sent may still run.
     #[error("the connection was lost: {0}")]
     Lost(String),
-    /// There is no connection: nothing was sent.
+    /// No connection could be made, so nothing was sent.
     #[error("no connection: {0}")]
     Unreached(String),
-    /// The server answered with an error. `labels` say what it means for a transaction.
+    /// The server answered with an error. Its `labels` say what that means for a transaction.
     #[error("the server refused: {message} ({code})")]
     Refused { code: i32, message: String, labels: Labels },
-    /// The server, or what is set up in it, is not one to work with.
+    /// The server, its settings or its data cannot be used.
     #[error("{0}")]
     Setup(String),
     /// An answer could not be read.
@@ -33,35 +33,35 @@ pub(super) enum Failure {
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
-    /// A bug here.
+    /// A bug in this library.
     #[error("{0}")]
     Bug(String),
 }
 
-/// The server's own word on what a failure means for a transaction.
+/// What the server says about a failure's effect on a transaction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Labels {
-    /// The transaction is over, nothing of it stands, and it may be run again.
+    /// The transaction has ended, nothing of it was committed, and it may run again.
     pub(super) transient: bool,
-    /// The commit may have been done: it is to be asked for again.
+    /// The transaction may be committed. The commit must be sent again.
     pub(super) unknown_commit: bool,
 }
 
-/// What a failure asks for.
+/// How the backend reacts to a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
-    /// Run it again, after a pause.
+    /// Try again after a pause.
     Again,
-    /// It may have been done all the same.
+    /// The outcome is unknown: it may have been done.
     Unknown,
-    /// Nothing was sent; perhaps later.
+    /// Nothing was sent. Try again later.
     Unreached,
-    /// It cannot be done.
+    /// A retry cannot help.
     Final,
 }
 
-/// Refusals that pass: the server steps down, starts, stops, ends what takes too long or was told to end, or another
-/// writer was first.
+/// Codes of temporary refusals: the server steps down, starts or stops, it ended an operation that took too long or was
+/// killed, or another writer was first.
 const PASSING: [i32; 24] = [
     6, 7, 50, 89, 91, 112, 117, 134, 189, 202, 216, 234, 246, 251, 262, 290, 365, 9_001, 10_107, 11_600, 11_601,
     11_602, 13_435, 13_436,
@@ -69,12 +69,12 @@ const PASSING: [i32; 24] = [
 
 /// The user may not do this.
 const UNAUTHORIZED: i32 = 13;
-/// What only an administrator ends: no room on the disk, no memory, writes are blocked, a quota is used up.
+/// Codes of refusals that only an administrator can end: a full disk, no memory, blocked writes, an exceeded quota.
 const LASTING: [i32; 4] = [14_031, 146, 371, ATLAS];
-/// Atlas has one number for everything, a failed login included.
+/// Atlas uses one code for all its refusals, a failed login included.
 const ATLAS: i32 = 8_000;
 
-/// Whether a refusal may be gone when the same is asked again.
+/// Whether a refusal is temporary.
 fn passes(code: i32) -> bool {
     !planted("mongodb-primaries-never-change") && PASSING.contains(&code)
 }
@@ -89,8 +89,7 @@ impl Failure {
         }
     }
 
-    /// The transaction's own labels; those of a connection that was lost while it committed are told apart by the
-    /// driver.
+    /// The labels of a refusal. The driver itself labels a connection that was lost during a commit.
     pub(super) const fn labels(&self) -> Labels {
         match self {
             Self::Refused { labels, .. } => *labels,
@@ -98,7 +97,7 @@ impl Failure {
         }
     }
 
-    /// Whether another transaction was first.
+    /// Whether another transaction changed the same document first.
     pub(super) const fn is_conflict(&self) -> bool {
         matches!(self, Self::Refused { code: 112, .. })
     }
@@ -108,14 +107,14 @@ impl Failure {
         matches!(self, Self::Refused { code, .. } if *code == UNAUTHORIZED || LASTING.contains(code))
     }
 
-    /// Whether a unique index said no.
+    /// Whether a unique index refused a duplicate.
     pub(super) const fn is_duplicate(&self) -> bool {
         matches!(self, Self::Refused { code: 11_000, .. })
     }
 }
 
 impl From<DriverError> for Failure {
-    /// The driver's own texts about connections may repeat what stands in the URL: `words` keeps that out.
+    /// The driver's messages about connections may repeat parts of the URL, so `words` replaces them.
     fn from(error: DriverError) -> Self {
         let labels = Labels {
             transient: error.contains_label(TRANSIENT_TRANSACTION_ERROR),
@@ -126,7 +125,7 @@ impl From<DriverError> for Failure {
             ErrorKind::Command(command)
                 if command.code == 18 || (command.code == ATLAS && command.message.contains("auth")) =>
             {
-                Self::Setup(format!("the server refuses the login: {}", command.message))
+                Self::Setup(format!("the server refused the login: {}", command.message))
             }
             ErrorKind::Command(command) => refused(command.code, &command.message),
             ErrorKind::Write(WriteFailure::WriteError(write)) => {
@@ -142,15 +141,15 @@ impl From<DriverError> for Failure {
             ErrorKind::Io(cause) => Self::Lost(words::of_io(cause)),
             ErrorKind::ConnectionPoolCleared { .. } => Self::Lost("another operation lost its connection".to_owned()),
             ErrorKind::ServerSelection { message, .. } => match words::wire_version(message) {
-                // The driver refuses such a server, and waiting does not change that.
+                // The driver refuses such a server, and a retry cannot help.
                 Some(version) => Self::Setup(format!(
-                    "MongoDB 4.4 is the oldest that can be used; this server has wire version {version}"
+                    "MongoDB 4.4 is the oldest supported version; this server has wire version {version}"
                 )),
                 None => Self::Unreached(words::of_selection(message)),
             },
             ErrorKind::DnsResolve { .. } => Self::Unreached("the host's name could not be resolved".to_owned()),
             ErrorKind::Authentication { message, .. } => {
-                Self::Setup(format!("the server refuses the login: {message}"))
+                Self::Setup(format!("the server refused the login: {message}"))
             }
             ErrorKind::InvalidTlsConfig { message, .. } => Self::Setup(format!("TLS: {message}")),
             ErrorKind::IncompatibleServer { message, .. } => Self::Setup(message.clone()),
@@ -159,16 +158,17 @@ impl From<DriverError> for Failure {
             ErrorKind::Bson(_) => Self::Unreadable("a document".to_owned()),
             ErrorKind::Shutdown => Self::Closed,
             ErrorKind::Transaction { message, .. } => Self::Bug(format!("the driver was used wrongly: {message}")),
-            // Other texts may repeat an argument, and the driver's arguments come from the URL.
+            // Other messages may repeat an argument, and the driver's arguments come from the URL.
             _ => Self::Bug("the driver was used wrongly".to_owned()),
         }
     }
 }
 
-/// What is told of a write's error. Most of their messages repeat the values that were to be written.
+/// The message of a failed write. Most of the server's own messages repeat the values of the write, so only those of
+/// some codes are passed on.
 pub(super) fn told_of_write(code: i32, message: &str) -> String {
     match code {
-        11_000 => "a unique index holds that already".to_owned(),
+        11_000 => "a unique index already has this value".to_owned(),
         10_334 | 17_419 => "a document is too large".to_owned(),
         13 | 20 => message.to_owned(),
         _ if LASTING.contains(&code) || PASSING.contains(&code) => message.to_owned(),
@@ -176,7 +176,7 @@ pub(super) fn told_of_write(code: i32, message: &str) -> String {
     }
 }
 
-/// For whoever only reads, or wrote nothing: what is known of a write is said by whoever sent it.
+/// The error of an operation that wrote nothing. A caller that may have written sets the outcome itself.
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         let message = failure.to_string();
@@ -185,13 +185,13 @@ impl From<Failure> for Error {
             Failure::Setup(_) => Self::config(message),
             Failure::Unreadable(_) => return Self::corrupt("an answer of the database", message),
             Failure::Closed => return Self::closed(),
-            // Found after the fact: what was to be written may stand.
+            // The bug may show only after the write, which may be committed.
             Failure::Bug(_) => return Self::internal(message).with_outcome(Outcome::Unknown),
             Failure::Refused { labels: Labels { transient: true, .. }, .. } => Self::unavailable(message),
             Failure::Refused { code, .. } if passes(*code) => Self::unavailable(message),
             Failure::Refused { code, .. } => match code {
                 _ if LASTING.contains(code) => Self::unavailable(message).at_once(),
-                // Unauthorized, no such database or collection, no such command, a write concern nobody can meet.
+                // Unauthorized, no such database or collection, no such command, a write concern that cannot be met.
                 13 | 20 | 26 | 59 | 73 | 79 | 100 | 115 | 303 => Self::config(message),
                 2 | 10_334 | 17_419 => Self::invalid_argument("events", message),
                 _ => Self::internal(message),
@@ -221,19 +221,19 @@ mod tests {
             (11_600, Class::Again, "unavailable"),
             (13_435, Class::Again, "unavailable"),
             (50, Class::Again, "unavailable"),
-            // The set-up.
+            // The server's setup.
             (13, Class::Final, "config"),
             (26, Class::Final, "config"),
             (100, Class::Final, "config"),
             (365, Class::Again, "unavailable"),
-            // No room, blocked, a quota.
+            // A full disk, blocked writes, a quota.
             (14_031, Class::Final, "unavailable"),
             (371, Class::Final, "unavailable"),
             (8_000, Class::Final, "unavailable"),
             // A value.
             (10_334, Class::Final, "invalid-argument"),
             (2, Class::Final, "invalid-argument"),
-            // What is decided after a look cannot meet an index.
+            // An append that was decided by its ids cannot violate an index.
             (11_000, Class::Final, "internal"),
             (121, Class::Final, "internal"),
         ];
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_server_calls_transient_is_run_again_whatever_its_number() {
+    fn a_failure_with_the_transient_label_is_tried_again_whatever_its_code() {
         for code in [112, 251, 11_000, 121] {
             assert_eq!(
                 (refused(code, true).class(), Error::from(refused(code, true)).code()),
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_have_been_done_is_told_from_what_was_never_sent() {
+    fn an_unknown_outcome_differs_from_nothing_sent() {
         let table = [
             (Failure::Late, Class::Unknown, "unavailable"),
             (Failure::Lost("reset".to_owned()), Class::Unknown, "unavailable"),

@@ -1,8 +1,8 @@
 //! The format of a namespace, and which libraries may read and write it.
 //!
-//! The log's head says so. Every append reads it in its transaction, and every page of the log before its events: a
-//! library that is too old stops with the first call after a migration. Other reads look whenever a connection was made
-//! since the last look, because a migration can have come with another server.
+//! The log's head has the format. Every append reads it in its transaction, and every page of the log reads it before
+//! its events. So a library that is too old stops at its first call after a migration. Other reads check the format
+//! again after each new connection.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,17 +19,17 @@ use super::names::{LOG, Names};
 use super::work::left;
 use crate::format::Format;
 
-/// The format this library writes, and the oldest library that may read it and write it.
+/// The format that this library writes, and the oldest formats whose libraries may read and write it.
 const FORMAT: i64 = 1;
 const MIN_READER: i64 = 1;
 const MIN_WRITER: i64 = 1;
 
-/// What a new log's head says of its format.
+/// The format fields of a new log's head.
 pub(super) fn of_new() -> Document {
     doc! { "format": FORMAT, "min_reader": MIN_READER, "min_writer": MIN_WRITER }
 }
 
-/// What a log's head says of its format.
+/// Reads the format from a log's head.
 pub(super) fn of_log(log: &RawDocument) -> Result<Format, Failure> {
     let number = |name: &str| number(log, name).map(u64::cast_signed);
     Ok(Format { format: number("format")?, min_reader: number("min_reader")?, min_writer: number("min_writer")? })
@@ -43,14 +43,14 @@ pub(super) fn check_writer(format: Format) -> Result<(), Failure> {
     format.check_writer(FORMAT).map_err(Failure::Setup)
 }
 
-/// The log's head: how far the log goes, and its format.
+/// Reads the log's head, which has the last position and the format.
 pub(super) async fn log_head(
     names: &Names,
     session: &mut ClientSession,
     deadline: Instant,
 ) -> Result<RawDocumentBuf, Failure> {
     let log = names.heads.find_one(doc! { "_id": LOG }).max_time(left(deadline)).session(session).await?;
-    log.ok_or_else(|| Failure::Setup(format!("{} is gone: open the store again", names.heads.name())))
+    log.ok_or_else(|| Failure::Setup(format!("{} is missing: open the store again", names.heads.name())))
 }
 
 /// How many connections a client has made.
@@ -72,11 +72,11 @@ impl Connections {
     }
 }
 
-/// Looks at the format again after a connection was made.
+/// Checks the format again after a connection was made.
 #[derive(Debug)]
 pub(super) struct FormatCheck {
     connections: Connections,
-    /// How many connections had been made at the last look.
+    /// How many connections the client had made at the last check.
     looked_at: AtomicU64,
 }
 
@@ -85,14 +85,14 @@ impl FormatCheck {
         Self { connections, looked_at: AtomicU64::new(0) }
     }
 
-    /// Refuses to read what this library is too old for.
+    /// Refuses to read a format for which this library is too old.
     pub(super) async fn reader(
         &self,
         names: &Names,
         session: &mut ClientSession,
         deadline: Instant,
     ) -> Result<(), Failure> {
-        // Before the look: a connection that is made meanwhile needs another one.
+        // Counted before the check, so that a connection that is made meanwhile causes another check.
         let made = self.connections.made();
         if made == self.looked_at.load(Ordering::Relaxed) {
             return Ok(());

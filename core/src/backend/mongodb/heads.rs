@@ -1,8 +1,9 @@
-//! Where the log stands, and each stream: what is changed first in a transaction, and settled last.
+//! The heads of the log and of the streams: their last position and versions. A transaction changes them first, and
+//! corrects them before its commit.
 //!
-//! Changing the log's head takes the turn to write. The heads of the streams grow in the same command, as if everything
-//! were accepted, which it mostly is; one find then tells what they were. So an append is four trips with its commit.
-//! What turned out otherwise is put right before that.
+//! Changing the log's head takes the turn to write. The same command lets the heads of the streams grow as if every
+//! append were accepted, as most are. One find then reads the heads, which tells what they were before. So an append
+//! takes four round trips with its commit. Heads that grew too much are corrected before the commit.
 
 use std::collections::HashMap;
 
@@ -20,36 +21,36 @@ use super::writer::{Row, Writer};
 use crate::faults::planted;
 use crate::position::MAX_POSITION;
 
-/// The turn to write: what is read from here on stays until the commit.
+/// The turn to write: until the commit, no other transaction changes what this one reads.
 #[derive(Debug)]
 pub(super) struct Turn {
     /// The position of the log's last event.
     pub(super) head: u64,
-    /// How many positions were taken behind it.
+    /// How many positions were reserved after it.
     positions: u64,
     /// The server's clock, in microseconds since 1970.
     pub(super) now: i64,
     heads: HashMap<String, Head>,
 }
 
-/// Where a stream stands.
+/// The version of a stream.
 #[derive(Clone, Copy, Debug)]
 struct Head {
-    /// What was committed before.
+    /// The committed version.
     before: u64,
-    /// What this transaction has made of it.
+    /// The version that this transaction has written.
     grown: u64,
 }
 
 impl Turn {
-    /// The versions of the streams that were named.
+    /// The committed versions of the streams.
     pub(super) fn versions(&self) -> HashMap<String, u64> {
         self.heads.iter().map(|(stream, head)| (stream.clone(), head.before)).collect()
     }
 }
 
 impl Writer {
-    /// Takes the turn: as many positions as may be needed, and of each stream as many versions.
+    /// Takes the turn to write. Reserves as many positions, and of each stream as many versions, as may be needed.
     pub(super) async fn take_turn(
         &self,
         session: &mut ClientSession,
@@ -58,7 +59,7 @@ impl Writer {
         deadline: Instant,
     ) -> Result<Turn, Failure> {
         let mut updates = vec![self.log_update(positions)];
-        // A planted bug: positions that are given before what stands at them is settled.
+        // A planted bug: positions that are drawn outside the transaction.
         let outside =
             if planted("mongodb-turn-outside") { Some(self.take_outside(updates.remove(0)).await?) } else { None };
         updates.extend(growth_updates(growth));
@@ -72,7 +73,7 @@ impl Writer {
         Ok(turn)
     }
 
-    /// The change that takes the turn. It is one even when no position is drawn: the time is written, too.
+    /// The update that takes the turn. It writes the time too, so it changes the document even if no position is drawn.
     fn log_update(&self, positions: u64) -> Document {
         let change = doc! { "$set": { "position": { "$add": ["$position", int64(positions)] }, "at": "$$NOW" } };
         doc! { "q": { "_id": LOG, "epoch": uuid(self.epoch) }, "u": [change] }
@@ -90,12 +91,12 @@ impl Writer {
 
     fn another(&self) -> Failure {
         Failure::Setup(format!(
-            "namespace '{}' is another one than this store opened: open it again",
+            "namespace '{}' is not the one that this store opened: open it again",
             self.names.namespace
         ))
     }
 
-    /// What the heads are now, and were.
+    /// Reads the heads, and computes what they were before the transaction.
     async fn look(
         &self,
         session: &mut ClientSession,
@@ -124,12 +125,12 @@ impl Writer {
             return Err(self.another());
         }
         if reserved > MAX_POSITION {
-            return Err(Failure::Setup("the log's positions are used up".to_owned()));
+            return Err(Failure::Setup("the log has used all its positions".to_owned()));
         }
         Ok(Turn { head: reserved.saturating_sub(positions), positions, now: now?, heads })
     }
 
-    /// Puts the heads right where they were not there yet, or fewer events were accepted than had been reckoned with.
+    /// Writes the heads of new streams, and corrects the heads that grew by more events than were accepted.
     pub(super) async fn settle(
         &self,
         session: &mut ClientSession,
@@ -173,7 +174,7 @@ impl Writer {
         Ok(())
     }
 
-    /// One command for all heads.
+    /// Updates all heads in one command.
     async fn update_heads(
         &self,
         session: &mut ClientSession,
@@ -198,8 +199,8 @@ fn update(stream: &str, change: Document) -> Document {
     doc! { "q": { "_id": stream }, "u": change, "upsert": true }
 }
 
-/// One stream grows whether or not it is there yet. Several that grow alike take one statement, a third of the server's
-/// work; which of them are not there is seen when the heads are read.
+/// A single stream is updated or inserted. Several streams that grow by the same number share one statement, which is a
+/// third of the work for the server. Which of them are missing shows when the heads are read.
 fn growth_updates(growth: &HashMap<&str, u64>) -> Vec<Document> {
     let by = |versions: u64| doc! { "$inc": { "version": int64(versions) } };
     if let (Some((stream, versions)), 1) = (growth.iter().next(), growth.len()) {

@@ -1,4 +1,4 @@
-//! Importing: whole or not at all, as decided, in the same transaction as an append.
+//! Imports events, whole or not at all, in a transaction like that of an append.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ use crate::error::{Error, Outcome, Result};
 use crate::request::{ImportRequest, ImportResult};
 
 impl Mongo {
-    /// Decides and writes until it is done or refused.
+    /// Makes attempts until the import is done or refused.
     pub(super) async fn import_events(&self, request: &ImportRequest) -> Result<ImportResult> {
         let (mut waits, mut in_doubt) = (Waits::new(), false);
         loop {
@@ -84,7 +84,7 @@ async fn decide_and_write(
     session: &mut ClientSession,
     request: &ImportRequest,
 ) -> std::result::Result<Result<ImportResult>, Failure> {
-    // Which versions its events will have is known only when the streams' heads are.
+    // The versions of the events are known only after the heads were read, so no version is reserved.
     let growth: HashMap<&str, u64> = request.events.iter().map(|import| (import.stream.as_str(), 0)).collect();
     let turn = writer.begin(session, &growth, request.events.len() as u64, request.deadline).await?;
     let ids: Vec<Uuid> = request.events.iter().map(|import| import.event.id).collect();

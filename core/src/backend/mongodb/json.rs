@@ -1,9 +1,10 @@
-//! JSON text to BSON values and back, by hand: nothing in a text is taken for extended JSON, and no number loses a
-//! digit.
+//! Converts JSON text to BSON values and back. It is written by hand so that no text is read as extended JSON, and no
+//! number loses a digit.
 //!
-//! An integer is an int32 or int64 where it fits; any other number is a double where the double has its exact decimal
-//! value, else a decimal128 where that has; else the whole text has no BSON value. Back, every value has one spelling,
-//! compact: the text that comes out is the one that went in, or the caller keeps that beside it.
+//! An integer becomes an int32 or int64 if it fits. Any other number becomes a double if the double has its exact
+//! decimal value, else a decimal128 if that has it. If neither has, the whole text has no BSON value. In the other
+//! direction every value has one compact spelling. If that differs from the original text, the caller stores the text
+//! too.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -14,10 +15,10 @@ use mongodb::bson::{Decimal128, RawArray, RawBson, RawBsonRef, RawDocument, RawD
 use crate::limits::MAX_JSON_DEPTH;
 use crate::value::{Piece, Visitor, same_number, walk};
 
-/// The one key of the document in which a value is written.
+/// The key of the value in the document that is built around it.
 const VALUE: &str = "v";
 
-/// The BSON value of a JSON text; nothing when a number in it has none.
+/// The BSON value of a JSON text; `None` if a number in it has no BSON value.
 pub(super) fn to_bson(text: &str) -> Option<RawBson> {
     let mut writer = Writer {
         out: Vec::with_capacity(text.len() + text.len() / 4 + 32),
@@ -32,25 +33,25 @@ pub(super) fn to_bson(text: &str) -> Option<RawBson> {
     document.get(VALUE).ok().flatten().map(RawBson::from)
 }
 
-/// Writes BSON as the text is read.
+/// Writes BSON while the text is read.
 struct Writer<'a> {
     out: Vec<u8>,
-    /// Documents and arrays that are not ended yet.
+    /// The documents and arrays that have not ended yet.
     open: Vec<Open>,
-    /// Of the next value, unless it stands in an array.
+    /// The key of the next value, unless that is in an array.
     key: Cow<'a, str>,
-    /// No number was met that has no BSON value.
+    /// Whether every number so far has a BSON value.
     whole: bool,
 }
 
 struct Open {
     start: usize,
-    /// The index of the next item, in an array.
+    /// In an array, the index of the next item.
     next: Option<u32>,
 }
 
 impl<'a> Writer<'a> {
-    /// Begins a document's content; its length is written at its end.
+    /// Begins a document. Its length is written when it ends.
     fn begin(&mut self) {
         self.open.push(Open { start: self.out.len(), next: None });
         self.out.extend_from_slice(&[0; 4]);
@@ -64,7 +65,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Writes a length where room was left for it. A document is far below what an int32 holds.
+    /// Writes a length into the place reserved for it. Documents are far smaller than the largest int32.
     fn patch(&mut self, at: usize, length: usize) {
         let length = i32::try_from(length).unwrap_or(i32::MAX).to_le_bytes();
         if let Some(place) = self.out.get_mut(at..at + length.len()) {
@@ -72,7 +73,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// What stands before each value: its type and its key.
+    /// Writes what comes before each value: its type and its key.
     fn element(&mut self, kind: ElementType) {
         self.out.push(kind as u8);
         match self.open.last_mut().and_then(|open| open.next.as_mut()) {
@@ -93,7 +94,7 @@ impl<'a> Visitor<'a> for Writer<'a> {
     }
 
     fn key(&mut self, key: Cow<'a, str>) -> Result<(), &'static str> {
-        // Core lets none through; a key ends at its first zero in BSON.
+        // Core refuses such a key earlier. In BSON a key ends at its first zero.
         if key.contains('\0') {
             return Err("U+0000 in a key");
         }
@@ -129,7 +130,7 @@ impl<'a> Visitor<'a> for Writer<'a> {
         }
     }
 
-    /// A string's length counts its last zero, not itself.
+    /// The length of a string counts its last zero, but not the length field.
     fn string_end(&mut self) {
         self.out.push(0);
         if let Some(open) = self.open.pop() {
@@ -189,12 +190,12 @@ fn number(written: &str) -> Option<Number> {
     same_number(written, &decimal.to_string()).then_some(Number::Decimal(decimal))
 }
 
-/// The one spelling of a double: the shortest that gives it back.
+/// The spelling of a double: the shortest text that gives the same double.
 fn spelled(double: f64) -> String {
     format!("{double:?}")
 }
 
-/// The JSON text of a BSON value, in its one spelling; nothing for what no JSON text was ever written as.
+/// The JSON text of a BSON value; `None` for a value that no JSON text becomes.
 pub(super) fn to_text(value: RawBsonRef<'_>) -> Option<String> {
     let mut out = String::new();
     write_value(value, 0, &mut out).then_some(out)
@@ -258,7 +259,7 @@ fn write_array(array: &RawArray, depth: usize, out: &mut String) -> bool {
     depth <= MAX_JSON_DEPTH
 }
 
-/// Escapes what must be, the short way where there is one.
+/// Escapes the characters that JSON requires to be escaped, with the short form if there is one.
 fn write_string(text: &str, out: &mut String) -> bool {
     out.push('"');
     let mut rest = text;

@@ -5,7 +5,7 @@ use super::super::document::{append_payload, payload};
 use super::*;
 use crate::event::Payload;
 
-/// What a user would find in a document: the value as the driver shows it.
+/// The value that a user finds in a document.
 fn value(text: &str) -> Option<Bson> {
     to_bson(text).and_then(|value| Bson::try_from(value).ok())
 }
@@ -90,7 +90,7 @@ fn text_stands_beside_a_value_only_where_it_would_not_come_back() {
 
 #[test]
 fn a_value_that_would_take_too_much_room_with_its_text_stands_as_text_alone() {
-    // Small numbers take several times their text's room.
+    // Small numbers are several times larger as BSON than as text.
     let text = format!("[{}1 ]", "1,".repeat(2 << 20));
     let mut document = RawDocumentBuf::new();
     append_payload(&mut document, &Payload::Json(text.clone()));
@@ -106,7 +106,7 @@ fn the_deepest_value_has_a_document() {
     assert_eq!(kept(&text), text);
 }
 
-/// JSON texts as their authors write them, spaces, escapes and long numbers included.
+/// JSON texts with spaces, escapes and long numbers.
 fn texts() -> impl Strategy<Value = String> {
     let number = "-?(0|[1-9][0-9]{0,40})(\\.[0-9]{1,40})?([eE][+-]?[0-9]{1,5})?";
     let string = prop_oneof![
@@ -143,7 +143,7 @@ proptest! {
         prop_assert_eq!(kept(&text), text);
     }
 
-    /// Whatever has a value is found under it as it was written: the value's own text means the same.
+    /// The text of a value means the same as the text that it was made from.
     #[test]
     fn a_value_means_what_its_text_does(text in texts()) {
         if let Some(value) = to_bson(&text) {

@@ -1,7 +1,8 @@
-//! MongoDB: one document an event, and one for the head of the log, whose changes serialise the writers.
+//! MongoDB: one document for each event, and one for the head of the log. Every writer changes the head, so writers
+//! take turns.
 //!
-//! A group of appends is one transaction that changes the log's head first ([`transaction`]); readers go as far as that
-//! says ([`read`]).
+//! A group of appends is one transaction, which changes the log's head first ([`transaction`]). Readers read up to the
+//! position in the head ([`read`]).
 
 mod abandoned;
 mod append;
@@ -53,12 +54,12 @@ use crate::request::{
     StreamPageRequest,
 };
 
-/// The log's head lets one transaction go at a time; a second would only be refused.
+/// All transactions of a namespace change the log's head, so the server would refuse a second one at the same time.
 const LANES: usize = 1;
-/// A transaction costs several times as much, most of it whatever its size.
+/// A transaction costs several times as much, and most of its cost does not depend on its size.
 const GATHERING: Duration = Duration::from_millis(1);
 
-/// Reads where a MongoDB database is. Connections are made when a namespace is opened.
+/// Reads the location of a MongoDB database. Connections are made when a namespace is opened.
 pub(crate) fn open(
     address: &str,
     parameters: &[(String, String)],
@@ -152,7 +153,7 @@ impl fmt::Debug for Mongo {
 }
 
 impl Mongo {
-    /// Checks the server before the first write, if nobody could when the database was opened.
+    /// Checks the server before the first write, if it was not checked at open.
     async fn before_writing(&self, deadline: Instant) -> std::result::Result<(), Failure> {
         if self.server.has_passed() {
             return Ok(());

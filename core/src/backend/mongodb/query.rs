@@ -1,10 +1,10 @@
-//! A query as a filter.
+//! Converts a query to a filter.
 
 use mongodb::bson::{Bson, Document, doc};
 
 use crate::query::{Query, QueryItem};
 
-/// What matches a query; nothing to restrict when it means everything.
+/// The filter of a query; `None` if it matches everything.
 pub(super) fn filter(query: &Query) -> Option<Document> {
     if query.is_everything() {
         return None;
@@ -29,8 +29,9 @@ fn matching(item: &QueryItem) -> Document {
     all
 }
 
-/// A stream of a category is named like it, or begins with it and a `-`, whose next character is `.`. A name that begins
-/// with a `-` is its own category, and one with a `-` further on is none.
+/// The streams of a category: the one with the same name, and those whose names begin with the category and a `-`. Such
+/// names sort before the category and a `.`, because `.` follows `-`. A category that begins with `-` has only the
+/// stream of that name, and no category has a `-` after its first character.
 fn in_category(category: &str) -> Vec<Bson> {
     let same_name = Bson::Document(doc! { "stream": category });
     match category.find('-') {

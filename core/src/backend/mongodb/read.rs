@@ -1,9 +1,8 @@
-//! Reading: pages of a stream, pages of the log, the head.
+//! Reads pages of a stream, pages of the log, and the head.
 //!
-//! Positions are committed in their order (see [`super::transaction`]), one behind the other. A reader of the log first
-//! asks how far the log goes, by majority: every position up to there is committed and will stay. Then it reads events
-//! up to there, in the same session, so that whichever server answers knows at least as much: what it reads is settled
-//! before it begins to read, however long that takes and however the server goes about it.
+//! Positions are committed in their order (see [`super::transaction`]). A reader of the log first reads the log's head
+//! with read concern majority: every position up to it is committed and durable. Then it reads events up to it, in the
+//! same session, so the server that answers has all of them. So what a page reads cannot change while it is read.
 
 use std::sync::Arc;
 
@@ -30,9 +29,9 @@ use crate::plan::Candidates;
 use crate::position::Direction;
 use crate::request::{LogPage, LogPageRequest, StreamPage, StreamPageRequest};
 
-/// How many positions a page asks for at once.
+/// How many positions a page requests at once.
 const POSITIONS_AT_ONCE: usize = 500;
-/// How many events the first trip of a page brings at most, however small they are expected to be.
+/// The largest number of events in the first batch of a page.
 const BATCH: usize = 1_001;
 
 impl Mongo {
@@ -44,9 +43,9 @@ impl Mongo {
             loop {
                 let (page, last) = stream_page_in_session(&names, &mut session, &request, to).await?;
                 match last {
-                    // There is no such stream, or an import began it further on.
+                    // There is no such stream, or an import began it at a higher version.
                     None if to < request.to_version => to = request.to_version,
-                    // Nothing but removed events.
+                    // The window had only removed events.
                     Some(last) if page.events.is_empty() && !page.end => {
                         match request.direction {
                             Direction::Forward => request.from_version = last + 1,
@@ -88,8 +87,8 @@ impl Mongo {
     }
 }
 
-/// How far a page looks: no further than it can hold, for a stream has no holes. It tells servers so that would rather
-/// sort all that follows than walk along an index.
+/// The last version that a page looks at. A stream has no holes, so a page need not look further than it can hold. The
+/// bound is for servers that sort all matches instead of following the index.
 fn window_of_versions(request: &StreamPageRequest) -> u64 {
     match request.direction {
         Direction::Forward => {
@@ -99,7 +98,8 @@ fn window_of_versions(request: &StreamPageRequest) -> u64 {
     }
 }
 
-/// A page within a window, and the version of the last document in it, whether or not that event was removed.
+/// Reads a page within a window. Answers it, and the version of the last document in it, which may be of a removed
+/// event.
 async fn stream_page_in_session(
     names: &Names,
     session: &mut ClientSession,
@@ -111,13 +111,13 @@ async fn stream_page_in_session(
     let order = doc! { "version": sign(request.direction) };
     let mut page = PageBuilder::new(request.max_events, request.max_bytes);
     let all = page.fill(names, wanted, order, session, request.deadline).await?;
-    // A window that is not full has the stream's end in it, if it has the beginning of what was asked for.
+    // If the page has the first version that was requested and is not full, the stream ends in the window.
     let begun = page.first.is_some_and(|first| first.version == request.from_version.max(1));
     let end = all && (begun || to == request.to_version);
     Ok((StreamPage { end, events: page.events }, page.last.map(|last| last.version)))
 }
 
-/// The position of the last committed event: the log's head moves with the events, in one transaction.
+/// Reads the position of the last committed event. The head changes in the same transaction as the events.
 async fn head(names: &Names, session: &mut ClientSession, deadline: Instant) -> std::result::Result<u64, Failure> {
     let log = if planted("mongodb-head-of-another-session") {
         log_head(names, &mut names.database.client().start_session().await?, deadline).await?
@@ -128,7 +128,7 @@ async fn head(names: &Names, session: &mut ClientSession, deadline: Instant) -> 
     number(&log, "position")
 }
 
-/// The head as no server can know it that has been deposed without noticing.
+/// Reads the head so that a former primary, which does not know yet that there is a new one, cannot answer.
 async fn certain_head(names: &Names, deadline: Instant) -> std::result::Result<u64, Failure> {
     let log = names
         .heads
@@ -152,17 +152,17 @@ async fn log_page_in_session(
         top
     };
     if top <= request.after {
-        // A cursor above the head comes from another log, or the server that answered does not know the newest: that is
-        // not left to chance.
+        // A cursor above the head comes from another log, or the server that answered lacks the newest events. A
+        // linearizable read tells which.
         let drawn = if request.after > head { certain_head(names, request.deadline).await?.max(head) } else { head };
         if request.after > head && request.after <= drawn {
-            return Err(Failure::Unreached("the server that answered does not know the newest events yet".to_owned()));
+            return Err(Failure::Unreached("the server that answered does not have the newest events yet".to_owned()));
         }
         return Ok(LogPage { events: Vec::new(), reached: request.after, caught_up: true, drawn: Some(drawn) });
     }
     if let Some(candidates) = candidates(names, session, request, top).await? {
         let (events, reached, whole) = page_of_candidates(names, session, request, top, candidates).await?;
-        // As below, no event need stand just below a bound that was given.
+        // As below: there may be no event just below the request's bound.
         let bounded = whole && request.direction == Direction::Forward && request.before.is_some();
         let reached = if bounded { events.last().map_or(request.after, |event| event.position) } else { reached };
         return Ok(LogPage { events, reached, caught_up: whole, drawn: Some(head) });
@@ -183,14 +183,14 @@ async fn log_page_in_session(
     let (end, whole) = if backward { (window.0, window.0 <= request.after) } else { (window.1, window.1 >= top) };
     let reached = match (all, last) {
         (false, Some(last)) => last,
-        // No event need stand just below a bound that was given; what lies at or below the head has one at its end.
+        // There may be no event just below the request's bound. At the head there is one.
         (true, _) if !backward && request.before.is_some() && whole => last.unwrap_or(request.after),
         _ => end,
     };
     Ok(LogPage { events: page.events, reached, caught_up: all && whole, drawn: Some(head) })
 }
 
-/// A page of candidates that all match: whoever has more of them than a page holds asks for no more.
+/// Reads a page of candidates that all match, at most one more than a page holds.
 async fn page_of_candidates(
     names: &Names,
     session: &mut ClientSession,
@@ -207,7 +207,7 @@ async fn page_of_candidates(
     let mut all = true;
     for part in positions.chunks(POSITIONS_AT_ONCE) {
         let mut part: Vec<i64> = part.iter().copied().map(int64).collect();
-        // SecantusDB takes the list's own order for an ascending one.
+        // SecantusDB returns the documents in the order of the list, as if that were ascending.
         part.sort_unstable();
         let (wanted, order) = (doc! { "position": { "$in": part } }, doc! { "position": sign(request.direction) });
         all = page.fill(names, wanted, order, session, request.deadline).await?;
@@ -230,17 +230,17 @@ const fn sign(direction: Direction) -> i32 {
     }
 }
 
-/// Where a document stands.
+/// The place of a document.
 #[derive(Clone, Copy)]
 struct Seen {
     version: u64,
     position: u64,
 }
 
-/// Fills up to its bounds.
+/// A page that is filled up to its limits.
 struct PageBuilder {
     events: Vec<RecordedEvent>,
-    /// The first and the last document that fitted, whether or not the event was removed.
+    /// The first and the last document that fitted, including removed events.
     first: Option<Seen>,
     last: Option<Seen>,
     taken: usize,
@@ -254,8 +254,8 @@ impl PageBuilder {
         Self { events, first: None, last: None, taken: 0, max_events, bytes_left: max_bytes }
     }
 
-    /// Takes events while they fit; answers whether all did. The server sends at most 16 MiB at a time; a cursor that
-    /// is not read to its end is closed.
+    /// Takes events while they fit, and answers whether all did. The server sends at most 16 MiB at a time, and a
+    /// cursor that is not read to its end is closed.
     async fn fill(
         &mut self,
         names: &Names,

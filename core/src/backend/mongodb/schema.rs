@@ -1,5 +1,5 @@
-//! What stands in the database, and making it: safely when many open at once, by steps that can be repeated, the
-//! registry's row last.
+//! Checks and creates a namespace's collections. Many processes can open at the same time, because every step can be
+//! repeated, and the namespace is registered last.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,13 +25,13 @@ use crate::options::{Durability, OpenOptions};
 
 /// The wire version of MongoDB 4.4, the oldest that can be used.
 const MIN_WIRE: i64 = 9;
-/// What says that a collection is there already.
+/// The code of the error that a collection exists already.
 const NAMESPACE_EXISTS: i32 = 48;
 
-/// How long opening looks for a server, if none is found.
+/// How long opening tries to reach a server.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Opens a namespace, or makes it; answers its epoch.
+/// Opens a namespace, or creates it. Answers its epoch.
 pub(super) async fn open(
     work: &Work,
     names: &Names,
@@ -44,7 +44,8 @@ pub(super) async fn open(
     loop {
         let attempt_began = Instant::now();
         match open_once(work, names, options, server, deadline).await {
-            // Another attempt that takes as long must end before the caller stops waiting, or the cause is not told.
+            // Another attempt must be able to end before the caller stops waiting. Otherwise the error would have no
+            // cause.
             Err(failure)
                 if failure.class() == Class::Unreached
                     && began.elapsed() < PATIENCE
@@ -78,12 +79,10 @@ async fn open_once(
                 make(&names, &mut session).await?;
                 let found = look(&names, &mut session, deadline)
                     .await?
-                    .ok_or_else(|| Failure::Bug("what was just made is not there".to_owned()))?;
+                    .ok_or_else(|| Failure::Bug("a namespace that was just created is not there".to_owned()))?;
                 check(&names, found, &mut session, false).await
             }
-            None => Err(Failure::Setup(format!(
-                "there is no namespace '{namespace}' in this database, and create is false"
-            ))),
+            None => Err(Failure::Setup(format!("namespace '{namespace}' does not exist, and create is false"))),
         }?;
         if create {
             server.at_open(&names, &mut session, deadline).await?;
@@ -99,21 +98,21 @@ async fn check_server(names: &Names, session: &mut ClientSession) -> std::result
         && hello.get_str("setName").is_err()
         && hello.get_str("msg").ok() != Some("isdbgrid")
     {
-        let message = "the server stands alone and has no transactions: start it with --replSet rs0, then run \
+        let message = "the server is standalone and has no transactions: start it with --replSet rs0, then run \
                        mongosh --eval 'rs.initiate()' once, which makes it a replica set of one";
         return Err(Failure::Setup(message.to_owned()));
     }
     let wire = hello.get("maxWireVersion").and_then(as_i64).unwrap_or_default();
     if wire < MIN_WIRE {
         return Err(Failure::Setup(format!(
-            "MongoDB 4.4 is the oldest that can be used; this server has wire version {wire}"
+            "MongoDB 4.4 is the oldest supported version; this server has wire version {wire}"
         )));
     }
     Ok(())
 }
 
-/// An engine that keeps everything in memory takes its word for a journal it does not have. Who may not ask is not
-/// told.
+/// Refuses a storage engine that keeps everything in memory: it accepts journaled writes without having a journal. A
+/// user who may not read the server's status is not checked.
 async fn check_storage(names: &Names, session: &mut ClientSession) -> std::result::Result<(), Failure> {
     let ask = doc! { "serverStatus": 1, "metrics": 0, "repl": 0, "locks": 0, "wiredTiger": 0, "tcmalloc": 0 };
     let Ok(status) = names.database.client().database("admin").run_command(ask).session(session).await else {
@@ -122,7 +121,9 @@ async fn check_storage(names: &Names, session: &mut ClientSession) -> std::resul
     let persistent = status.get_document("storageEngine").ok().and_then(|engine| engine.get_bool("persistent").ok());
     if persistent == Some(false) {
         return Err(Failure::Setup(
-            "the server keeps nothing on a disk: what it acknowledges goes with it; durability=relaxed takes it all the same".to_owned(),
+            "the server keeps everything in memory, so acknowledged events are lost when it stops; durability=relaxed \
+             accepts it"
+                .to_owned(),
         ));
     }
     Ok(())
@@ -132,7 +133,7 @@ fn as_i64(value: &mongodb::bson::Bson) -> Option<i64> {
     value.as_i64().or_else(|| value.as_i32().map(i64::from))
 }
 
-/// Looks for the namespace in the registry, without changing anything. Answers its epoch.
+/// Looks for the namespace in the registry without changing anything. Answers its epoch.
 async fn look(
     names: &Names,
     session: &mut ClientSession,
@@ -143,7 +144,7 @@ async fn look(
     row.map(|row| id(&row, "epoch")).transpose()
 }
 
-/// Looks whether what the registry knows can be worked with.
+/// Checks whether a registered namespace can be used.
 async fn check(
     names: &Names,
     registered: Uuid,
@@ -153,9 +154,9 @@ async fn check(
     let log = names.heads.find_one(doc! { "_id": LOG }).session(&mut *session).await?;
     let format = of_log(&log.ok_or_else(|| missing(names, names.heads.name()))?)?;
     check_reader(format)?;
-    // A library that is too old to write changes no index either.
+    // A library that is too old to write does not change indexes either.
     check_indexes(names, session, mend && check_writer(format).is_ok()).await?;
-    // The last event first: the log's head read after it can only be farther.
+    // The last event is read first, because the log's head only grows.
     let last = names
         .events
         .find_one(doc! {})
@@ -171,13 +172,13 @@ async fn check(
     };
     if epoch != registered {
         return Err(Failure::Setup(format!(
-            "{} belongs to another log than {REGISTRY} says: were they restored from different backups?",
+            "{} belongs to another log than {REGISTRY} says; they may come from different backups",
             names.heads.name()
         )));
     }
     if head < last {
         return Err(Failure::Setup(format!(
-            "the log's head is at {head}, below its last event at {last}; mend it with: db.getCollection('{}').updateOne({{_id: '{LOG}'}}, {{$set: {{position: NumberLong({last})}}}})",
+            "the log's head is at {head}, below its last event at {last}; repair it with: db.getCollection('{}').updateOne({{_id: '{LOG}'}}, {{$set: {{position: NumberLong({last})}}}})",
             names.heads.name()
         )));
     }
@@ -191,12 +192,12 @@ fn missing(names: &Names, what: &str) -> Failure {
     ))
 }
 
-/// Without its unique indexes a log would not stay one.
+/// Checks the indexes, which protect the order of the log. Creates missing ones if `mend` is true.
 async fn check_indexes(names: &Names, session: &mut ClientSession, mend: bool) -> std::result::Result<(), Failure> {
     let mut found: HashMap<String, bool> = HashMap::new();
     let mut indexes = match names.events.list_indexes().session(&mut *session).await {
         Ok(indexes) => indexes,
-        // The driver says so when there is no such collection.
+        // The collection does not exist.
         Err(error) => match Failure::from(error) {
             Failure::Refused { code: 26, .. } => return Err(missing(names, names.events.name())),
             other => return Err(other),
@@ -219,16 +220,16 @@ async fn check_indexes(names: &Names, session: &mut ClientSession, mend: bool) -
     if mend {
         return Ok(make_indexes(names, session).await?);
     }
-    Err(Failure::Setup(format!("{} lacks indexes it needs: open it once with create=true", names.events.name())))
+    Err(Failure::Setup(format!("indexes are missing in {}: open the store once with create=true", names.events.name())))
 }
 
-/// Makes everything a namespace has. Each step can be repeated, by this or another opener.
+/// Creates everything that a namespace has. Each step can be repeated, by this process or another one.
 async fn make(names: &Names, session: &mut ClientSession) -> std::result::Result<(), Failure> {
     make_indexes(names, session).await?;
     for collection in [&names.heads, &names.registry] {
         make_collection(names, collection, session).await?;
     }
-    // Whoever comes first gives the epoch; everybody registers that one.
+    // The first process sets the epoch, and every process registers that one.
     let mut first = doc! { "position": 0_i64, "epoch": uuid(Uuid::new_v4()) };
     first.extend(of_new());
     let log = upsert(&names.heads, doc! { "_id": LOG }, doc! { "$setOnInsert": first }, session).await?;
@@ -238,7 +239,7 @@ async fn make(names: &Names, session: &mut ClientSession) -> std::result::Result
     Ok(())
 }
 
-/// Made before any transaction needs it: older servers make none in one.
+/// Creates a collection. Older servers cannot create one within a transaction.
 async fn make_collection(
     names: &Names,
     collection: &Raw,
@@ -250,7 +251,7 @@ async fn make_collection(
     }
 }
 
-/// Sees to it that a document is there, whoever made it, and answers it.
+/// Inserts a document if it is missing, and answers the one that is there.
 async fn upsert(
     collection: &Raw,
     filter: Document,
@@ -265,7 +266,7 @@ async fn upsert(
             .await
             .map_err(Failure::from)
         {
-            // A duplicate: somebody else was first.
+            // A duplicate means that another process inserted it first.
             Err(failure) if !failure.is_duplicate() => return Err(failure),
             _ => {}
         }

@@ -1,4 +1,4 @@
-//! Snapshots: a document for each stream, schema and version.
+//! Stores snapshots: one document for each stream, schema and version.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ impl Mongo {
                     .map_err(Failure::from)
                 {
                     Ok(_) => return Ok(session),
-                    // Somebody else saved the same one first: now it is there to be replaced.
+                    // Another process inserted the same snapshot first. The next attempt replaces it.
                     Err(failure) if failure.is_duplicate() && Instant::now() < deadline => {}
                     Err(failure) => return Err(failure),
                 }
@@ -78,7 +78,7 @@ fn record(document: &RawDocument, stream: String, schema: String) -> std::result
         stream,
         schema,
         version: number(document, "version")?,
-        // What cannot be read makes a snapshot that is not believed, never an error.
+        // A field that cannot be read makes the snapshot invalid, so it is ignored. It is not an error.
         event_id: id(document, "event_id").unwrap_or_default(),
         checksum: number(document, "checksum")
             .ok()

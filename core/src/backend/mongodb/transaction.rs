@@ -1,10 +1,11 @@
-//! The one transaction in which everything is written: the heads first ([`super::heads`]), then what was decided by
+//! The transaction that writes: it changes the heads first ([`super::heads`]), and then writes what was decided by
 //! them.
 //!
-//! Whoever has changed the log's head in an open transaction has the turn: any other transaction that changes it
-//! meanwhile, or that began before this one was committed, is refused by the server with a write conflict. So
-//! transactions are committed in the order of their turns, and what is read after that change is all there is. A
-//! transaction writes positions behind those of the one before it; hence positions are committed in their order.
+//! A transaction that has changed the log's head has the turn to write. The server refuses any other transaction that
+//! changes the head before this one has ended, or that began before this one's commit, with a write conflict. So
+//! transactions commit in the order of their turns, and what a transaction reads after its change of the head is
+//! complete. Each transaction writes positions above those of the transaction before it, so positions are committed in
+//! their order.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use super::writer::{Row, Writer};
 use crate::decision::KnownEvent;
 use crate::faults::{planted, point};
 
-/// How far a try has got, agreed between who works and who waits.
+/// The stage of an attempt, shared by the task that works and the caller that waits.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stage(Arc<AtomicU8>);
 
@@ -33,23 +34,23 @@ const COMMITTING: u8 = 1;
 const GIVEN_UP: u8 = 2;
 
 impl Stage {
-    /// From here on it may be done. False when nobody wants it any more.
+    /// Starts the commit. False if the caller has given up before.
     fn commit(&self) -> bool {
         self.0.compare_exchange(OPEN, COMMITTING, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    /// Nobody waits any more. True when that comes before the commit: then it will never be done.
+    /// Gives the attempt up. True if its commit has not started; it will never start then.
     pub(super) fn give_up(&self) -> bool {
         self.0.compare_exchange(OPEN, GIVEN_UP, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 }
 
-/// An attempt that did not end well.
+/// A failed attempt.
 #[derive(Debug)]
 pub(super) enum Trouble {
-    /// Nothing of it stands, or ever will.
+    /// Nothing of it is committed, or ever will be.
     Undone(Failure),
-    /// It may have been committed. It can be run again: the ids tell whether it was.
+    /// It may be committed. Another attempt finds out by the ids.
     Unknown(Failure),
 }
 
@@ -62,8 +63,7 @@ impl Trouble {
 }
 
 impl Writer {
-    /// Begins a transaction and takes the turn: as many positions as may be needed, and of each stream as many
-    /// versions.
+    /// Begins a transaction and takes the turn to write; see [`Writer::take_turn`].
     pub(super) async fn begin(
         &self,
         session: &mut ClientSession,
@@ -81,7 +81,7 @@ impl Writer {
         self.take_turn(session, growth, positions, deadline).await
     }
 
-    /// Which ids are known, with what they hold.
+    /// Reads the events that have one of these ids.
     pub(super) async fn known(
         &self,
         session: &mut ClientSession,
@@ -98,7 +98,7 @@ impl Writer {
         Ok(known)
     }
 
-    /// Writes events, and settles where everything stands with them.
+    /// Writes events, and corrects the heads.
     pub(super) async fn write(
         &self,
         session: &mut ClientSession,
@@ -114,11 +114,10 @@ impl Writer {
         self.settle(session, turn, rows, deadline).await
     }
 
-    /// Commits, and asks again for as long as it is not known whether that was done: it is the same transaction each
-    /// time.
+    /// Commits. As long as the result is unknown, it sends the commit of the same transaction again.
     ///
-    /// Once a commit was sent, no refusal proves that nothing was written: the driver asks a second time by itself, and
-    /// what it answers can be the answer to that.
+    /// Once a commit was sent, no refusal proves that nothing was written: the driver sends a commit a second time by
+    /// itself, and the refusal can be the answer to that one.
     pub(super) async fn commit(
         &self,
         session: &mut ClientSession,
@@ -147,9 +146,9 @@ impl Writer {
         }
     }
 
-    /// Ends a transaction that is not to be committed, so that the next need not wait until the server does.
+    /// Aborts a transaction, so that the next one need not wait until the server ends it.
     pub(super) async fn abort(&self, session: &mut ClientSession) {
-        // The driver says nothing of use here; a transaction that is over already is as good.
+        // If this fails, the transaction has ended already, or the server will end it.
         let _ = session.abort_transaction().await;
     }
 }

@@ -5,8 +5,8 @@
 //! can end for many reasons: its history is gone, the server is no longer the primary, or it has no change streams or
 //! does not allow them. The next stream begins with what happens next, after a pause that grows.
 //!
-//! The stream is a plain aggregation. The driver's own change streams resume by themselves and without a pause: a server
-//! that opened the stream and then refused every answer was asked seventy times a second.
+//! The stream is a plain aggregation. The driver's own change streams resume by themselves and without a pause: a
+//! server that opened the stream and then refused every answer was asked seventy times a second.
 
 use std::collections::HashMap;
 use std::fmt;

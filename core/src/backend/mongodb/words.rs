@@ -1,17 +1,18 @@
-//! The driver's words about connections, without what they repeat of the URL.
+//! Texts about failed connections, without parts of the URL.
 //!
-//! The driver names the addresses that it tries. If the URL is malformed, a part of the password can be read as an
-//! address, so no such text is passed on: only the cause is, in the operating system's or in the store's words.
+//! The driver's messages have the addresses that it tries. If the URL is malformed, a part of the password can be read
+//! as an address. So the driver's message is replaced: the cause is given in the operating system's or the store's
+//! words.
 
 use std::io;
 
-/// Causes that have no number of the operating system: what the driver says, and what the store says instead.
+/// Causes without an error number of the operating system: a part of the driver's message, and the store's text.
 const CAUSES: [(&str, &str); 12] = [
     ("failed to lookup address", "the host's name could not be resolved"),
     ("No DNS results", "the host's name could not be resolved"),
     ("NotValidForName", "TLS: the server's certificate is for another host"),
     ("not valid for name", "TLS: the server's certificate is for another host"),
-    ("UnknownIssuer", "TLS: the server's certificate was issued by nobody that is trusted here"),
+    ("UnknownIssuer", "TLS: the server's certificate was issued by an authority that is not trusted here"),
     ("certificate", "TLS: the server's certificate was not accepted"),
     ("TLS", "TLS: no encrypted connection could be made"),
     ("corrupt message", "TLS: no encrypted connection could be made"),
@@ -21,12 +22,12 @@ const CAUSES: [(&str, &str); 12] = [
     ("None of the available servers", "no server is a primary at present"),
 ];
 
-/// Why an operation on a connection failed.
+/// Says why an operation on a connection failed.
 pub(super) fn of_io(error: &io::Error) -> String {
     error.raw_os_error().map_or_else(|| of_text(&format!("{error} {}", error.kind())), of_number)
 }
 
-/// Why the driver found no server.
+/// Says why the driver found no server.
 pub(super) fn of_selection(message: &str) -> String {
     if let Some(refusal) = between(message, "Command failed: ", ", labels:") {
         return refusal.to_owned();

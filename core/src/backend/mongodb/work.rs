@@ -1,8 +1,8 @@
-//! Work on the database, always to its end: the driver must not lose a future half way.
+//! Runs work on the database. Each piece of work runs to its end, because the driver's futures must not be dropped half
+//! way.
 //!
-//! Each piece of work runs in a task of its own; who waits for it stops waiting at the deadline, and the task runs on
-//! until the driver's own limits end it. It holds one of the store's permits meanwhile, so that what is still under way
-//! counts.
+//! Each piece of work runs in its own task. Its caller stops waiting at the deadline, and the task runs on until the
+//! driver's limits end it. Until then it holds one of the database's permits, so that abandoned work counts too.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,16 +16,16 @@ use tokio_util::task::TaskTracker;
 
 use super::error::Failure;
 
-/// How long closing waits for work that its callers have given up.
-const FAREWELL: Duration = Duration::from_millis(500);
+/// How long closing waits for work that its callers have abandoned.
+const SHUTDOWN: Duration = Duration::from_millis(500);
 
-/// A client, and who may use it.
+/// A client and its permits, shared by all namespaces of a database.
 #[derive(Debug)]
 pub(super) struct Work {
     client: Client,
     permits: Arc<Semaphore>,
     tasks: TaskTracker,
-    /// When this store's last write was done, by the servers' clock: every later read is at least as new, whichever
+    /// The time of this process' last write, by the servers' clock. Every later read is at least as new, whichever
     /// server answers it.
     written: Arc<Mutex<Option<Timestamp>>>,
 }
@@ -49,7 +49,7 @@ impl Work {
                 return Err(Failure::Unreached("the deadline passed while all connections were in use".to_owned()));
             }
         };
-        // Takes a session from the pool here; nothing is sent for that.
+        // This takes a session from the driver's pool and sends nothing.
         let mut session = self.client.start_session().await?;
         if let Some(written) = *self.written.lock().unwrap_or_else(PoisonError::into_inner) {
             session.advance_operation_time(written);
@@ -66,7 +66,7 @@ impl Work {
         }
     }
 
-    /// Takes note that something was written in this session.
+    /// Records that this session has written.
     pub(super) fn wrote(&self, session: &ClientSession) {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         *written = (*written).max(session.operation_time());
@@ -76,16 +76,16 @@ impl Work {
         self.permits.close();
         self.tasks.close();
         let (client, tasks) = (self.client.clone(), self.tasks.clone());
-        let farewell = async move {
+        let shutdown = async move {
             tasks.wait().await;
             client.shutdown().immediate(true).await;
         };
-        // What its callers have given up may still be under way; the driver must not be taken from it.
-        let _ = timeout_at(Instant::now() + FAREWELL, tokio::spawn(farewell)).await;
+        // Abandoned work may still run and needs its client, so the client is shut down after it, in a task.
+        let _ = timeout_at(Instant::now() + SHUTDOWN, tokio::spawn(shutdown)).await;
     }
 }
 
-/// What is left of a deadline, for the server's own limits; never nothing, which would mean no limit.
+/// The time until a deadline, as a limit for the server. It is never zero, which would mean no limit.
 pub(super) fn left(deadline: Instant) -> Duration {
     deadline
         .saturating_duration_since(Instant::now())
@@ -93,12 +93,12 @@ pub(super) fn left(deadline: Instant) -> Duration {
         .min(Duration::from_secs(24 * 60 * 60))
 }
 
-/// A little longer than a small transaction takes: a rival that has the turn has ended by then.
+/// A little longer than a small transaction takes, so another writer that had the turn has ended by then.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(8);
 const LONGEST_PAUSE: Duration = Duration::from_millis(60);
 
-/// How attempts are spaced: with jitter, so that rivals do not meet again. Shorter pauses were tried and put too much
-/// load on the server.
+/// The pauses between attempts. They have jitter, so that the same writers do not conflict again. Shorter pauses were
+/// tried and put too much load on the server.
 pub(super) fn pauses() -> ExponentialBackoff {
     ExponentialBuilder::default()
         .with_min_delay(SHORTEST_PAUSE)

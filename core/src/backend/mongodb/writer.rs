@@ -1,4 +1,4 @@
-//! What writes: one for each namespace, used by every transaction of it.
+//! What the transactions of a namespace share.
 
 use mongodb::options::WriteConcern;
 use uuid::Uuid;
@@ -17,7 +17,7 @@ pub(super) struct Writer {
     pub(super) writers: Writers,
 }
 
-/// An event to write, and where.
+/// An event to write, and its place.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Row<'a> {
     pub(super) event: &'a Event,
