@@ -88,8 +88,8 @@ impl Holder {
                 self.pause().await;
             }
             let mut attempts = Vec::new();
-            let goes_on = self.work(&mut transaction, &mut attempts).await?;
-            if goes_on && self.rng.u8(..100) >= 15 {
+            let usable = self.work(&mut transaction, &mut attempts).await?;
+            if usable && self.rng.u8(..100) >= 15 {
                 transaction.commit().await?;
             } else {
                 transaction.rollback().await?;
@@ -106,18 +106,18 @@ impl Holder {
     async fn work(&mut self, transaction: &mut Transaction<'_>, attempts: &mut Vec<Attempt>) -> Result<bool, Failed> {
         for _ in 0..self.rng.u8(1..=3) {
             let draft = self.draft();
-            let goes_on = if self.rng.u8(..5) == 0 {
+            let usable = if self.rng.u8(..5) == 0 {
                 let mut savepoint = transaction.begin().await?;
-                let goes_on = self.append(&mut savepoint, &draft, attempts).await;
+                let usable = self.append(&mut savepoint, &draft, attempts).await;
                 savepoint.rollback().await?;
                 if let Some(attempt) = attempts.last_mut() {
                     attempt.answer = Answer::Refused { actual: None };
                 }
-                goes_on
+                usable
             } else {
                 self.append(transaction, &draft, attempts).await
             };
-            if !goes_on {
+            if !usable {
                 return Ok(false);
             }
             self.pause().await;
@@ -143,7 +143,7 @@ impl Holder {
             .store
             .append_in(transaction, &draft.stream, draft.events.clone(), ExpectedVersion::from(draft.expected))
             .await;
-        let (answer, goes_on) = match result {
+        let (answer, usable) = match result {
             Ok(versions) => {
                 (Answer::Done { version: versions.last().copied().unwrap_or_default(), position: None }, true)
             }
@@ -155,7 +155,7 @@ impl Holder {
             }
         };
         attempts.push(draft.attempt(answer));
-        goes_on
+        usable
     }
 
     async fn pause(&mut self) {

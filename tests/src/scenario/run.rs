@@ -48,15 +48,15 @@ struct Runner {
 /// Runs a scenario. Returns what differs from the expectation, if anything.
 pub(super) async fn run(scenario: &Scenario, room: Room) -> Taken<()> {
     let mut runner = Runner { room, stores: HashMap::new(), saved: HashMap::new() };
-    tokio::time::timeout(LIMIT, runner.whole(scenario))
+    tokio::time::timeout(LIMIT, runner.all_steps(scenario))
         .await
         .unwrap_or_else(|_| Err(format!("the scenario took longer than {LIMIT:?}")))
 }
 
 impl Runner {
-    async fn whole(&mut self, scenario: &Scenario) -> Taken<()> {
+    async fn all_steps(&mut self, scenario: &Scenario) -> Taken<()> {
         let opened = self.open(Args(scenario.open.clone()), "store".to_owned()).await;
-        opened.map_err(|stop| format!("opening: {}", said(&stop)))?;
+        opened.map_err(|stop| format!("opening: {}", message_of(&stop)))?;
         for (index, step) in scenario.steps.iter().enumerate() {
             self.step(step).await.map_err(|error| format!("step {} ({}): {error}", index + 1, step.op))?;
         }
@@ -265,7 +265,7 @@ fn differs(expected: &Value, actual: &Value) -> Taken<()> {
     difference(expected, actual, "answer").map_or(Ok(()), Err)
 }
 
-fn said(stop: &Stop) -> String {
+fn message_of(stop: &Stop) -> String {
     match stop {
         Stop::Refused(error) => error.to_string(),
         Stop::Wrong(wrong) => wrong.clone(),

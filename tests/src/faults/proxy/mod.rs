@@ -126,9 +126,9 @@ async fn listen(listener: TcpListener, kind: Backend, server: (String, u16), ord
         }
         let (orders, server) = (Arc::clone(&orders), server.clone());
         tokio::spawn(async move {
-            let born = orders.silences.load(Ordering::SeqCst);
+            let silences_before = orders.silences.load(Ordering::SeqCst);
             let Ok(server) = TcpStream::connect(server).await else { return };
-            let link = Link { client, server, orders, born };
+            let link = Link { client, server, orders, silences_before };
             // Both sides are closed when this ends, with or without an error.
             let _ = match kind {
                 Backend::Mongodb => mongodb::Connection::new(link).run().await,
@@ -144,12 +144,12 @@ struct Link {
     client: TcpStream,
     server: TcpStream,
     orders: Arc<Orders>,
-    born: u64,
+    silences_before: u64,
 }
 
 impl Link {
     fn is_silent(&self) -> bool {
-        self.orders.silent.load(Ordering::SeqCst) || self.orders.silences.load(Ordering::SeqCst) > self.born
+        self.orders.silent.load(Ordering::SeqCst) || self.orders.silences.load(Ordering::SeqCst) > self.silences_before
     }
 
     /// Where this connection must be cut.

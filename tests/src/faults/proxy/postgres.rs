@@ -90,7 +90,7 @@ impl Connection {
             return Ok(());
         }
         if cut == Cut::BeforeCommit {
-            // A query of its own, such as a commit, has no second part that could be omitted.
+            // A separate query, such as a commit, has no second part that could be omitted.
             return self.link.server.write_all(&self.held).await;
         }
         self.held.extend_from_slice(last.bytes());
