@@ -56,8 +56,7 @@ impl Backend {
     }
 
     /// The factor for every time limit of this backend. SecantusDB is a Python program that takes seconds for an append
-    /// of
-    /// thousands of events.
+    /// of thousands of events.
     #[must_use]
     pub const fn patience(self) -> u32 {
         match self {

@@ -21,8 +21,7 @@ pub(crate) struct Face {
 
 impl Face {
     /// Opens both in namespaces of this run, so that a database can be used again. All processes of a run share its
-    /// log,
-    /// which the first one fills.
+    /// log, which the first one fills.
     pub(crate) async fn open(url: &str, run: &str, workload: &'static Workload) -> Result<Self> {
         let namespace = format!("bench_{run}_{}", std::process::id());
         let store = OpenOptions::new(url).namespace(&namespace).open().await?;

@@ -52,8 +52,7 @@ pub(crate) struct BesideRaw {
 
 impl Workload {
     /// Reads the workload for the whole life of the program, because every task borrows from it. A slow server has its
-    /// own
-    /// numbers in a section that is named by the scheme of its URL.
+    /// own numbers in a section that is named by the scheme of its URL.
     pub(crate) fn load(url: &str) -> Result<&'static Self> {
         let mut read: Map<String, Value> =
             serde_json::from_str(include_str!("../workload.json")).context("workload.json")?;

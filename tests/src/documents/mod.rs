@@ -1,6 +1,5 @@
 //! Checks of the pages: quoted code is in its file, every link and anchor exists, README is short, and every rule that
-//! a
-//! source names is a rule of the contract.
+//! a source names is a rule of the contract.
 
 mod page;
 mod rules_named;

@@ -1,6 +1,5 @@
 //! Calls that are cancelled, with a pool of one connection: an append is whole or absent, no transaction stays open,
-//! and
-//! the next caller is served.
+//! and the next caller is served.
 
 use std::future::Future;
 use std::time::Duration;

@@ -68,7 +68,7 @@ struct Log<'a> {
     heads: HashMap<&'a str, u64>,
 }
 
-/// Judges a history by the log, whose rows are in the order of positions.
+/// Checks a history against the log, whose rows are in the order of positions.
 pub fn check_history(history: &History, log: &[Row]) -> Verdict {
     let mut verdict = Verdict::default();
     let log = index(log, &mut verdict);

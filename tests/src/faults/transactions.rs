@@ -126,8 +126,7 @@ impl Holder {
     }
 
     /// One draft in three is for a hot stream, for which every other writer then waits. The order of streams is random,
-    /// so
-    /// there are deadlocks too.
+    /// so there are deadlocks too.
     fn draft(&mut self) -> Draft {
         let stream = if self.rng.u8(..3) == 0 {
             format!("hot-{}", self.rng.u8(..3))
