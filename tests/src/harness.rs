@@ -264,11 +264,11 @@ impl Backend {
 }
 
 impl Backend {
-    /// Ends the whole run if the server that its cases share is gone: each of them would wait for its deadline.
+    /// Ends the run if the server that its cases share is gone, because each case would wait for its deadline.
     async fn end_run_without_server(self) {
         let Ok(url) = self.server_url() else { return };
         if !servers::answers(self, &url).await {
-            eprintln!("the run ends here: its {self} server no longer answers");
+            eprintln!("the run ends because its {self} server does not answer");
             std::process::exit(1);
         }
     }

@@ -112,12 +112,12 @@ async fn all_at_once<T: Send + 'static>(
     join_all(tasks).await.into_iter().map(|task| task.expect("the task ends without a panic")).collect()
 }
 
-/// Saves a snapshot of the stream `s` at a version and loads it: only the event's id is needed for that.
+/// Saves a snapshot of the stream `s` at a version and loads it, which needs only the id of the event.
 async fn snapshot_at(store: &EventStore, version: u64) {
     let data = streamkeep::Payload::Json("1".to_owned());
     let snapshot = streamkeep::Snapshot { stream: "s".to_owned(), version, schema: "fold/1".to_owned(), data };
-    store.save_snapshot(snapshot.clone()).await.expect("the event at this version has an id");
-    let loaded = store.load_snapshot("s", "fold/1", None).await.expect("an answer");
+    store.save_snapshot(snapshot.clone()).await.expect("the snapshot is saved");
+    let loaded = store.load_snapshot("s", "fold/1", None).await.expect("the snapshot is loaded");
     assert_eq!(loaded, Some(snapshot));
 }
 

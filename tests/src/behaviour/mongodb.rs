@@ -170,7 +170,7 @@ async fn namespaces_of_a_mongodb_share_its_client(room: Room) {
     for number in 0..20 {
         // No event is found by polling.
         let options = OpenOptions::new(url.as_str()).max_connections(2).poll_interval(Duration::from_secs(600));
-        let store = options.namespace(name(number)).open().await.expect("a namespace");
+        let store = options.namespace(name(number)).open().await.expect("the namespace opens");
         append(&store, "s", [event(number)]).await;
         let options = SubscribeOptions { start: Some(Start::Beginning), ..SubscribeOptions::default() };
         let mut subscription = store.subscribe(options);
@@ -183,7 +183,7 @@ async fn namespaces_of_a_mongodb_share_its_client(room: Room) {
         let other = room.options().namespace(name(number)).open().await.expect("another client");
         append(&other, "s", [event(100)]).await;
         assert_eq!(next_event(&mut subscriptions[number]).await, "100", "in namespace {number}");
-        other.close().await.expect("it closes");
+        other.close().await.expect("the store closes");
     }
     let connections = *open.borrow();
     assert!((1..=MOST).contains(&connections), "20 namespaces have {connections} connections");
@@ -192,7 +192,7 @@ async fn namespaces_of_a_mongodb_share_its_client(room: Room) {
     let closing = stores.drain(1..).collect::<Vec<_>>();
     let closing = tokio::spawn(async move {
         for store in closing {
-            store.close().await.expect("it closes");
+            store.close().await.expect("the store closes");
         }
     });
     while !closing.is_finished() {
@@ -201,7 +201,7 @@ async fn namespaces_of_a_mongodb_share_its_client(room: Room) {
     closing.await.expect("they close");
     assert_eq!(next_event(&mut subscriptions[0]).await, "200");
     drop(subscriptions);
-    stores[0].close().await.expect("it closes");
+    stores[0].close().await.expect("the store closes");
     let ended = open.clone().wait_for(|open| *open == 0).await.is_ok();
-    assert!(ended, "connections are left");
+    assert!(ended, "every connection is closed");
 }

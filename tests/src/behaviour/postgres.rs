@@ -29,7 +29,7 @@ pub(super) fn cases() -> Vec<Case> {
         an_append_to_a_full_disk_fails_at_once: lacking NOT_POSTGRES,
         at_most_one_call_waits_for_dead_connections: lacking NOT_POSTGRES,
         namespaces_of_a_database_share_their_connections: lacking NOT_POSTGRES,
-        an_open_that_waits_holds_up_no_other_namespace: lacking NOT_POSTGRES,
+        an_open_that_waits_delays_no_other_namespace: lacking NOT_POSTGRES,
         only_an_erasure_changes_an_event_and_it_keeps_its_position: lacking NOT_POSTGRES,
         a_server_whose_locks_are_not_listed_is_refused: lacking NOT_POSTGRES,
         a_server_with_wrong_sequence_values_is_refused: lacking NOT_POSTGRES,
@@ -261,18 +261,21 @@ async fn namespaces_of_a_database_share_their_connections(room: Room) {
     }
 }
 
-async fn an_open_that_waits_holds_up_no_other_namespace(room: Room) {
+async fn an_open_that_waits_delays_no_other_namespace(room: Room) {
     if room.is_pooled() {
-        // The server sees the pooler's connections.
+        // The server sees the connections of the pooler, not of the store.
         return;
     }
     let options = |number: usize| {
         let name = format!("{}_{number}", room.namespace());
         room.options_with(&format!("?application_name={}", room.namespace())).namespace(name)
     };
-    let (first, second) = (options(1).open().await.expect("a namespace"), options(2).open().await.expect("another"));
-    second.close().await.expect("it closes");
-    // The lock that all who make a namespace take.
+    let (first, second) = (
+        options(1).open().await.expect("the namespace opens"),
+        options(2).open().await.expect("the other namespace opens"),
+    );
+    second.close().await.expect("the store closes");
+    // Every client that creates a namespace takes this lock.
     let mut sql = Sql::connect(&room.server()).await;
     sql.run("begin; select pg_advisory_xact_lock(x'73747265616d6b70'::bigint)").await;
     let waiting = tokio::spawn(options(3).open());
@@ -280,10 +283,10 @@ async fn an_open_that_waits_holds_up_no_other_namespace(room: Room) {
     while sql.value(&format!("select count(*) {of_ours} and wait_event = 'advisory'")).await == "0" {
         tokio::task::yield_now().await;
     }
-    let second = options(2).timeout(Duration::from_secs(10)).open().await.expect("it waits for no other namespace");
-    first.close().await.expect("it closes");
-    second.close().await.expect("it closes");
-    // The caller goes. What it opened is closed all the same.
+    let second = options(2).timeout(Duration::from_secs(10)).open().await.expect("the second namespace opens");
+    first.close().await.expect("the store closes");
+    second.close().await.expect("the store closes");
+    // The caller is cancelled, and its connections are closed.
     waiting.abort();
     sql.run("commit").await;
     while sql.value(&format!("select count(*) {of_ours}")).await != "0" {

@@ -251,8 +251,8 @@ async fn a_subscription_survives_a_restart_of_its_database(room: Room) {
         (subscription, number) = (again, number + 2);
         match store.diagnose().await.expect("the diagnosis succeeds").last_loss {
             Some(loss) => break loss,
-            // The server was back before a look failed.
-            None => assert!(number < 10, "no restart was noticed"),
+            // The server was back before a check of it failed.
+            None => assert!(number < 10, "the store notices one of ten restarts"),
         }
     };
     assert!(loss.until.is_some_and(|until| until >= loss.since) && !loss.cause.is_empty(), "{loss:?}");

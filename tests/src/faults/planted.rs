@@ -186,7 +186,7 @@ const BUGS: &[Bug] = &[
     bug(
         "mongodb-checks-no-server",
         Backend::Mongodb,
-        "lookalikes::a_server_that_keeps_what_was_aborted_is_refused",
+        "lookalikes::a_server_that_keeps_aborted_writes_is_refused",
         "was opened",
     ),
 ];

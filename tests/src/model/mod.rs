@@ -48,7 +48,7 @@ fn check(first: Room) {
         cases: sequences(backend) * effort(),
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(REGRESSIONS))),
         max_shrink_iters: 300,
-        max_shrink_time: u32::try_from(SHRINK_LIMIT.as_millis()).expect("a short time"),
+        max_shrink_time: u32::try_from(SHRINK_LIMIT.as_millis()).expect("the limit fits into 32 bits"),
         ..Config::default()
     };
     let mut bytes = [0; 32];

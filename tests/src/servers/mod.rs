@@ -19,7 +19,7 @@ use crate::harness::Backend;
 
 /// How long a server may take to start.
 const START_LIMIT: Duration = Duration::from_secs(60);
-/// A server that answers nothing for so long is gone. A busy one answers sooner.
+/// A server that does not answer within this time is gone; a busy one answers earlier.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 /// The ports for servers, which are below those that systems give to clients.
 const SERVER_PORTS: RangeInclusive<u16> = 10_000..=29_999;
@@ -99,7 +99,7 @@ impl Server {
     }
 }
 
-/// Whether the server at the URL answers a question before `ANSWER_LIMIT` has passed.
+/// Whether the server at the URL answers within `ANSWER_LIMIT`.
 pub async fn answers(backend: Backend, url: &str) -> bool {
     let asking = async {
         loop {

@@ -162,7 +162,7 @@ impl Connection {
     }
 }
 
-/// The command that ends a command's transaction, as its client would send it.
+/// The commit or abort of a command's transaction, as its client would send it.
 fn end(how: &str, command: &Command) -> Document {
     let mut end = Document::new();
     end.insert(how, 1);

@@ -1,4 +1,4 @@
-//! Servers that only look like MongoDB are refused, and say what they are.
+//! Servers that only resemble MongoDB are refused, and the error names them.
 
 use libtest_mimic::{Failed, Trial};
 use mongodb::bson::{Bson, DateTime, Document, doc};
@@ -13,18 +13,18 @@ use super::opening::refused;
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        case("lookalikes::a_server_that_keeps_what_was_aborted_is_refused", Backend::Mongodb, keeps_aborted),
-        case("lookalikes::a_server_that_does_not_give_its_time_is_refused", Backend::Mongodb, without_time),
+        case("lookalikes::a_server_that_keeps_aborted_writes_is_refused", Backend::Mongodb, keeps_aborted),
+        case("lookalikes::a_server_without_the_current_time_is_refused", Backend::Mongodb, without_time),
         case("lookalikes::a_server_whose_indexes_are_not_unique_is_refused", Backend::Mongodb, without_uniqueness),
         case("lookalikes::a_server_whose_change_streams_have_no_cursor_is_refused", Backend::Mongodb, without_cursor),
         case("lookalikes::a_server_is_checked_once_for_a_database", Backend::Mongodb, checked_once),
     ]
 }
 
-type Pretence = fn(&Proxied);
+type Change = fn(&Proxied);
 
 /// A server that answers wrongly is refused at open. If opening may not write, it is refused before the first write.
-async fn refused_everywhere(ground: &Ground, words: &str, pretence: Pretence) -> Result<(), Failed> {
+async fn refused_everywhere(ground: &Ground, words: &str, change: Change) -> Result<(), Failed> {
     // The error says which server it is.
     let words = [words, "it calls itself MongoDB "];
     let happened = || Event::json_text("Happened", "{}");
@@ -33,16 +33,16 @@ async fn refused_everywhere(ground: &Ground, words: &str, pretence: Pretence) ->
     real.close().await?;
 
     let at_open = Proxied::new(ground).await?;
-    pretence(&at_open);
+    change(&at_open);
     refused("the server", at_open.options(), &words).await?;
 
     let uncreated = Proxied::new(ground).await?;
-    pretence(&uncreated);
+    change(&uncreated);
     refuses_to_write(uncreated.options().create(false), &words).await?;
 
     let unprivileged = Proxied::new(ground).await?;
     unprivileged.proxy.script().order("createIndexes", ".server_check", u64::MAX, Action::Answer(refusal(13, &[])));
-    pretence(&unprivileged);
+    change(&unprivileged);
     refuses_to_write(unprivileged.options(), &words).await?;
 
     // Nothing was written, and the checks left nothing behind.
@@ -52,7 +52,8 @@ async fn refused_everywhere(ground: &Ground, words: &str, pretence: Pretence) ->
     if after.position != before.position + 1 {
         return Err(format!("events were written between {} and {}", before.position, after.position).into());
     }
-    let database = mongodb::Client::with_uri_str(&ground.url).await?.default_database().ok_or("no database")?;
+    let database =
+        mongodb::Client::with_uri_str(&ground.url).await?.default_database().ok_or("the URL names a database")?;
     for name in ["streamkeep.server_check", "streamkeep.default.snapshots"] {
         let left = database.collection::<Document>(name).count_documents(doc! {}).await?;
         if left > 0 {
@@ -87,7 +88,7 @@ async fn keeps_aborted(ground: Ground) -> Result<(), Failed> {
 }
 
 async fn without_time(ground: Ground) -> Result<(), Failed> {
-    // The name of the variable as a text, and a time that never changes.
+    // First the name of the variable as text, then a time that never changes.
     refused_everywhere(&ground, "$$NOW", |proxied| answer_time(proxied, "$$NOW")).await?;
     refused_everywhere(&ground, "$$NOW", |proxied| answer_time(proxied, DateTime::from_millis(0))).await
 }
@@ -104,7 +105,7 @@ fn answer_time(proxied: &Proxied, time: impl Into<Bson>) {
 
 async fn without_uniqueness(ground: Ground) -> Result<(), Failed> {
     refused_everywhere(&ground, "unique", |proxied| {
-        // The check inserts a value twice, and no event.
+        // The check inserts a value twice; it inserts no event.
         for place in [".server_check", ".snapshots"] {
             proxied.proxy.script().order("insert", place, u64::MAX, Action::Answer(doc! { "ok": 1.0, "n": 2 }));
         }
