@@ -31,8 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const STANDS: Duration = Duration::from_secs(3);
 /// After a stream that lived for longer than this, the next pause is a short one again.
 const GOOD: Duration = Duration::from_secs(10);
-/// Namespaces that come or go within this time begin the stream anew only once.
-const GATHERING: Duration = Duration::from_millis(10);
+/// A namespace that comes or goes makes the store open a new stream, but not before this time, so that many of them share
+/// one. Until then a namespace that came is polled.
+const GATHERING: Duration = Duration::from_millis(100);
 
 /// The change stream of a database. It is opened when a namespace first waits for a hint.
 pub(super) struct Watcher {
