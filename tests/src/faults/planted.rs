@@ -122,7 +122,7 @@ const BUGS: &[Bug] = &[
     ),
     bug("queue-drops-sent", Backend::Mongodb, "failpoints::append_dropped_at_queue-before-send", "did not run on"),
     bug(
-        "mongodb-reads",
+        "mongodb-deaf",
         Backend::Mongodb,
         "hints::a_write_of_another_store_arrives_long_before_the_poll",
         "no end within",
