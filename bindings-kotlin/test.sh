@@ -48,7 +48,7 @@ program() {
 }
 
 same() {
-    diff -u "$1" "$2" || { echo "jvm: $3 printed something else" >&2; exit 1; }
+    diff -u "$1" "$2" || { echo "jvm: $3 printed other output" >&2; exit 1; }
 }
 
 examples() {

@@ -67,7 +67,7 @@ first_program() {
     cp ../examples/node/first_program.* "$folder/empty/"
     for program in first_program.mjs first_program.cjs; do
         (cd "$folder/empty" && env -u STREAMKEEP_URL node "$program") | diff ../examples/first_program.txt -
-        echo "node: $program prints what it should, from the installed tarball"
+        echo "node: $program prints the expected output, from the installed tarball"
     done
 }
 

@@ -44,7 +44,7 @@ first_program() {
     "$folder/empty/bin/python" -m pip install --quiet --disable-pip-version-check --no-index --no-cache-dir "$folder"/streamkeep-*.whl
     cp ../examples/python/first_program.py "$folder/first_program.py"
     (cd "$folder" && env -u STREAMKEEP_URL empty/bin/python -W error first_program.py) | diff ../examples/first_program.txt -
-    echo "python: the first program prints what it should, from the installed wheel"
+    echo "python: the first program prints the expected output, from the installed wheel"
 }
 
 own_tests() {
