@@ -36,10 +36,7 @@ async fn an_append_of_several_events_gets_consecutive_versions(room: Room) {
         (first.position, second.position),
         "the answer is that of the last event"
     );
-    assert!(
-        recorded[..3].iter().all(|event| event.recorded_at == recorded[0].recorded_at),
-        "one append has one recording time"
-    );
+    assert!(recorded[..3].iter().all(|event| event.recorded_at == recorded[0].recorded_at), "one append has one time");
 }
 
 async fn an_append_of_no_events_is_refused(room: Room) {

@@ -23,7 +23,7 @@ const WAITS: [u64; 6] = [0, 20, 100, 400, 1_500, 4_000];
 async fn a_cancelled_append_is_whole_or_absent(room: Room) {
     let store = room.options().max_connections(1).open().await.expect("the store opens");
     for round in 0..30_u64 {
-        let wait = Duration::from_micros(WAITS[usize::try_from(round).expect("the number is small") % WAITS.len()]);
+        let wait = Duration::from_micros(WAITS[usize::try_from(round).expect("the number fits") % WAITS.len()]);
         let name = format!("s-{round}");
         // An error means that the append was cancelled; the next append shows which of them were written.
         let _ = tokio::time::timeout(wait, store.append(name.as_str(), events(3), ExpectedVersion::NoStream)).await;
@@ -50,10 +50,7 @@ async fn a_cancelled_append_can_be_retried(room: Room) {
             store.append(name.as_str(), sent.clone(), ExpectedVersion::NoStream),
         )
         .await;
-        let again = store
-            .append(name.as_str(), sent, ExpectedVersion::NoStream)
-            .await
-            .expect("the append commits or is a repeat");
+        let again = store.append(name.as_str(), sent, ExpectedVersion::NoStream).await.expect("the retry commits");
         assert_eq!(again.version, 2);
         assert_eq!(stream(&store, &name).await.len(), 2);
     }

@@ -34,7 +34,7 @@ async fn close_waits_for_the_calls_in_flight(room: Room) {
     store.close().await.expect("the store closes");
     for (caller, task) in appends.into_iter().enumerate() {
         let written = stream(&other, &format!("s-{caller}")).await.len();
-        match task.await.expect("the task ends without a panic") {
+        match task.await.expect("the task ends") {
             Ok(done) => assert_eq!((done.version, written), (5, 5)),
             Err(error) => assert_eq!((error.code(), written), ("closed", 0)),
         }
@@ -91,7 +91,7 @@ async fn running_iterators_end_with_closed(room: Room) {
     let ended = tokio::time::timeout(Duration::from_secs(10), waiting)
         .await
         .expect("the read ends in time")
-        .expect("the task ends without a panic");
+        .expect("the task ends");
     assert_eq!(refused(ended).code(), "closed");
 }
 

@@ -42,8 +42,8 @@ async fn acknowledged_events_are_there_after_opening_again(room: Room) {
 async fn server(backend: Backend) -> Server {
     tokio::task::spawn_blocking(move || Server::start(backend))
         .await
-        .expect("the task ends without a panic")
-        .expect("the case's server starts")
+        .expect("the task ends")
+        .expect("the server starts")
 }
 
 async fn server_that_does_not_sync(backend: Backend) -> Server {
@@ -51,7 +51,7 @@ async fn server_that_does_not_sync(backend: Backend) -> Server {
         Backend::Mongodb => MongoServer::start_in_memory().map(Server::Mongodb),
         _ => PostgresServer::start_with(&[("fsync", "off")]).map(Server::Postgres),
     };
-    tokio::task::spawn_blocking(start).await.expect("the task ends without a panic").expect("the case's server starts")
+    tokio::task::spawn_blocking(start).await.expect("the task ends").expect("the server starts")
 }
 
 async fn acknowledged_events_survive_a_crash_of_the_server(room: Room) {
@@ -84,10 +84,8 @@ async fn acknowledged_events_survive_a_crash_of_the_server(room: Room) {
         tokio::task::yield_now().await;
     }
     server.stop_hard().expect("the server crashes");
-    let acknowledged = all_at_once(
-        writers.into_iter().map(|writer| async move { writer.await.expect("the writer ends without a panic") }),
-    )
-    .await;
+    let acknowledged =
+        all_at_once(writers.into_iter().map(|writer| async move { writer.await.expect("the writer ends") })).await;
     server.start_again().expect("the server recovers");
     for (writer, acknowledged) in acknowledged.into_iter().enumerate() {
         let there = stream(&store, &format!("s-{writer}")).await.len();
@@ -100,7 +98,7 @@ async fn a_server_that_does_not_sync_is_refused_unless_durability_is_relaxed(roo
     let server = server_that_does_not_sync(room.backend()).await;
     let options = OpenOptions::new(server.url()).namespace(room.namespace());
     assert_eq!(refused(options.clone().open().await).code(), "config");
-    let store = options.durability(Durability::Relaxed).open().await.expect("the store opens with relaxed durability");
+    let store = options.durability(Durability::Relaxed).open().await.expect("the store opens");
     append(&store, "s", events(2)).await;
     assert_eq!(log(&store).await.len(), 2);
 }
@@ -108,7 +106,7 @@ async fn a_server_that_does_not_sync_is_refused_unless_durability_is_relaxed(roo
 /// A server that writes to the disk so rarely that a crash loses whatever was not synced.
 async fn server_that_writes_late() -> PostgresServer {
     let start = || PostgresServer::start_with(&[("wal_writer_delay", "10s")]);
-    tokio::task::spawn_blocking(start).await.expect("the task ends without a panic").expect("the case's server starts")
+    tokio::task::spawn_blocking(start).await.expect("the task ends").expect("the server starts")
 }
 
 /// Appends one event after the other, crashes the server, and returns how many events are left.

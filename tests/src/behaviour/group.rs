@@ -63,7 +63,7 @@ async fn a_refused_append_does_not_affect_others_of_its_group(room: Room) {
         assert_eq!(
             code,
             ["conflict", "invalid-argument", "duplicate-event", "done"]
-                [usize::try_from(caller % 4).expect("the number is small")],
+                [usize::try_from(caller % 4).expect("the number fits")],
             "{answer:?}"
         );
     }

@@ -46,10 +46,10 @@ async fn follow(store: EventStore, expected: usize) -> Vec<u64> {
 
 async fn no_event_appears_below_a_position_that_a_reader_has_seen(room: Room) {
     let stores = [room.store().await, room.store().await];
-    let total = usize::try_from(WRITERS * APPENDS * 2).expect("the number is small");
+    let total = usize::try_from(WRITERS * APPENDS * 2).expect("the number fits");
     let readers: Vec<_> = stores.iter().cloned().map(|store| tokio::spawn(follow(store, total))).collect();
     let writers = (0..WRITERS).map(|writer| {
-        let store = stores[usize::try_from(writer % 2).expect("the number is small")].clone();
+        let store = stores[usize::try_from(writer % 2).expect("the number fits")].clone();
         async move {
             for round in 0..APPENDS {
                 append(&store, &format!("s-{writer}"), [event(round), event(round)]).await;
@@ -60,7 +60,7 @@ async fn no_event_appears_below_a_position_that_a_reader_has_seen(room: Room) {
     let there: Vec<u64> = log(&stores[0]).await.iter().map(|event| event.position).collect();
     for reader in readers {
         // The positions grow and none is missing, so every event that appeared later has a higher position.
-        assert_eq!(reader.await.expect("the reader ends without a panic"), there);
+        assert_eq!(reader.await.expect("the reader ends"), there);
     }
 }
 

@@ -109,7 +109,7 @@ async fn all_at_once<T: Send + 'static>(
     work: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
 ) -> Vec<T> {
     let tasks: Vec<_> = work.into_iter().map(tokio::spawn).collect();
-    join_all(tasks).await.into_iter().map(|task| task.expect("the task ends without a panic")).collect()
+    join_all(tasks).await.into_iter().map(|task| task.expect("the task ends")).collect()
 }
 
 /// Saves a snapshot of the stream `s` at a version and loads it, which needs only the id of the event.

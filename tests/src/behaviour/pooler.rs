@@ -29,11 +29,11 @@ pub(super) fn cases() -> Vec<Case> {
 /// A server with a pooler before it; `None`, with the reason printed, if this machine has no pooler.
 async fn pooled(mode: &'static str, lines: &'static str) -> Option<(PostgresServer, PgBouncer)> {
     let start = move || {
-        let server = PostgresServer::start().expect("the case's server starts");
+        let server = PostgresServer::start().expect("the server starts");
         let pooler = PgBouncer::before(&server.url(), mode, lines);
         (server, pooler)
     };
-    let (server, pooler) = tokio::task::spawn_blocking(start).await.expect("the task ends without a panic");
+    let (server, pooler) = tokio::task::spawn_blocking(start).await.expect("the task ends");
     match pooler {
         Ok(pooler) => Some((server, pooler)),
         Err(StartError::NotHere(reason)) => {
@@ -79,11 +79,7 @@ async fn a_transaction_pooler_that_is_not_named_is_refused(room: Room) {
 async fn a_session_pooler_is_supported(room: Room) {
     let Some((_server, pooler)) = pooled("session", "").await else { return };
     for number in 0..3 {
-        let store = OpenOptions::new(pooler.url())
-            .namespace(room.namespace())
-            .open()
-            .await
-            .expect("the store opens through the pooler");
+        let store = OpenOptions::new(pooler.url()).namespace(room.namespace()).open().await.expect("the store opens");
         append(&store, "s", [event(number)]).await;
         assert_eq!(log(&store).await.len(), number + 1);
         store.close().await.expect("the store closes");
@@ -96,7 +92,7 @@ async fn behind_a_transaction_pooler_everything_works_and_nothing_leaks(room: Ro
         .pooler(Pooler::Transaction)
         .namespace(room.namespace())
         .poll_interval(Duration::from_millis(50));
-    let store = store.open().await.expect("the store opens with the pooler named");
+    let store = store.open().await.expect("the store opens");
     let callers = (0..16).map(|caller| {
         let store = store.clone();
         async move {
@@ -146,7 +142,7 @@ async fn append_in_own_transaction(store: &EventStore, url: &str) {
         let versions = store
             .append_in(&mut transaction, "own", [event(number)], ExpectedVersion::Exact(number - 1))
             .await
-            .expect("the append in the transaction succeeds");
+            .expect("the append succeeds");
         assert_eq!(versions, [number]);
         transaction.commit().await.expect("the transaction commits");
     }

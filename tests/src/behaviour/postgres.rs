@@ -38,7 +38,7 @@ pub(super) fn cases() -> Vec<Case> {
 
 async fn server_with(settings: &'static [(&'static str, &'static str)]) -> PostgresServer {
     let start = || PostgresServer::start_with(settings);
-    tokio::task::spawn_blocking(start).await.expect("the task ends without a panic").expect("the case's server starts")
+    tokio::task::spawn_blocking(start).await.expect("the task ends").expect("the server starts")
 }
 
 async fn a_url_names_a_folder_of_sockets_as_libpq_does(room: Room) {
@@ -48,10 +48,7 @@ async fn a_url_names_a_folder_of_sockets_as_libpq_does(room: Room) {
     let folder = folder.to_str().expect("the path is UTF-8").to_owned();
     let sockets = folder.clone();
     let start = move || PostgresServer::start_with(&[("unix_socket_directories", &sockets)]);
-    let server = tokio::task::spawn_blocking(start)
-        .await
-        .expect("the task ends without a panic")
-        .expect("the case's server starts");
+    let server = tokio::task::spawn_blocking(start).await.expect("the task ends").expect("the server starts");
     let port = server.port();
     for url in [
         format!("postgres:///postgres?host={folder}&port={port}&user=streamkeep"),
@@ -72,10 +69,7 @@ async fn a_password_file_is_searched_with_the_parameters_of_the_url(room: Room) 
         .expect("the folder's permissions are set");
     let rules = rules.to_str().expect("the path is UTF-8").to_owned();
     let start = move || PostgresServer::start_with(&[("hba_file", &rules)]);
-    let server = tokio::task::spawn_blocking(start)
-        .await
-        .expect("the task ends without a panic")
-        .expect("the case's server starts");
+    let server = tokio::task::spawn_blocking(start).await.expect("the task ends").expect("the server starts");
     Sql::connect(&server.url()).await.run("create role app superuser login password 'a:b'").await;
     let passwords = room.folder().join("passwords");
     std::fs::write(&passwords, format!("other:*:*:app:x\n127.0.0.1:{}:postgres:app:a\\:b\n", server.port()))
@@ -103,7 +97,7 @@ async fn a_role_without_create_can_use_schemas_of_an_administrator(room: Room) {
     }
     let url = server.url().replace("streamkeep@", "app@");
     let options = OpenOptions::new(url).namespace(room.namespace());
-    let store = options.clone().open().await.expect("the store opens without the right to create schemas");
+    let store = options.clone().open().await.expect("the store opens");
     append(&store, "s", [event(1)]).await;
     let error = refused(options.namespace("another").open().await);
     assert!(error.code() == "config" && error.to_string().contains("permission denied"), "{error}");
@@ -203,7 +197,7 @@ async fn at_most_one_call_waits_for_dead_connections(room: Room) {
             tokio::spawn(async move { log(&store).await.len() })
         });
         for reader in readers.collect::<Vec<_>>() {
-            assert!(reader.await.expect("the task ends without a panic") > 0);
+            assert!(reader.await.expect("the task ends") > 0);
         }
         forget.send_modify(|times| *times += 1);
         let mut failed = 0;
@@ -323,11 +317,7 @@ async fn only_an_erasure_changes_an_event_and_it_keeps_its_position(room: Room) 
 /// Checks that a store does not open on a server that a statement makes answer incorrectly.
 async fn assert_server_is_refused(room: Room, change: &str, words: &str) {
     let server = server_with(&[("allow_system_table_mods", "on")]).await;
-    let real = OpenOptions::new(server.url())
-        .namespace(room.namespace())
-        .open()
-        .await
-        .expect("the store opens before the server is changed");
+    let real = OpenOptions::new(server.url()).namespace(room.namespace()).open().await.expect("the store opens");
     append(&real, "s", [event(1)]).await;
     real.close().await.expect("the store closes");
     Sql::connect(&server.url()).await.run(change).await;

@@ -124,7 +124,7 @@ async fn long_log(store: &EventStore, events: usize, random: &mut fastrand::Rng)
         };
         let tags = ["often", "seldom", "rarely"].into_iter().zip([2, 40, 2_000]);
         let tags = texts(tags.filter(|(_, one_in)| random.u32(..*one_in) == 0).map(|(tag, _)| tag));
-        let event_type = *random.choice(&["A", "A", "A", "B", "C"]).expect("the list of types is not empty");
+        let event_type = *random.choice(&["A", "A", "A", "B", "C"]).expect("the list is not empty");
         let event = Event::json_text(event_type, "1").with_tags(tags);
         ImportEvent { stream, version: None, recorded_at: None, event }
     };

@@ -50,7 +50,7 @@ async fn a_reader_never_sees_a_hole_or_half_an_append(room: Room) {
         assert!(length >= seen, "no event disappears");
         seen = length;
     }
-    writing.await.expect("the writer ends without a panic");
+    writing.await.expect("the writer ends");
 }
 
 async fn a_long_stream_is_read_page_by_page_in_both_directions(room: Room) {

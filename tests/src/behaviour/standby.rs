@@ -42,10 +42,7 @@ fn import_of(event: &Event) -> ImportEvent {
 
 async fn a_repeat_waits_for_the_standby_as_an_append_does(room: Room) {
     let start = || PostgresServer::start_with(&[]);
-    let server = tokio::task::spawn_blocking(start)
-        .await
-        .expect("the task ends without a panic")
-        .expect("the case's server starts");
+    let server = tokio::task::spawn_blocking(start).await.expect("the task ends").expect("the server starts");
     let options = OpenOptions::new(server.url()).namespace(room.namespace());
     let store = options.clone().open().await.expect("the store opens");
     // An import takes its deadline from its store.

@@ -60,7 +60,7 @@ async fn a_subscription_misses_and_repeats_nothing_when_it_goes_live(room: Room)
     const APPENDS: u64 = 40;
     let stores = [room.store().await, room.store().await];
     append(&stores[0], "before", events(1_500)).await;
-    let total = 1_500 + usize::try_from(WRITERS * APPENDS).expect("the number is small");
+    let total = 1_500 + usize::try_from(WRITERS * APPENDS).expect("the number fits");
     let followers: Vec<_> = stores
         .iter()
         .map(|store| {
@@ -69,7 +69,7 @@ async fn a_subscription_misses_and_repeats_nothing_when_it_goes_live(room: Room)
         })
         .collect();
     let writers = (0..WRITERS).map(|writer| {
-        let store = stores[usize::try_from(writer % 2).expect("the number is small")].clone();
+        let store = stores[usize::try_from(writer % 2).expect("the number fits")].clone();
         async move {
             for round in 0..APPENDS {
                 append(&store, &format!("s-{writer}"), [event(round)]).await;
@@ -80,7 +80,7 @@ async fn a_subscription_misses_and_repeats_nothing_when_it_goes_live(room: Room)
     let there = log(&stores[0]).await;
     assert_eq!(there.len(), total);
     for follower in followers {
-        assert_eq!(follower.await.expect("the subscriber ends without a panic"), there);
+        assert_eq!(follower.await.expect("the subscriber ends"), there);
     }
 }
 
@@ -203,7 +203,7 @@ async fn idle_subscriptions_hold_no_connection(room: Room) {
     append(&store, "s", events(3)).await;
     assert_eq!(store.head().await.expect("the head is read"), log(&store).await[2].position);
     for subscription in waiting {
-        assert_eq!(subscription.await.expect("the subscriber ends without a panic"), 3);
+        assert_eq!(subscription.await.expect("the subscriber ends"), 3);
     }
 }
 
@@ -215,10 +215,8 @@ async fn a_stopped_subscription_ends(room: Room) {
     let waiting = tokio::spawn(async move { subscription.try_next().await });
     stopper.stop();
     stopper.stop();
-    let ended = tokio::time::timeout(PATIENCE, waiting)
-        .await
-        .expect("the subscription ends in time")
-        .expect("the task ends without a panic");
+    let ended =
+        tokio::time::timeout(PATIENCE, waiting).await.expect("the subscription ends in time").expect("the task ends");
     assert_eq!(ended.expect("the subscription ends without an error"), None);
     append(&store, "s", events(1)).await;
 }
@@ -227,8 +225,8 @@ async fn a_subscription_survives_a_restart_of_its_database(room: Room) {
     let backend = room.backend();
     let mut server = tokio::task::spawn_blocking(move || Server::start(backend))
         .await
-        .expect("the task ends without a panic")
-        .expect("the case's server starts");
+        .expect("the task ends")
+        .expect("the server starts");
     let options =
         streamkeep::OpenOptions::new(server.url()).namespace(room.namespace()).timeout(Duration::from_secs(20));
     let store: EventStore = options.open().await.expect("the store opens");
@@ -246,7 +244,7 @@ async fn a_subscription_survives_a_restart_of_its_database(room: Room) {
         assert!(tokio::time::timeout(Duration::from_millis(600), &mut waiting).await.is_err());
         server.start_again().expect("the server starts");
         append(&store, "s", [event(number + 1), event(number + 2)]).await;
-        let (taken, again) = waiting.await.expect("the subscriber ends without a panic");
+        let (taken, again) = waiting.await.expect("the subscriber ends");
         assert_eq!(data(&taken), [(number + 1).to_string(), (number + 2).to_string()]);
         (subscription, number) = (again, number + 2);
         match store.diagnose().await.expect("the diagnosis succeeds").last_loss {

@@ -63,10 +63,7 @@ async fn append_in_transaction_then_outside(room: &Room, store: &EventStore) {
     let before = reader.seen.clone();
     let mut own = session(room).await;
     let mut transaction = own.begin().await.expect("the transaction begins");
-    store
-        .append_in(&mut transaction, "slow", [event()], ExpectedVersion::Any)
-        .await
-        .expect("the append in the transaction succeeds");
+    store.append_in(&mut transaction, "slow", [event()], ExpectedVersion::Any).await.expect("the append succeeds");
     append(store, "fast").await;
     reader.read().await;
     assert_eq!(reader.seen, before, "the reader waits");
@@ -81,10 +78,7 @@ async fn a_reader_waits_for_a_prepared_transaction(room: Room) {
     let mut reader = Reader::new(&store);
     let (mut own, mut other) = (session(&room).await, session(&room).await);
     let mut transaction = own.begin().await.expect("the transaction begins");
-    store
-        .append_in(&mut transaction, "slow", [event()], ExpectedVersion::Any)
-        .await
-        .expect("the append in the transaction succeeds");
+    store.append_in(&mut transaction, "slow", [event()], ExpectedVersion::Any).await.expect("the append succeeds");
     run(&mut transaction, format!("prepare transaction '{}'", room.namespace())).await;
     drop(transaction);
     drop(own);
@@ -121,7 +115,7 @@ async fn reached_is_the_position_of_a_committed_event(room: Room) {
     store
         .append_in(&mut transaction, "goes", [event(), event(), event()], ExpectedVersion::Any)
         .await
-        .expect("the append in the transaction succeeds");
+        .expect("the append succeeds");
     transaction.rollback().await.expect("the rollback succeeds");
     for fresh in [&store, &room.store().await] {
         let mut reader = Reader::new(fresh);
@@ -154,7 +148,7 @@ async fn a_sequence_behind_the_log_is_refused_with_the_statement_that_repairs_it
 
 async fn a_standby_is_refused(_room: Room) {
     let started = tokio::task::spawn_blocking(|| PostgresServer::start().map(|primary| (primary.standby(), primary)));
-    let (standby, primary) = started.await.expect("the servers start without a panic").expect("the primary starts");
+    let (standby, primary) = started.await.expect("the task ends").expect("the primary starts");
     let standby = standby.expect("the standby starts");
     let store = EventStore::open(primary.url()).await.expect("the store on the primary opens");
     let refused = EventStore::open(standby.url()).await.expect_err("a standby is refused");

@@ -26,15 +26,9 @@ async fn an_announcement_ends_with_its_savepoint_and_is_made_again(room: Room) {
     let mut own = session(&room).await;
     let mut transaction = own.begin().await.expect("the transaction begins");
     run(&mut transaction, "savepoint a".to_owned()).await;
-    store
-        .append_in(&mut transaction, "undone", [event()], ExpectedVersion::Any)
-        .await
-        .expect("the append in the transaction succeeds");
+    store.append_in(&mut transaction, "undone", [event()], ExpectedVersion::Any).await.expect("the append succeeds");
     run(&mut transaction, "rollback to savepoint a".to_owned()).await;
-    store
-        .append_in(&mut transaction, "slow", [event()], ExpectedVersion::Any)
-        .await
-        .expect("the append in the transaction succeeds");
+    store.append_in(&mut transaction, "slow", [event()], ExpectedVersion::Any).await.expect("the append succeeds");
     append(&store, "fast").await;
     reader.read().await;
     assert_eq!(reader.seen, [], "the second append announces itself again");
@@ -53,7 +47,7 @@ async fn a_conflict_leaves_the_transaction_usable(room: Room) {
         store
             .append_in(&mut transaction, "s", [event(), event()], ExpectedVersion::NoStream)
             .await
-            .expect("the append in the transaction succeeds"),
+            .expect("the append succeeds"),
         [1, 2]
     );
     let refused = store
@@ -61,10 +55,7 @@ async fn a_conflict_leaves_the_transaction_usable(room: Room) {
         .await
         .expect_err("the append conflicts");
     assert!(matches!(refused.kind(), ErrorKind::Conflict { actual: 1, .. }), "{refused}");
-    assert_eq!(
-        store.append_in(&mut transaction, "s", [event()], 2).await.expect("the append in the transaction succeeds"),
-        [3]
-    );
+    assert_eq!(store.append_in(&mut transaction, "s", [event()], 2).await.expect("the append succeeds"), [3]);
     transaction.commit().await.expect("the commit succeeds");
     let events = store
         .read("s", ReadOptions::default())
@@ -110,7 +101,7 @@ async fn a_transaction_rolled_back_leaves_nothing(room: Room) {
     store
         .append_in(&mut transaction, "s", [lost.clone()], ExpectedVersion::NoStream)
         .await
-        .expect("the append in the transaction succeeds");
+        .expect("the append succeeds");
     transaction.rollback().await.expect("the rollback succeeds");
     let again = store.append("s", [lost], ExpectedVersion::NoStream).await.expect("the append commits");
     assert_eq!((again.version, again.repeated), (1, false));
@@ -141,10 +132,7 @@ async fn a_diagnosis_names_the_writer_that_holds_readers_back(room: Room) {
     let process: i32 =
         sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut own).await.expect("the process id is read");
     let mut transaction = own.begin().await.expect("the transaction begins");
-    store
-        .append_in(&mut transaction, "slow", [event()], ExpectedVersion::Any)
-        .await
-        .expect("the append in the transaction succeeds");
+    store.append_in(&mut transaction, "slow", [event()], ExpectedVersion::Any).await.expect("the append succeeds");
     append(&store, "fast").await;
     let found = store.diagnose().await.expect("the diagnosis succeeds");
     let [blocker] = &found.blockers[..] else { panic!("{found:?}") };

@@ -62,10 +62,7 @@ async fn until_one_waits(session: &mut PgConnection, room: &Room) {
         room.namespace()
     );
     loop {
-        let row = sqlx::raw_sql(AssertSqlSafe(ask.clone()))
-            .fetch_one(&mut *session)
-            .await
-            .expect("the number of waiting sessions is read");
+        let row = sqlx::raw_sql(AssertSqlSafe(ask.clone())).fetch_one(&mut *session).await.expect("the query succeeds");
         if row.get::<i64, _>(0) > 0 {
             return;
         }
