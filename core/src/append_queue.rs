@@ -57,8 +57,8 @@ struct Waiting {
     request: AppendRequest,
     bytes: usize,
     answer: oneshot::Sender<Result<AppendResult>>,
-    /// Held until the answer is given, because closing the handle waits for it.
-    _in_flight: TaskTrackerToken,
+    /// Held until the answer is given or the deadline has passed, because closing the handle waits for it.
+    in_flight: Option<TaskTrackerToken>,
     /// Held until the answer is given, so that the bytes that wait or are in flight are bounded.
     _room: OwnedSemaphorePermit,
 }
@@ -71,19 +71,27 @@ impl AppendQueue {
 
     /// Queues an append, and waits for its answer until its deadline.
     ///
-    /// Dropping the future withdraws an append that still waits. One that was sent runs to its end.
-    pub(crate) async fn append(&self, request: AppendRequest, in_flight: TaskTrackerToken) -> Result<AppendResult> {
+    /// Dropping the future withdraws an append that still waits. One that was sent runs to its end. `begin` gives the
+    /// token that closing waits for.
+    pub(crate) async fn append(
+        &self,
+        request: AppendRequest,
+        begin: impl FnOnce() -> Result<TaskTrackerToken> + Send,
+    ) -> Result<AppendResult> {
         let deadline = request.deadline;
         if planted("queue-drops-sent") {
+            let _in_flight = begin()?;
             return self.0.send_here(request).await;
         }
         let bytes = request.events.iter().map(crate::event::Event::size_bytes).sum::<usize>() + request.stream.len();
         let units = u32::try_from(bytes.div_ceil(ROOM_UNIT_BYTES).max(1)).unwrap_or(u32::MAX);
         let room = until(&self.0.runtime, deadline, Arc::clone(&self.0.room).acquire_many_owned(units)).await;
         let Some(Ok(room)) = room else { return Err(late_in_queue()) };
+        // Not before there is room: a caller that keeps this future without polling it would hold up the close for ever.
+        let in_flight = begin()?;
         let (answer, answered) = oneshot::channel();
         let ticket =
-            self.0.enter(|ticket| Waiting { ticket, request, bytes, answer, _in_flight: in_flight, _room: room });
+            self.0.enter(|ticket| Waiting { ticket, request, bytes, answer, in_flight: Some(in_flight), _room: room });
         let place = Place { shared: &self.0, ticket };
         match until(&self.0.runtime, deadline, answered).await {
             Some(Ok(answer)) => answer,
@@ -143,10 +151,11 @@ impl Shared {
         if state.busy_lanes == self.backend.lanes() {
             return;
         }
-        let group = state.take_group();
+        let (group, late) = state.take_group();
+        state.busy_lanes += usize::from(!group.is_empty());
+        drop(state);
+        drop(late);
         if !group.is_empty() {
-            state.busy_lanes += 1;
-            drop(state);
             self.tasks.spawn_on(Arc::clone(self).run_lane(group), &self.runtime);
         }
     }
@@ -159,13 +168,18 @@ impl Shared {
             self.send(group).await;
             self.gather(sent).await;
             let mut state = self.state();
-            group = state.take_group();
-            if group.is_empty() {
+            let (next, late) = state.take_group();
+            if next.is_empty() {
                 // Under the same lock as `take_group`, so that no append is queued in between and finds the lane busy.
                 state.busy_lanes -= 1;
                 lane.freed = true;
+            }
+            drop(state);
+            drop(late);
+            if next.is_empty() {
                 return;
             }
+            group = next;
         }
     }
 
@@ -306,15 +320,17 @@ impl Drop for Streams<'_> {
 
 impl State {
     /// Takes the appends that can be sent now, in the order they were queued: at most 1,000 events and 8 MiB, or one
-    /// append.
-    fn take_group(&mut self) -> Vec<Waiting> {
-        let (mut group, mut events, mut bytes) = (Vec::new(), 0, 0);
+    /// append. Also takes the tokens of those that are too late: their callers withdraw them, but may poll no more, and
+    /// closing must not wait for that. Drop the tokens without the lock, because that wakes who closes.
+    fn take_group(&mut self) -> (Vec<Waiting>, Vec<TaskTrackerToken>) {
+        let (mut group, mut late, mut events, mut bytes) = (Vec::new(), Vec::new(), 0, 0);
         let mut only_any: HashMap<String, bool> = HashMap::new();
         let now = Instant::now();
         let mut place = 0;
-        while let Some(waiting) = self.waiting.get(place) {
+        while let Some(waiting) = self.waiting.get_mut(place) {
             if waiting.answer.is_closed() || waiting.request.deadline <= now {
                 // Its caller is gone, or is about to return that the deadline passed.
+                late.extend(waiting.in_flight.take());
                 place += 1;
                 continue;
             }
@@ -336,6 +352,6 @@ impl State {
             group.extend(self.waiting.remove(place));
         }
         self.in_flight.extend(only_any.into_keys());
-        group
+        (group, late)
     }
 }

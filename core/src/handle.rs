@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle as Runtime;
-use tokio::sync::OnceCell;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::database::{Claim, Database};
 use crate::deadline::{deadline_in, until};
@@ -23,7 +23,8 @@ pub(crate) struct Handle {
     pub(crate) options: OpenOptions,
     pub(crate) engine: Engine,
     claim: Mutex<Option<Claim>>,
-    freed: OnceCell<()>,
+    /// Cancelled once the claim is given up.
+    freed: CancellationToken,
 }
 
 impl Handle {
@@ -45,7 +46,7 @@ impl Handle {
         };
         let namespace = Arc::clone(&claim.namespace);
         let claim = Mutex::new(Some(claim));
-        Ok(Self { namespace, options, engine: Engine::new(runtime), claim, freed: OnceCell::new() })
+        Ok(Self { namespace, options, engine: Engine::new(runtime), claim, freed: CancellationToken::new() })
     }
 
     pub(crate) fn check_open(&self) -> Result<()> {
@@ -74,13 +75,16 @@ impl Handle {
             return;
         }
         self.engine.close().await;
-        let free = || async {
-            if let Some(claim) = self.take_claim() {
-                // In a task, because closing is work on the database too. If it panics, nothing is left to free.
-                let _ = self.engine.runtime.spawn(claim.release()).await;
-            }
-        };
-        self.freed.get_or_init(free).await;
+        if let Some(claim) = self.take_claim() {
+            // In a task, because closing is work on the database too. If it panics, nothing is left to free.
+            let freed = self.freed.clone().drop_guard();
+            self.engine.runtime.spawn(async move {
+                claim.release().await;
+                drop(freed);
+            });
+        }
+        // An earlier close may have begun this, and its caller may have gone.
+        self.freed.cancelled().await;
     }
 
     fn take_claim(&self) -> Option<Claim> {

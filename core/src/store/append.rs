@@ -57,11 +57,11 @@ impl EventStore {
         events: Arc<[Event]>,
         options: AppendOptions,
     ) -> Result<AppendResult> {
-        let in_flight = self.handle.engine.begin()?;
+        self.handle.check_open()?;
         check_append(&stream, &events)?;
         let deadline = self.deadline(options.timeout);
         let request = AppendRequest { stream, expected: options.expected, events, deadline };
-        self.handle.namespace.queue.append(request, in_flight).await
+        self.handle.namespace.queue.append(request, || self.handle.engine.begin()).await
     }
 
     /// Stores events that were recorded elsewhere, with their stream, version, id and time. Values that are absent are

@@ -1,14 +1,16 @@
 //! Rule 25: a close waits for the calls in flight, and later calls fail with `closed`.
 
+use std::task::Poll;
 use std::time::Duration;
 
-use futures::TryStreamExt;
+use futures::{TryStreamExt, poll};
 use streamkeep::{
-    Error, ExpectedVersion, Item, Payload, ReadAllOptions, ReadOptions, ReadPageOptions, Snapshot, SubscribeOptions,
+    AppendOptions, Error, Event, EventStore, ExpectedVersion, Item, Outcome, Payload, ReadAllOptions, ReadOptions,
+    ReadPageOptions, Snapshot, SubscribeOptions,
 };
 
 use super::{append, event, events, refused, stream};
-use crate::harness::Room;
+use crate::harness::{Backend, Room};
 use crate::suite::Case;
 
 pub(super) fn cases() -> Vec<Case> {
@@ -18,8 +20,18 @@ pub(super) fn cases() -> Vec<Case> {
         every_call_on_a_closed_store_fails_with_closed,
         running_iterators_end_with_closed,
         a_close_does_not_affect_another_handle,
+        a_close_does_not_wait_for_a_late_append_that_nobody_polls: lacking NO_LOCKS,
+        a_close_does_not_wait_for_appends_without_room_that_nobody_polls,
+        a_close_after_an_abandoned_one_waits_until_everything_is_freed: lacking NO_FILE,
     ]
 }
+
+const NO_LOCKS: &[(Backend, &str)] = &[(Backend::Memory, "no other client can lock it")];
+const NO_FILE: &[(Backend, &str)] = &[
+    (Backend::Memory, "it has no file"),
+    (Backend::Postgres, "its files are the server's"),
+    (Backend::Mongodb, "its files are the server's"),
+];
 
 async fn close_waits_for_the_calls_in_flight(room: Room) {
     let (store, other) = (room.store().await, room.store().await);
@@ -101,4 +113,62 @@ async fn a_close_does_not_affect_another_handle(room: Room) {
     store.close().await.expect("the store closes");
     append(&other, "s", [event(2)]).await;
     assert_eq!(stream(&other, "s").await.len(), 2);
+}
+
+/// Closes a store while futures of it are alive that nobody polls, as after a `select!`.
+async fn close_unpolled(room: &Room, store: &EventStore) {
+    let closed = tokio::time::timeout(Duration::from_secs(20) * room.backend().patience(), store.close());
+    closed.await.expect("the close ends").expect("the store closes");
+}
+
+async fn a_close_does_not_wait_for_a_late_append_that_nobody_polls(room: Room) {
+    let (store, other) = (room.store().await, room.store().await);
+    append(&store, "s", [event(1)]).await;
+    let lock = room.lock_out_writers().await;
+    let within = |millis| AppendOptions { timeout: Some(Duration::from_millis(millis)), ..AppendOptions::default() };
+    let mut first = Box::pin(store.append("s", [event(2)], within(1_500)));
+    let mut second = Box::pin(store.append("s", [event(3)], within(100)));
+    assert!(poll!(&mut first).is_pending() && poll!(&mut second).is_pending());
+    assert_eq!(refused(first.await).code(), "unavailable");
+    lock.release().await;
+    close_unpolled(&room, &store).await;
+    let late = refused(second.await);
+    assert_eq!((late.code(), late.outcome()), ("unavailable", Outcome::NotApplied), "{late:?}");
+    assert!(stream(&other, "s").await.iter().all(|event| event.data.as_json() != Some("3")));
+}
+
+async fn a_close_does_not_wait_for_appends_without_room_that_nobody_polls(room: Room) {
+    let (store, other) = (room.store().await, room.store().await);
+    let mut appends = Vec::new();
+    for caller in 0..10 {
+        let events = [Event::bytes("E", vec![7; 8 << 20])];
+        let mut append = Box::pin(store.append(format!("s-{caller}"), events, ExpectedVersion::NoStream));
+        let polled = poll!(&mut append);
+        appends.push((append, polled));
+    }
+    close_unpolled(&room, &store).await;
+    for (caller, (append, polled)) in appends.into_iter().enumerate() {
+        let written = stream(&other, &format!("s-{caller}")).await.len();
+        let answer = match polled {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => append.await,
+        };
+        match answer {
+            Ok(_) => assert_eq!(written, 1),
+            Err(error) => assert_eq!((error.code(), error.outcome(), written), ("closed", Outcome::NotApplied, 0)),
+        }
+    }
+}
+
+async fn a_close_after_an_abandoned_one_waits_until_everything_is_freed(room: Room) {
+    let wal = room.folder().join("events.db-wal");
+    for _ in 0..20 {
+        let store = room.store().await;
+        append(&store, "s", [event(1)]).await;
+        let mut abandoned = Box::pin(store.close());
+        let _ = poll!(&mut abandoned);
+        drop(abandoned);
+        store.close().await.expect("the store closes");
+        assert!(!wal.exists(), "the last connection removes the WAL");
+    }
 }
