@@ -22,13 +22,15 @@ const HOT_STREAMS: [u64; 4] = [0, 1, 2, 4];
 /// The numbers of streams that an open transaction locks.
 const HELD_STREAMS: [u64; 3] = [0, 5, 50];
 
-/// Measures and prints both tables.
+/// Measures and prints the tables.
 pub(crate) async fn print(url: &str, run: &str, rounds: u32) -> Result<()> {
-    let mut rates = HOT_STREAMS.map(|_| Vec::new());
+    let [mut rates, mut uncontended] = [(); 2].map(|()| HOT_STREAMS.map(|_| Vec::new()));
     let mut latencies = HELD_STREAMS.map(|_| Vec::new());
     for round in 0..rounds {
-        for (streams, rates) in HOT_STREAMS.into_iter().zip(&mut rates) {
-            rates.push(beside_hot_streams(url, &format!("bench_{run}_{round}_hot_{streams}"), streams).await?);
+        for (streams, (rates, uncontended)) in HOT_STREAMS.into_iter().zip(rates.iter_mut().zip(&mut uncontended)) {
+            let namespace = |kind: &str| format!("bench_{run}_{round}_{kind}_{streams}");
+            rates.push(beside_hot_streams(url, &namespace("hot"), streams, true).await?);
+            uncontended.push(beside_hot_streams(url, &namespace("own"), streams, false).await?);
         }
         for (streams, latencies) in HELD_STREAMS.into_iter().zip(&mut latencies) {
             latencies.push(beside_a_transaction(url, &format!("bench_{run}_{round}_held_{streams}"), streams).await?);
@@ -36,6 +38,8 @@ pub(crate) async fn print(url: &str, run: &str, rounds: u32) -> Result<()> {
     }
     println!("| streams that two stores write | other appends/s | of the first |\n|---|---|---|");
     print_rows(&HOT_STREAMS, &rates);
+    println!("\n| streams that each store has to itself | other appends/s | of the first |\n|---|---|---|");
+    print_rows(&HOT_STREAMS, &uncontended);
     println!("\n| streams of an open transaction | an append to another (us) | of the first |\n|---|---|---|");
     print_rows(&HELD_STREAMS, &latencies);
     Ok(())
@@ -64,8 +68,9 @@ async fn append(store: &EventStore, stream: String) -> Result<()> {
     Ok(())
 }
 
-/// The rate of appends to streams that no other caller writes, per second.
-async fn beside_hot_streams(url: &str, namespace: &str, streams: u64) -> Result<Figure> {
+/// The rate of appends to streams that no other caller writes, per second. Two stores write the others: the same ones,
+/// or each store its own, which shows what their load alone costs.
+async fn beside_hot_streams(url: &str, namespace: &str, streams: u64, shared: bool) -> Result<Figure> {
     let stores = [open(url, namespace).await?, open_apart(url, namespace).await?];
     let (over, appended) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let caller = |store: &EventStore, stream: String, counts: bool| {
@@ -79,8 +84,8 @@ async fn beside_hot_streams(url: &str, namespace: &str, streams: u64) -> Result<
         })
     };
     let others = (0..CALLERS).map(|n| caller(&stores[0], format!("other-{n}"), true));
-    let hot = stores.iter().flat_map(|store| (0..streams).map(move |n| (store, n)));
-    let hot = hot.map(|(store, n)| caller(store, format!("hot-{n}"), false));
+    let hot = stores.iter().enumerate().flat_map(|(place, store)| (0..streams).map(move |n| (place, store, n)));
+    let hot = hot.map(|(place, store, n)| caller(store, format!("hot-{n}-{}", if shared { 0 } else { place }), false));
     let callers: Vec<_> = others.chain(hot).collect();
     tokio::time::sleep(TIME / 3).await;
     let (before, began) = (appended.load(Ordering::Relaxed), Instant::now());

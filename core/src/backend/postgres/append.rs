@@ -30,17 +30,13 @@ const MOST_HELD_UP: u32 = 6;
 /// How many lost races are retried before the gate is taken. Without the gate, an append could lose for ever.
 const FREE_REPEATS: u32 = 2;
 
-/// Limits the connections of appends outside the lanes, so that they never use the whole pool.
+/// Limits the connections of appends that wait for locks, so that they never use the whole pool.
 #[derive(Debug)]
-pub(super) struct Shares {
-    held_up: Semaphore,
-    contended: Semaphore,
-}
+pub(super) struct Share(Semaphore);
 
-impl Shares {
+impl Share {
     pub(super) fn of(max_connections: u32) -> Self {
-        let share = |parts: u32| Semaphore::new(usize::try_from(max_connections / parts).unwrap_or(1).max(1));
-        Self { held_up: share(4), contended: share(2) }
+        Self(Semaphore::new(usize::try_from(max_connections / 4).unwrap_or(1).max(1)))
     }
 }
 
@@ -48,6 +44,8 @@ impl Shares {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Route {
     Lane,
+    /// Outside the lanes, with all waiting appends to contended streams.
+    Together,
     /// Outside the lanes; all appends go to one stream.
     Apart,
 }
@@ -60,7 +58,6 @@ struct Party {
     wait: Duration,
     doubt: Doubt,
     end_first: bool,
-    held_up: bool,
     races: u32,
     not_before: Instant,
     pauses: ExponentialBackoff,
@@ -76,7 +73,6 @@ impl Party {
             wait,
             doubt: Doubt::default(),
             end_first: false,
-            held_up: false,
             races: 0,
             not_before: Instant::now(),
             pauses: pauses(),
@@ -114,14 +110,18 @@ impl Postgres {
         state.run().await
     }
 
-    /// Appends a group to one stream outside the lanes.
-    pub(super) async fn append_outside_lanes(&self, group: &[AppendRequest]) -> Vec<Result<AppendResult>> {
+    /// Appends to contended streams together. The answer of an append that waits for another transaction's lock is
+    /// [`Error::held_up`].
+    pub(super) async fn append_together(&self, group: &[AppendRequest]) -> Vec<Result<AppendResult>> {
+        let mut state = GroupState::new(self, group, Route::Together);
+        state.parties.push(Party::new((0..group.len()).collect(), Form::Plain, GATED_WAIT));
+        state.run().await
+    }
+
+    /// Appends a group to one stream, which may wait for locks of other transactions.
+    pub(super) async fn append_alone(&self, group: &[AppendRequest]) -> Vec<Result<AppendResult>> {
         let mut state = GroupState::new(self, group, Route::Apart);
-        let contended = !self.hot.among(group).is_empty();
-        let mut party =
-            Party::new((0..group.len()).collect(), Form::Plain, if contended { GATED_WAIT } else { PART_WAIT });
-        party.held_up = !contended;
-        state.parties.push(party);
+        state.parties.push(Party::new((0..group.len()).collect(), Form::Plain, PART_WAIT));
         state.run().await
     }
 }
@@ -199,13 +199,11 @@ impl<'a> GroupState<'a> {
         party.members.iter().map(|member| self.group[*member].deadline).max().unwrap_or_else(Instant::now)
     }
 
-    /// Outside the lanes, waits for a permit to use a connection. `None` if the deadline passes first.
+    /// Apart, waits for a permit to use a connection. `None` if the deadline passes first.
     async fn share(&self, party: &Party) -> Option<Option<SemaphorePermit<'a>>> {
-        let shares = &self.postgres.shares;
         let share = match self.route {
-            Route::Lane => return Some(None),
-            Route::Apart if party.held_up => &shares.held_up,
-            Route::Apart => &shares.contended,
+            Route::Lane | Route::Together => return Some(None),
+            Route::Apart => &self.postgres.share.0,
         };
         let deadline = self.deadline(party);
         let limit = deadline.checked_sub(ANSWER_TIME).unwrap_or(deadline);
@@ -215,8 +213,8 @@ impl<'a> GroupState<'a> {
     fn turn(&self, party: &Party) -> Turn {
         if party.races >= FREE_REPEATS {
             Turn::Gate
-        } else if self.route == Route::Apart && !party.held_up {
-            Turn::Stream
+        } else if self.route == Route::Together || (self.route == Route::Apart && party.races > 0) {
+            Turn::Streams
         } else {
             Turn::None
         }
@@ -268,7 +266,7 @@ impl<'a> GroupState<'a> {
         }
     }
 
-    /// Answers the appends as held up, so that they leave their lane. Returns the party if it must stay: it is apart
+    /// Answers the appends as held up, so that they hold up no others. Returns the party if it must stay: it is apart
     /// already, or an earlier attempt is in doubt, which only this state machine knows.
     fn leave(&mut self, party: Party) -> Option<Party> {
         if self.route == Route::Apart || !party.doubt.is_none() {
@@ -280,11 +278,10 @@ impl<'a> GroupState<'a> {
         None
     }
 
-    /// Reacts to a lock that blocks some appends of a party. In a lane, halving finds them, and the others continue at
-    /// once.
+    /// Reacts to a lock that blocks some appends of a party. Halving finds them, and the others continue at once.
     fn held_up(&mut self, mut party: Party) {
         self.held_up += 1;
-        if self.route == Route::Lane
+        if self.route != Route::Apart
             && self.held_up < MOST_HELD_UP
             && let Some(mut halves) = self.halves(&party).filter(|[first, second]| self.apart(first, second))
         {
@@ -294,7 +291,7 @@ impl<'a> GroupState<'a> {
         }
         party.end_first = party.doubt.may_run();
         if let Some(mut party) = self.leave(party) {
-            (party.held_up, party.wait) = (true, HELD_WAIT);
+            party.wait = HELD_WAIT;
             let form = party.form;
             self.parties.push(Party { form, ..party.later() });
         }
@@ -334,9 +331,9 @@ impl<'a> GroupState<'a> {
             self.postgres.hot.mark(&self.group[*member].stream);
         }
         party.races += 1;
-        party.held_up = false;
         party.wait = GATED_WAIT;
-        if let Some(party) = self.leave(party) {
+        let stays = if self.route == Route::Lane { self.leave(party) } else { Some(party) };
+        if let Some(party) = stays {
             self.parties.push(party.later());
         }
     }

@@ -10,7 +10,7 @@ use super::batch::{Batch, Taken, demand};
 use super::doubt::Doubt;
 use super::error::Failure;
 use super::lease::Lease;
-use super::names::{draw_first, lock_stream};
+use super::names::{draw_first, lock_streams};
 use super::row::{bigint, written};
 use super::session::Backend;
 use crate::decision::{Decision, decide_appends, may_become_wrong};
@@ -38,8 +38,8 @@ pub(super) enum Form {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
     None,
-    /// The stream's lock: stores that append to a contended stream take turns.
-    Stream,
+    /// The locks of its streams: stores that append to a contended stream take turns.
+    Streams,
     /// The gate, exclusively: no other append of the namespace runs meanwhile.
     Gate,
 }
@@ -102,10 +102,11 @@ impl Postgres {
             self.end_all(&mut lease, &mut doubt.running, deadline).await.map_err(FailedAttempt::not_written)?;
         }
         let in_turn = attempt.turn != Turn::None;
-        let begun = match (attempt.turn, attempt.requests.first()) {
-            (Turn::Gate, _) => lease.begin(&self.statements.lock_gate, deadline).await,
-            (Turn::Stream, Some(request)) => lease.begin(&lock_stream(self.class, &request.stream), deadline).await,
-            _ => Ok(()),
+        let streams = || attempt.requests.iter().map(|request| request.stream.as_str());
+        let begun = match attempt.turn {
+            Turn::Gate => lease.begin(&self.statements.lock_gate, deadline).await,
+            Turn::Streams => lease.begin(&lock_streams(self.class, streams()), deadline).await,
+            Turn::None => Ok(()),
         };
         let steps = match (begun, attempt.form) {
             (Err(failure), _) => Err(FailedAttempt::not_written(failure)),

@@ -46,10 +46,10 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use self::append::Shares;
+use self::append::Share;
 use self::connect::Connector;
 use self::horizon::Known;
-use self::hot::HotStreams;
+use self::hot::{HotStreams, Together};
 use self::listen::{Hints, Listener};
 use self::names::{LockClass, Names, Statements};
 use self::namespace::NamespacePool;
@@ -116,7 +116,8 @@ impl DatabaseBackend for PostgresDatabase {
             names,
             known: Known::default(),
             hot: HotStreams::default(),
-            shares: Shares::of(self.options.max_connections),
+            together: Together::default(),
+            share: Share::of(self.options.max_connections),
         });
         Ok(NamespaceBackends { events: Arc::<Postgres>::clone(&postgres), snapshots: postgres })
     }
@@ -135,7 +136,8 @@ pub(crate) struct Postgres {
     pool: NamespacePool,
     known: Known,
     hot: HotStreams,
-    shares: Shares,
+    together: Together,
+    share: Share,
     hints: Hints,
 }
 

@@ -3,6 +3,8 @@
 //! Only the namespace's checked name, numbers, and constants of this module are put into a statement's text. Callers'
 //! values are only passed as parameters.
 
+use std::collections::BTreeSet;
+
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 use uuid::Uuid;
 
@@ -187,10 +189,13 @@ fn key(position: &str) -> String {
     format!("((({position} + 2147483648) & 4294967295) - 2147483648)::int")
 }
 
-/// Begins a transaction and locks a stream's turn. Two streams may share a key, which only costs time.
-pub(super) fn lock_stream(class: LockClass, stream: &str) -> SqlStr {
-    let key = i32::from_be_bytes(crc32fast::hash(stream.as_bytes()).to_be_bytes());
-    safe(format!("{BEGIN}set local lock_timeout = 100; select pg_advisory_xact_lock({}, {key})", class.turns()))
+/// Begins a transaction and locks the turns of streams, in one order for all, so that no two transactions wait for each
+/// other. Two streams may share a key, which only costs time.
+pub(super) fn lock_streams<'a>(class: LockClass, streams: impl Iterator<Item = &'a str>) -> SqlStr {
+    let key = |stream: &str| i32::from_be_bytes(crc32fast::hash(stream.as_bytes()).to_be_bytes());
+    let keys: BTreeSet<i32> = streams.map(key).collect();
+    let locks = keys.iter().map(|key| format!("; select pg_advisory_xact_lock({}, {key})", class.turns()));
+    safe(format!("{BEGIN}set local lock_timeout = 100{}", locks.collect::<String>()))
 }
 
 fn announcement(class: LockClass, floor: &str) -> String {
