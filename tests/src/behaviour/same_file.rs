@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
-use streamkeep::{EventStore, OpenOptions};
+use futures::poll;
+use streamkeep::{EventStore, ExpectedVersion, OpenOptions};
 
 use super::{append, event};
 use crate::harness::{Backend, Room};
@@ -16,7 +18,10 @@ const NO_FILE: &[(Backend, &str)] = &[
 ];
 
 pub(super) fn cases() -> Vec<Case> {
-    crate::cases![namespaces_of_a_file_share_its_connections: lacking NO_FILE]
+    crate::cases![
+        namespaces_of_a_file_share_its_connections: lacking NO_FILE,
+        an_open_waits_for_no_write_to_another_namespace: lacking NO_FILE,
+    ]
 }
 
 /// How many times this process has the file open, as Linux reports it.
@@ -52,4 +57,24 @@ async fn namespaces_of_a_file_share_its_connections(room: Room) {
         store.close().await.expect("the store closes");
     }
     assert_eq!(times_open(&file), 0, "every connection is closed");
+}
+
+async fn an_open_waits_for_no_write_to_another_namespace(room: Room) {
+    let named = |name: &str| room.options().namespace(name);
+    let first = room.store().await;
+    named("second").open().await.expect("the store opens").close().await.expect("the store closes");
+    let lock = room.lock_out_writers().await;
+    let mut append = Box::pin(first.append("s", [event(1)], ExpectedVersion::Any));
+    assert!(poll!(&mut append).is_pending());
+    let made = tokio::spawn(named("third").open());
+    // Both wait for the lock by the time of one of these.
+    for _ in 0..50 {
+        let second =
+            named("second").timeout(Duration::from_secs(5)).open().await.expect("a namespace that is there opens");
+        assert_eq!(second.head().await.expect("the head is read"), 0);
+        second.close().await.expect("the store closes");
+    }
+    lock.release().await;
+    assert_eq!(append.await.expect("the append commits").version, 1);
+    made.await.expect("the task ends without a panic").expect("a new namespace opens");
 }

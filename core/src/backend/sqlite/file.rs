@@ -47,7 +47,7 @@ impl SqliteFile {
             connect(&options.clone().create_if_missing(create), deadline).await.map_err(Failure::at_open)?;
         #[cfg(unix)]
         fork::prepare();
-        prepare(&mut connection, namespace, create, deadline).await?;
+        in_time(deadline, schema::prepare(&mut connection, namespace, create)).await?;
         let open_file = open_file.map_or_else(|| OpenFile::new(file), Ok)?;
         let identity = Arc::new(Identity::record(file, &options)?);
         let readers = usize::try_from(max_connections).map_or(1, |connections| connections.saturating_sub(1).max(1));
@@ -60,11 +60,21 @@ impl SqliteFile {
         })
     }
 
-    /// Prepares another namespace on the writing connection, which is closed if that fails.
+    /// Prepares another namespace. Only one that is missing waits for the connection that writes. A connection on which
+    /// this fails is closed.
     pub(super) async fn prepare(&self, namespace: &str, create: bool, deadline: Instant) -> Result<()> {
-        let mut lease = self.writer.lease(deadline).await.map_err(Failure::at_open)?;
-        prepare(&mut lease.connection, namespace, create, deadline).await?;
-        lease.give_back();
+        let mut reader = self.readers.lease(deadline).await.map_err(Failure::at_open)?;
+        let prepared = in_time(deadline, schema::is_prepared(&mut reader.connection, namespace)).await?;
+        reader.give_back();
+        if prepared {
+            return Ok(());
+        }
+        if !create {
+            return Err(schema::missing(namespace));
+        }
+        let mut writer = self.writer.lease(deadline).await.map_err(Failure::at_open)?;
+        in_time(deadline, schema::prepare(&mut writer.connection, namespace, create)).await?;
+        writer.give_back();
         Ok(())
     }
 
@@ -82,7 +92,6 @@ impl SqliteFile {
     }
 }
 
-async fn prepare(connection: &mut SqliteConnection, namespace: &str, create: bool, deadline: Instant) -> Result<()> {
-    let prepared = timeout_at(deadline, schema::prepare(connection, namespace, create)).await;
-    prepared.map_err(|_| Error::from(Failure::late()))?
+async fn in_time<T>(deadline: Instant, work: impl Future<Output = Result<T>>) -> Result<T> {
+    timeout_at(deadline, work).await.map_err(|_| Error::from(Failure::late()))?
 }

@@ -101,20 +101,24 @@ struct SqliteDatabase {
     file: Mutex<Option<Arc<SqliteFile>>>,
 }
 
+impl SqliteDatabase {
+    /// The open file, with this namespace in it.
+    async fn file_with(&self, namespace: &str, create: bool, deadline: Instant) -> Result<Arc<SqliteFile>> {
+        let mut open = self.file.lock().await;
+        let Some(file) = open.clone() else {
+            let file = SqliteFile::open(&self.path, namespace, create, self.max_connections, deadline).await?;
+            return Ok(Arc::clone(open.insert(Arc::new(file))));
+        };
+        drop(open);
+        file.prepare(namespace, create, deadline).await?;
+        Ok(file)
+    }
+}
+
 #[async_trait]
 impl DatabaseBackend for SqliteDatabase {
     async fn open_namespace(&self, name: &str, create: bool, deadline: Instant) -> Result<NamespaceBackends> {
-        let mut open = self.file.lock().await;
-        let file = match &*open {
-            Some(file) => {
-                file.prepare(name, create, deadline).await?;
-                Arc::clone(file)
-            }
-            None => {
-                let file = SqliteFile::open(&self.path, name, create, self.max_connections, deadline).await?;
-                Arc::clone(open.insert(Arc::new(file)))
-            }
-        };
+        let file = self.file_with(name, create, deadline).await?;
         let sqlite = Arc::new(Sqlite { sql: Sql::new(name), file, last_format: LastFormat::unknown() });
         Ok(NamespaceBackends { events: Arc::<Sqlite>::clone(&sqlite), snapshots: sqlite })
     }

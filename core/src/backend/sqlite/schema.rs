@@ -43,14 +43,11 @@ struct State {
 /// Several stores may do this at the same time: everything is created in one transaction, which takes the write lock
 /// first and then checks again.
 pub(super) async fn prepare(connection: &mut SqliteConnection, namespace: &str, create: bool) -> Result<()> {
-    refuse_old_library(connection).await?;
-    let state = look(connection).await?;
-    refuse_foreign(&state)?;
-    if state.registry && registered(connection, namespace).await? && state.wal {
+    if is_prepared(connection, namespace).await? {
         return Ok(());
     }
     if !create {
-        return Err(Error::config(format!("the SQLite file has no namespace '{namespace}', and create is false")));
+        return Err(missing(namespace));
     }
     use_wal(connection).await?;
     begin(connection).await?;
@@ -58,6 +55,18 @@ pub(super) async fn prepare(connection: &mut SqliteConnection, namespace: &str, 
     let end = if created.is_ok() { "COMMIT" } else { "ROLLBACK" };
     sqlx::query(end).execute(connection).await.map_err(at_open)?;
     created
+}
+
+/// Whether nothing is missing. Refuses a file and a namespace that this library cannot use.
+pub(super) async fn is_prepared(connection: &mut SqliteConnection, namespace: &str) -> Result<bool> {
+    refuse_old_library(connection).await?;
+    let state = look(connection).await?;
+    refuse_foreign(&state)?;
+    Ok(state.registry && registered(connection, namespace).await? && state.wal)
+}
+
+pub(super) fn missing(namespace: &str) -> Error {
+    Error::config(format!("the SQLite file has no namespace '{namespace}', and create is false"))
 }
 
 async fn refuse_old_library(connection: &mut SqliteConnection) -> Result<()> {
