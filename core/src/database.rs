@@ -132,8 +132,9 @@ impl NamespaceClaim {
             // Under the lock, so that opening the same namespace waits until this one is closed.
             namespace.close().await;
         }
-        drop(place);
+        // Before the lock is released: whoever opens the namespace next may soon be closing it again, and needs the slot.
         self.remove_unclaimed();
+        drop(place);
         self.database.release().await;
     }
 
@@ -160,8 +161,9 @@ impl NamespaceClaim {
 /// When the runtime ends during an open or a release, nothing can be closed any more.
 impl Drop for NamespaceClaim {
     fn drop(&mut self) {
-        self.count_down();
-        self.remove_unclaimed();
+        if self.count_down() {
+            self.remove_unclaimed();
+        }
     }
 }
 
@@ -229,4 +231,24 @@ type OpenDatabases = HashMap<DatabaseKey, Arc<Database>>;
 fn registry() -> MutexGuard<'static, OpenDatabases> {
     static OPEN: PerProcess<Mutex<OpenDatabases>> = PerProcess::new();
     OPEN.get().lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_claim_that_was_given_up_leaves_the_slot_to_those_who_close_the_namespace() {
+        let first = DatabaseClaim::take(None);
+        *first.claims() += 1;
+        let second = DatabaseClaim { database: Arc::clone(&first.database), given_up: false };
+        let mut given_up = NamespaceClaim::take(first, "n".to_owned());
+        given_up.count_down();
+        let mut closing = NamespaceClaim::take(second, "n".to_owned());
+        let slot = closing.slot();
+        let _place = slot.lock().await;
+        closing.count_down();
+        drop(given_up);
+        assert!(Arc::ptr_eq(&slot, &closing.slot()), "who opens it now waits for the close");
+    }
 }
