@@ -96,9 +96,15 @@ impl Engine {
 
     /// Refuses new calls and waits for those that run.
     pub(crate) async fn close(&self) {
+        self.end().await;
+    }
+
+    /// Refuses new calls. The future ends with those that run.
+    pub(crate) fn end(&self) -> impl Future<Output = ()> + Send + use<> {
         self.closed.cancel();
         self.tasks.close();
-        self.tasks.wait().await;
+        let tasks = self.tasks.clone();
+        async move { tasks.wait().await }
     }
 }
 

@@ -94,9 +94,55 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        let Some(claim) = self.take_claim() else { return };
         if self.engine.forked() {
             // Connections and files belong to the parent: a forked child never touches them.
-            std::mem::forget(self.take_claim());
+            std::mem::forget(claim);
+            return;
         }
+        // Work that nobody waits for runs to its end, and its namespace is open until then.
+        let ended = self.engine.end();
+        self.engine.runtime.spawn(async move {
+            ended.await;
+            claim.release().await;
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::{Notify, mpsc};
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_namespace_is_open_until_work_that_nobody_waits_for_has_ended() -> Result<()> {
+        let handle = Handle::open(OpenOptions::new("memory:")).await?;
+        let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let signals = (Arc::clone(&begun), Arc::clone(&go_on));
+        let mut call = Box::pin(handle.run(handle.deadline(None), move |namespace| {
+            let ((begun, go_on), tell) = (signals.clone(), tell.clone());
+            async move {
+                begun.notify_one();
+                go_on.notified().await;
+                // The test fails if it is gone.
+                let _ = tell.send(namespace.is_closed());
+                Ok(())
+            }
+        }));
+        tokio::select! {
+            ended = &mut call => ended?,
+            () = begun.notified() => {}
+        }
+        drop(call);
+        drop(handle);
+        for _ in 0..100 {
+            yield_now().await;
+        }
+        go_on.notify_one();
+        assert_eq!(told.recv().await, Some(false));
+        Ok(())
     }
 }

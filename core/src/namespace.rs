@@ -33,6 +33,11 @@ impl Namespace {
         Self { events, snapshots, queue, hints, tail: Arc::new(tail), closed, tasks }
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.is_cancelled()
+    }
+
     /// Ends the namespace's own tasks and waits for them. No handle uses it any more.
     pub(crate) async fn close(&self) {
         self.closed.cancel();

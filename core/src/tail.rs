@@ -122,9 +122,9 @@ impl Tail {
             state.window = Window::at(after);
             drop(state);
             let (tail, closed) = (Arc::clone(self), self.closed.clone());
-            self.runtime.spawn(async move {
-                let _ = closed.run_until_cancelled_owned(tail.run()).await;
-            });
+            let run = async move { closed.run_until_cancelled_owned(tail.run()).await };
+            // Closing waits for it, so that it starts no read after the close.
+            self.tasks.spawn_on(run, &self.runtime);
         }
         TailReader { tail: Arc::clone(self), id }
     }
