@@ -11,6 +11,7 @@ use crate::suite::Case;
 pub(super) fn cases() -> Vec<Case> {
     crate::cases![
         eight_openers_at_once_open_one_log,
+        namespaces_that_many_callers_open_and_close_lose_no_event,
         create_false_opens_an_existing_namespace,
         create_false_never_writes,
         an_option_can_be_in_the_url,
@@ -40,6 +41,41 @@ async fn eight_openers_at_once_open_one_log(room: Room) {
             store.close().await.expect("the store closes");
         }
     }
+}
+
+async fn namespaces_that_many_callers_open_and_close_lose_no_event(room: Room) {
+    const NAMESPACES: usize = 4;
+    let (callers, turns) = if room.backend() == Backend::Mongodb { (6, 4) } else { (12, 10) };
+    let named = |number: usize| room.options().namespace(format!("{}_{number}", room.namespace())).max_connections(2);
+    // A memory store is gone with its last handle.
+    let keeper = named(0).open().await.expect("the store opens");
+    let written = all_at_once((0..callers).map(|caller| {
+        let options: Vec<OpenOptions> = (0..turns).map(|turn| named((caller + turn) % NAMESPACES)).collect();
+        async move {
+            for (turn, options) in options.into_iter().enumerate() {
+                if turn % 3 == 2 {
+                    // Its caller goes away while it opens.
+                    let moment = Duration::from_micros(fastrand::u64(0..2_000));
+                    let _ = tokio::time::timeout(moment, options.clone().open()).await;
+                }
+                let store = options.open().await.expect("the store opens");
+                append(&store, &format!("s-{caller}"), [event(turn)]).await;
+                match turn % 2 {
+                    0 => store.close().await.expect("the store closes"),
+                    _ => drop(store),
+                }
+            }
+        }
+    }));
+    written.await;
+    let mut found = 0;
+    for number in 0..NAMESPACES {
+        let store = named(number).open().await.expect("the store opens");
+        found += log(&store).await.len();
+        store.close().await.expect("the store closes");
+    }
+    assert_eq!(found, callers * turns);
+    keeper.close().await.expect("the store closes");
 }
 
 async fn create_false_opens_an_existing_namespace(room: Room) {
