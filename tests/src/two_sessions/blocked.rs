@@ -17,6 +17,7 @@ pub(super) fn cases() -> Vec<Case> {
         one_connection_serves_others_while_a_stream_is_blocked,
         an_open_transaction_over_many_streams_slows_no_other_stream,
         an_append_refused_until_its_deadline_is_not_applied,
+        a_blocked_contended_stream_slows_no_other_contended_stream,
     ]
 }
 
@@ -132,4 +133,40 @@ async fn an_append_refused_until_its_deadline_is_not_applied(room: Room) {
     let late = store.append("s", [event()], options).await.expect_err("every attempt is refused");
     assert_eq!((late.code(), late.outcome()), ("unavailable", Outcome::NotApplied), "{late}");
     assert!(late.to_string().contains("not this time"), "{late}");
+}
+
+/// Contended streams are written together. One of them that is blocked must leave the others.
+async fn a_blocked_contended_stream_slows_no_other_contended_stream(room: Room) {
+    const STREAMS: [&str; 3] = ["held", "hot-1", "hot-2"];
+    let stores = [room.store().await, room.options_with("?application_name=second").open().await.expect("it opens")];
+    // Stores that race for a stream find out that it is contended.
+    let race = || {
+        let appends = stores.iter().flat_map(|store| STREAMS.map(|stream| (store.clone(), stream)));
+        join_all(appends.map(|(store, stream)| async move {
+            for _ in 0..50 {
+                append(&store, stream).await;
+            }
+        }))
+    };
+    race().await;
+    let mut blocker = session(&room).await;
+    block(&mut blocker, &room, "held", 101).await;
+    let limit = Duration::from_secs(10);
+    let options = || AppendOptions { expected: ExpectedVersion::Any, timeout: Some(limit) };
+    let held = stores.clone().map(|store| {
+        tokio::spawn(async move { store.append("held", [event()], ExpectedVersion::Any).await.map(|at| at.version) })
+    });
+    let others = stores.iter().flat_map(|store| STREAMS[1..].iter().map(move |stream| (store, *stream)));
+    join_all(others.map(|(store, stream)| async move {
+        for _ in 0..50 {
+            store.append(stream, [event()], options()).await.expect("another contended stream is not blocked");
+        }
+    }))
+    .await;
+    assert!(held.iter().all(|append| !append.is_finished()), "the blocked appends still wait");
+    run(&mut blocker, "rollback".to_owned()).await;
+    let held = join_all(held).await.into_iter().map(|held| held.expect("the task ends without a panic"));
+    let mut versions: Vec<u64> = held.map(|version| version.expect("the blocked append commits")).collect();
+    versions.sort_unstable();
+    assert_eq!(versions, [101, 102]);
 }
