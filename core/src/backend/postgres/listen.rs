@@ -80,10 +80,9 @@ impl Hints {
         self.listener.start();
         self.channel.hinted.notified().await;
     }
-}
 
-impl Drop for Hints {
-    fn drop(&mut self) {
+    /// Stops listening for the namespace. A handle that was closed can stay in memory for long.
+    pub(super) fn close(&self) {
         let mut channels = self.listener.shared.channels();
         // If the namespace was closed and opened again, the map holds the new channel, which must stay.
         if channels.get(&self.name).is_some_and(|channel| Arc::ptr_eq(channel, &self.channel)) {
@@ -91,6 +90,12 @@ impl Drop for Hints {
         }
         drop(channels);
         self.listener.shared.changed.notify_one();
+    }
+}
+
+impl Drop for Hints {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
@@ -164,24 +169,24 @@ impl ListenerState {
         let mut sent = Instant::now();
         loop {
             tokio::select! {
-                            notification = listener.try_recv() => match notification? {
-                                Some(notification) if notification.process_id() == own => {}
-                                Some(notification) => {
-                                    if let Some(channel) = listening.get(notification.channel()) {
-                                        channel.hinted.notify_one();
-            }
-            }
-            None => return Err(Failure::Lost("the server closed the listening connection".to_owned())),
-                            },
-                            () = self.changed.notified() => {
-                                sleep_until(sent + SPACING).await;
-                                self.catch_up(&mut listener, &mut listening).await?;
-                                sent = Instant::now();
-                            }
-                            () = sleep(CHECK) => {
-                                in_time(listener.execute(SqlStr::from_static("select 1"))).await?;
-                            }
+                notification = listener.try_recv() => match notification? {
+                    Some(notification) if notification.process_id() == own => {}
+                    Some(notification) => {
+                        if let Some(channel) = listening.get(notification.channel()) {
+                            channel.hinted.notify_one();
                         }
+                    }
+                    None => return Err(Failure::Lost("the server closed the listening connection".to_owned())),
+                },
+                () = self.changed.notified() => {
+                    sleep_until(sent + SPACING).await;
+                    self.catch_up(&mut listener, &mut listening).await?;
+                    sent = Instant::now();
+                }
+                () = sleep(CHECK) => {
+                    in_time(listener.execute(SqlStr::from_static("select 1"))).await?;
+                }
+            }
         }
     }
 
@@ -233,7 +238,7 @@ mod tests {
         assert!(
             listener.shared.channels().get(&names.schema).is_some_and(|channel| Arc::ptr_eq(channel, &new.channel))
         );
-        drop(new);
+        new.close();
         assert!(listener.shared.channels().is_empty());
         Ok(())
     }

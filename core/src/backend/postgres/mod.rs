@@ -214,7 +214,10 @@ impl EventBackend for Postgres {
         self.hints.hinted().await;
     }
 
-    async fn close(&self) {}
+    /// The connections are the database's.
+    async fn close(&self) {
+        self.hints.close();
+    }
 }
 
 #[async_trait]
