@@ -30,6 +30,7 @@ pub(super) fn cases() -> Vec<Case> {
         at_most_one_call_waits_for_dead_connections: lacking NOT_POSTGRES,
         namespaces_of_a_database_share_their_connections: lacking NOT_POSTGRES,
         an_open_that_waits_delays_no_other_namespace: lacking NOT_POSTGRES,
+        a_namespace_that_was_dropped_is_made_again_once_all_its_stores_are_closed: lacking NOT_POSTGRES,
         only_an_erasure_changes_an_event_and_it_keeps_its_position: lacking NOT_POSTGRES,
         a_server_whose_locks_are_not_listed_is_refused: lacking NOT_POSTGRES,
         a_server_with_wrong_sequence_values_is_refused: lacking NOT_POSTGRES,
@@ -286,6 +287,30 @@ async fn an_open_that_waits_delays_no_other_namespace(room: Room) {
     while sql.value(&format!("select count(*) {of_ours}")).await != "0" {
         tokio::task::yield_now().await;
     }
+}
+
+async fn a_namespace_that_was_dropped_is_made_again_once_all_its_stores_are_closed(room: Room) {
+    let store = room.store().await;
+    append(&store, "s", [event(1)]).await;
+    let mut sql = Sql::connect(&room.server()).await;
+    sql.run(&format!("drop schema streamkeep_{} cascade", room.namespace())).await;
+    sql.run(&format!("delete from streamkeep.namespaces where name = '{}'", room.namespace())).await;
+    // A store that opens it shares it with the first one.
+    let second = room.store().await;
+    let began = Instant::now();
+    loop {
+        let error = refused(second.head().await);
+        assert_eq!(error.code(), "config", "{error}");
+        if error.to_string().contains("close every store on it") {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(15), "{error}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    store.close().await.expect("the store closes");
+    second.close().await.expect("the store closes");
+    let third = room.store().await;
+    assert_eq!(append(&third, "s", [event(1)]).await.version, 1);
 }
 
 async fn only_an_erasure_changes_an_event_and_it_keeps_its_position(room: Room) {

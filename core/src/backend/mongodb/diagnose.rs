@@ -21,7 +21,9 @@ impl Mongo {
             let about = names.database.run_command(doc! { "buildInfo": 1 }).session(&mut session).await?;
             let version = about.get_str("version").unwrap_or("unknown").to_owned();
             let log = names.heads.find_one(doc! { "_id": LOG }).max_time(left(deadline)).session(&mut session).await?;
-            let gone = || Failure::Setup(format!("{} is missing: open the store again", names.heads.name()));
+            let gone = || {
+                Failure::Setup(format!("{} is missing: close every store on it, and open it again", names.heads.name()))
+            };
             Ok((version, number(&log.ok_or_else(gone)?, "format")?))
         });
         let (version, format) = found.await?;

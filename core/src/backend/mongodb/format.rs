@@ -50,7 +50,9 @@ pub(super) async fn log_head(
     deadline: Instant,
 ) -> Result<RawDocumentBuf, Failure> {
     let log = names.heads.find_one(doc! { "_id": LOG }).max_time(left(deadline)).session(session).await?;
-    log.ok_or_else(|| Failure::Setup(format!("{} is missing: open the store again", names.heads.name())))
+    log.ok_or_else(|| {
+        Failure::Setup(format!("{} is missing: close every store on it, and open it again", names.heads.name()))
+    })
 }
 
 /// How many connections a client has made.

@@ -91,7 +91,7 @@ impl Writer {
 
     fn another(&self) -> Failure {
         Failure::Setup(format!(
-            "namespace '{}' is not the one that this store opened: open it again",
+            "namespace '{}' is not the one that this store opened: close every store on it, and open it again",
             self.names.namespace
         ))
     }

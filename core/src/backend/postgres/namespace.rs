@@ -84,7 +84,7 @@ impl NamespacePool {
         });
         let Some(row) = rows.first().filter(|_| same) else {
             return Err(Failure::Setup(format!(
-                "namespace '{}' was dropped or replaced since this store opened it: open it again",
+                "namespace '{}' was dropped or replaced since this store opened it: close every store on it, and open it again",
                 self.identity.namespace
             )));
         };
