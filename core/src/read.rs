@@ -53,6 +53,14 @@ impl Handle {
         page.await
     }
 
+    async fn stream_version(self: &Arc<Self>, stream: String, deadline: Instant) -> Result<u64> {
+        let version = self.run(deadline, move |namespace| {
+            let stream = stream.clone();
+            async move { namespace.events.stream_version(&stream, deadline).await }
+        });
+        version.await
+    }
+
     pub(crate) async fn head(self: &Arc<Self>, deadline: Instant) -> Result<u64> {
         self.run(deadline, move |namespace| async move { namespace.events.head(deadline).await }).await
     }
@@ -202,18 +210,9 @@ impl Source {
         }
         match &mut self.of {
             Of::Stream { name, from_version, to_version } => {
-                let last = StreamPageRequest {
-                    stream: name.clone(),
-                    from_version: *from_version,
-                    to_version: *to_version,
-                    direction: Direction::Backward,
-                    max_events: 1,
-                    max_bytes: 1,
-                    deadline,
-                };
-                let last = handle.read_stream(last).await?.events.pop();
-                *to_version = last.as_ref().map_or(*to_version, |last| last.version);
-                Ok(last.is_some())
+                let version = handle.stream_version(name.clone(), deadline).await?;
+                *to_version = version.min(*to_version);
+                Ok(*to_version >= *from_version)
             }
             Of::Log { after, before, .. } => {
                 let head = handle.head(deadline).await?;

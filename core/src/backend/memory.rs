@@ -242,6 +242,10 @@ impl EventBackend for Memory {
         Ok(StreamPage { events: page.events, end })
     }
 
+    async fn stream_version(&self, stream: &str, _deadline: Instant) -> Result<u64> {
+        Ok(lock(&self.log).version(stream))
+    }
+
     async fn event_id(&self, stream: &str, version: u64, _deadline: Instant) -> Result<Option<Uuid>> {
         let log = lock(&self.log);
         let positions = log.streams.get(stream).map_or(&[][..], Vec::as_slice);

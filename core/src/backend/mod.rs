@@ -61,6 +61,9 @@ pub(crate) trait EventBackend: Any + Send + Sync + Debug {
     /// Reads one page of a stream, in one snapshot. The page of an absent stream is empty.
     async fn read_stream(&self, request: &StreamPageRequest) -> Result<StreamPage>;
 
+    /// The version of a stream; 0 if it is absent. Reads no content.
+    async fn stream_version(&self, stream: &str, deadline: Instant) -> Result<u64>;
+
     /// The id of the event at a version of a stream, whether or not its content was removed. Reads no content.
     async fn event_id(&self, stream: &str, version: u64, deadline: Instant) -> Result<Option<Uuid>>;
 

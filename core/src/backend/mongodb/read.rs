@@ -60,6 +60,17 @@ impl Mongo {
         Ok(page.await?)
     }
 
+    pub(super) async fn version_of(&self, stream: &str, deadline: Instant) -> Result<u64> {
+        let (names, stream, format) = (self.writer.names.clone(), stream.to_owned(), Arc::clone(&self.format));
+        let found = self.work.run(deadline, |mut session| async move {
+            format.reader(&names, &mut session, deadline).await?;
+            // Not from the events: SecantusDB sorts the whole stream for its last one.
+            let find = names.heads.find_one(doc! { "_id": stream }).max_time(left(deadline));
+            find.session(&mut session).await?.map_or(Ok(0), |head| number(&head, "version"))
+        });
+        Ok(found.await?)
+    }
+
     pub(super) async fn stored_id(&self, stream: &str, version: u64, deadline: Instant) -> Result<Option<Uuid>> {
         let (names, stream, format) = (self.writer.names.clone(), stream.to_owned(), Arc::clone(&self.format));
         let found = self.work.run(deadline, |mut session| async move {

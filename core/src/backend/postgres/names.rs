@@ -117,6 +117,7 @@ pub(super) struct Statements {
     pub(super) lock_gate: SqlStr,
     pub(super) change_mark: SqlStr,
     pub(super) head: SqlStr,
+    pub(super) stream_version: SqlStr,
     pub(super) event_id: SqlStr,
     pub(super) stream_forward: SqlStr,
     pub(super) stream_backward: SqlStr,
@@ -157,6 +158,10 @@ impl Statements {
             change_mark: safe(format!("select {}", names.last_value())),
             head: safe(format!(
                 "select position from {} where position <= $1 order by position desc limit 1",
+                names.events()
+            )),
+            stream_version: safe(format!(
+                "select version from {} where stream = $1 order by version desc limit 1",
                 names.events()
             )),
             event_id: safe(format!("select id from {} where stream = $1 and version = $2", names.events())),

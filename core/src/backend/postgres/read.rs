@@ -42,6 +42,13 @@ impl Postgres {
         Ok(StreamPage { events: fitting.events, end: fitting.all })
     }
 
+    pub(super) async fn version_of(&self, stream: &str, deadline: Instant) -> Result<u64> {
+        let query = sqlx::query(self.statements.stream_version.clone()).bind(stream);
+        let mut lease = self.pool.lease_to_read(deadline).await?;
+        let rows = lease.fetch(query, deadline).await?;
+        Ok(rows.first().map_or(Ok(0), |row| number(row, 0))?)
+    }
+
     pub(super) async fn stored_id(&self, stream: &str, version: u64, deadline: Instant) -> Result<Option<Uuid>> {
         let query = sqlx::query(self.statements.event_id.clone()).bind(stream).bind(bigint(version));
         let mut lease = self.pool.lease_to_read(deadline).await?;

@@ -166,6 +166,10 @@ impl EventBackend for Sqlite {
         self.stream_page(request).await
     }
 
+    async fn stream_version(&self, stream: &str, deadline: Instant) -> Result<u64> {
+        self.version_of(stream, deadline).await
+    }
+
     async fn event_id(&self, stream: &str, version: u64, deadline: Instant) -> Result<Option<Uuid>> {
         self.stored_id(stream, version, deadline).await
     }

@@ -58,6 +58,15 @@ impl Sqlite {
         Ok(StreamPage { end: !page.more, events: page.into_events() })
     }
 
+    pub(super) async fn version_of(&self, stream: &str, deadline: Instant) -> Result<u64> {
+        let read = self.read(deadline, |mut lease| async move {
+            let statement = self.sql.query(&self.sql.stream_version).bind(stream);
+            let row = statement.fetch_one(&mut lease.connection).await.map_err(Failure::from);
+            lease.settle(row)
+        });
+        Ok(number(&read.await?, 0)?)
+    }
+
     pub(super) async fn stored_id(&self, stream: &str, version: u64, deadline: Instant) -> Result<Option<Uuid>> {
         let read = self.read(deadline, |mut lease| async move {
             let statement = self.sql.query(&self.sql.event_id).bind(stream).bind(bound(version));

@@ -70,6 +70,7 @@ pub(super) struct Sql {
     pub(super) by_id: Text,
     /// Reads long content by positions.
     pub(super) content: Text,
+    pub(super) stream_version: Text,
     pub(super) event_id: Text,
     pub(super) stream_forward: Text,
     pub(super) stream_backward: Text,
@@ -126,6 +127,7 @@ impl Sql {
                  WHERE position IN (SELECT value FROM json_each(?)) AND type IS NOT NULL"
             )
             .into(),
+            stream_version: format!("SELECT coalesce(max(version), 0) FROM {events} WHERE stream = ?").into(),
             event_id: format!("SELECT id FROM {events} WHERE stream = ? AND version = ?").into(),
             stream_forward: stream("ASC").into(),
             stream_backward: stream("DESC").into(),
