@@ -5,6 +5,9 @@
 //! expect `any`, so that no answer in the group depends on another one. An append that another transaction holds up
 //! leaves its lane, and is sent apart: in a task for its stream, which no lane waits for.
 
+#[cfg(streamkeep_faults)]
+mod bugs;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -79,9 +82,10 @@ impl AppendQueue {
         begin: impl FnOnce() -> Result<TaskTrackerToken> + Send,
     ) -> Result<AppendResult> {
         let deadline = request.deadline;
+        #[cfg(streamkeep_faults)]
         if planted("queue-drops-sent") {
             let _in_flight = begin()?;
-            return self.0.send_here(request).await;
+            return bugs::send_here(&self.0, request).await;
         }
         let bytes = request.events.iter().map(crate::event::Event::size_bytes).sum::<usize>() + request.stream.len();
         let units = u32::try_from(bytes.div_ceil(ROOM_UNIT_BYTES).max(1)).unwrap_or(u32::MAX);
@@ -201,13 +205,6 @@ impl Shared {
         if !all_back() {
             tokio::time::sleep(pause).await;
         }
-    }
-
-    /// A planted bug: the append runs in the caller's future.
-    async fn send_here(&self, request: AppendRequest) -> Result<AppendResult> {
-        point("queue-before-send").await;
-        let answer = self.backend.append(&[request]).await.pop();
-        answer.unwrap_or_else(|| Err(late_in_queue()))
     }
 
     async fn send(self: &Arc<Self>, group: Vec<Waiting>) {

@@ -10,7 +10,7 @@ use super::batch::{Batch, Taken, demand};
 use super::doubt::Doubt;
 use super::error::Failure;
 use super::lease::Lease;
-use super::names::{draw_first, lock_streams};
+use super::names::lock_streams;
 use super::row::{bigint, written};
 use super::session::Backend;
 use crate::decision::{Decision, decide_appends, may_become_wrong};
@@ -215,8 +215,9 @@ impl Postgres {
         let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(ANSWER_TIME);
         let query = batch.rows.bind(statement, wait.min(left).as_millis().max(1).to_string());
         let early = planted("postgres-check-after-draw");
+        #[cfg(streamkeep_faults)]
         if early {
-            lease.begin(&draw_first(&self.names, self.class), deadline).await?;
+            lease.begin(&super::bugs::draw_first(&self.names, self.class), deadline).await?;
             // Gives another writer time to commit in between.
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

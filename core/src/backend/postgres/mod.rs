@@ -8,6 +8,8 @@
 mod append;
 mod attempt;
 mod batch;
+#[cfg(streamkeep_faults)]
+mod bugs;
 mod candidates;
 mod connect;
 mod diagnose;

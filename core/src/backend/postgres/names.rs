@@ -203,7 +203,7 @@ pub(super) fn lock_streams<'a>(class: LockClass, streams: impl Iterator<Item = &
     safe(format!("{BEGIN}set local lock_timeout = 100{}", locks.collect::<String>()))
 }
 
-fn announcement(class: LockClass, floor: &str) -> String {
+pub(super) fn announcement(class: LockClass, floor: &str) -> String {
     format!("pg_advisory_xact_lock_shared({}, {})", class.0, key(floor))
 }
 
@@ -262,16 +262,6 @@ fn append(names: &Names, class: LockClass, announced: &str, tagged: bool) -> Str
          order by t.o returning w.stream, w.version, w.position{returned_tags}){tags} \
          select w.stream, w.version, w.position, a.floor{late} from w, a"
     )
-}
-
-/// The first step of the planted bug `postgres-check-after-draw`: it announces and draws before another statement reads
-/// the streams' versions.
-pub(super) fn draw_first(names: &Names, class: LockClass) -> SqlStr {
-    let (last_value, sequence) = (names.last_value(), names.sequence());
-    safe(format!(
-        "{BEGIN}select {}; select set_config('streamkeep.drawn', nextval({sequence})::text, true)",
-        announcement(class, &last_value)
-    ))
 }
 
 /// The facts of a decision, in one snapshot: the streams' versions, as rows without a position, and each known event
