@@ -42,7 +42,7 @@ def test_queries_and_pipelines_read_the_events(database):
 
 def test_the_page_on_mongodb_quotes_the_queries():
     program = (ROOT / "examples" / "python" / "mongodb_queries.py").read_text()
-    quoted = program.partition('what their events say."""\n')[2].partition("\n\n\nif __name__")[0]
+    quoted = program.partition('the contents of their events."""\n')[2].partition("\n\n\nif __name__")[0]
     assert f"```python\n{textwrap.dedent(quoted)}\n```" in PAGE
 
 

@@ -115,8 +115,8 @@ INTERRUPTED = """
 import asyncio, signal, sys
 import streamkeep as sk
 
-# A shell in the background starts its programs with Ctrl-C ignored. signal.signal(signal.SIGINT,
-signal.default_int_handler)
+# A shell in the background starts its programs with Ctrl-C ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def ready():
     print("waiting", flush=True)
