@@ -64,6 +64,7 @@ torture-inner:
 	@for part in storm cuts:: cancel; do \
 	CARGO_TARGET_DIR="$(FAULTS_TARGET_DIR)" STREAMKEEP_FAULTS=1 \
 	cargo test --release -p streamkeep-tests --test faults -- --skip planted:: $$part; done
+	$(call timed,exits of Python,bindings-python/test.sh tests/test_exits.py)
 
 test-python: ## Tests the Python face, from its wheel.
 	$(call timed,test-python,bindings-python/test.sh)

@@ -143,15 +143,14 @@ impl Mailbox {
 
 /// The callback that the loop runs after a wake-up.
 #[pyclass(frozen, module = "streamkeep._native")]
-struct Drain(Arc<Mailbox>);
+pub(crate) struct Drain(Arc<Mailbox>);
 
 #[pymethods]
 impl Drain {
+    /// Hands over every result, whatever becomes of the others, and then raises the first error.
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
-        for letter in self.0.take() {
-            letter.hand_over(py)?;
-        }
-        Ok(())
+        let handed_over: Vec<PyResult<()>> = self.0.take().into_iter().map(|letter| letter.hand_over(py)).collect();
+        handed_over.into_iter().collect()
     }
 }
 

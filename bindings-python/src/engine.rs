@@ -24,6 +24,9 @@ const WORKER_THREADS: &str = "STREAMKEEP_WORKER_THREADS";
 
 /// Only threads attached to the interpreter lock this, and they never detach while they hold it. A forking thread is
 /// attached too, so a child never finds it locked.
+///
+/// The same holds for every lock of this crate: nobody waits for the interpreter with one in hand. An interpreter that
+/// ends lets no other thread attach again, so the lock would stay locked, and its next owner would wait for ever.
 static ENGINE: Mutex<Option<Arc<Engine>>> = Mutex::new(None);
 
 pub(crate) struct Engine {
@@ -46,9 +49,15 @@ enum Wake {
 impl Engine {
     /// The engine of this process.
     pub(crate) fn current(_attached: Python<'_>) -> Result<Arc<Self>> {
+        let engine = Self::of_this_process()?;
+        // A daemon thread stays inside this check when the interpreter ends, so it must not hold the lock any more.
+        engine.check()?;
+        Ok(engine)
+    }
+
+    fn of_this_process() -> Result<Arc<Self>> {
         let mut slot = locked(&ENGINE);
         if let Some(engine) = slot.as_ref().filter(|engine| engine.process_id == std::process::id()) {
-            engine.check()?;
             return Ok(Arc::clone(engine));
         }
         let engine = Arc::new(Self::start()?);

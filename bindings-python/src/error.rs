@@ -2,12 +2,16 @@
 
 use std::any::Any;
 
-use pyo3::exceptions::PyUnicodeError;
+use pyo3::exceptions::{PyImportError, PyUnicodeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use pyo3::types::PyModule;
 use serde_json::json;
 
 use crate::engine::panic_text;
+
+/// Makes a Python error from the text of [`Failure::to_json`].
+static FROM_JSON: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
@@ -64,14 +68,22 @@ impl From<streamkeep::Error> for Failure {
 impl From<Failure> for PyErr {
     /// The thread is already attached, so attaching again costs nothing.
     fn from(failure: Failure) -> Self {
-        static FROM_JSON: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        Python::attach(|py| {
-            let made = FROM_JSON
-                .import(py, "streamkeep.errors", "from_json")
-                .and_then(|from_json| from_json.call1((failure.to_json(),)));
-            made.map_or_else(|error| error, Self::from_value)
+        Python::attach(|py| match FROM_JSON.get(py) {
+            Some(from_json) => {
+                from_json.bind(py).call1((failure.to_json(),)).map_or_else(|error| error, Self::from_value)
+            }
+            None => PyImportError::new_err("streamkeep._native was not imported completely"),
         })
     }
+}
+
+/// Finds the maker of errors while the module is imported. The first error is too late for that: an import lets other
+/// threads run, so a lock around it could be held by a thread that never returns from an interpreter that ends.
+pub(crate) fn prepare(py: Python<'_>) -> PyResult<()> {
+    let from_json = PyModule::import(py, "streamkeep.errors")?.getattr("from_json")?;
+    // A second import of the module finds it set, to the same.
+    let _ = FROM_JSON.set(py, from_json.unbind());
+    Ok(())
 }
 
 /// Converts the error for text that is not valid Unicode, and names the argument: a `str` may hold lone surrogates,

@@ -34,14 +34,16 @@ BACKENDS = ["memory", *DURABLE]
 
 
 @pytest.fixture(autouse=True)
-def _deadline():
-    """Ends a test that hangs, by a signal, for which blocking calls check."""
+def _deadline(request):
+    """Ends a test that hangs, by a signal, for which blocking calls check. The mark `patience` sets another limit."""
+    mark = request.node.get_closest_marker("patience")
+    patience = mark.args[0] if mark else PATIENCE
 
     def late(_signal, _frame):
-        raise LateError(f"the test took more than {PATIENCE} s")
+        raise LateError(f"the test took more than {patience} s")
 
     before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(PATIENCE)
+    signal.alarm(patience)
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)

@@ -190,3 +190,43 @@ def test_a_store_serves_several_loops():
         thread.join(30)
     assert [event.version for event in store.read("s-1")] == list(range(1, 9))
     store.close()
+
+
+class Interrupted(asyncio.Future):
+    """A future whose result is set and then interrupted, as by a signal's handler, if its loop says so."""
+
+    def set_result(self, result):
+        super().set_result(result)
+        if self.get_loop().armed:
+            self.get_loop().armed = False
+            raise ArithmeticError("interrupted")
+
+
+class InterruptedLoop(asyncio.SelectorEventLoop):
+    armed = False
+
+    def create_future(self):
+        return Interrupted(loop=self)
+
+
+def test_an_answer_whose_delivery_is_interrupted_takes_no_other_one_with_it():
+    count = 50
+    loop, raised = InterruptedLoop(), []
+    loop.set_exception_handler(lambda _loop, context: raised.append(context["exception"]))
+    with sk.EventStore.open("memory:interrupted") as own:
+        native = own._handle.native
+
+        async def main():
+            bridge = sk.aio._bridge()
+            calls = [native.append(bridge, f"s-{number}", [sk.Event("E")._fields], "any", None) for number in range(count)]
+            # The loop stands still meanwhile, so most answers wait for it together.
+            while own.head() < count:
+                pass
+            loop.armed = True
+            await asyncio.wait_for(asyncio.gather(*(call.future for call in calls)), 30)
+
+        try:
+            loop.run_until_complete(main())
+        finally:
+            loop.close()
+    assert [type(error) for error in raised] == [ArithmeticError]
