@@ -10,6 +10,7 @@ from streamkeep import _native
 from streamkeep.content import restored
 from streamkeep.errors import ClosedError
 from streamkeep.event import RecordedEvent, recorded
+from streamkeep.greenlets import warn_of_greenlets
 from streamkeep.handle import Handle, OpenOptions, crossing, imports_crossing, in_seconds, kind_of, native_options
 from streamkeep.query import EVERYTHING, Query
 from streamkeep.results import AppendResult, ImportResult, Page
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from streamkeep._native import Cursor
     from streamkeep.event import Event, ImportEvent
     from streamkeep.fields import RecordedFields
-    from streamkeep.handle import Direction, Seconds, Start
+    from streamkeep.greenlets import warn_of_greenlets
+from streamkeep.handle import Direction, Seconds, Start
 
 
 @final
@@ -49,6 +51,7 @@ class EventStore:
 
         Raises `ConfigError` if the URL, an option or the configuration of the server is wrong; `UnavailableError`.
         """
+        warn_of_greenlets()
         return cls(Handle(_native.open(None, url, **native_options(options)), kind_of(url)))
 
     def append(
