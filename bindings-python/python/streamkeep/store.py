@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from streamkeep._native import Cursor
     from streamkeep.event import Event, ImportEvent
     from streamkeep.fields import RecordedFields
-    from streamkeep.greenlets import warn_of_greenlets
-from streamkeep.handle import Direction, Seconds, Start
+    from streamkeep.handle import Direction, Seconds, Start
 
 
 @final
