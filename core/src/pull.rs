@@ -82,6 +82,14 @@ impl<S: Source> Pull<S> {
         Self { handle, operation, buffer: VecDeque::new(), next, stopped: CancellationToken::new(), ended: None }
     }
 
+    /// The error of the first pull, if what the caller asked for was refused.
+    pub(crate) fn refusal(&self) -> Option<Error> {
+        match &self.next {
+            Next::Refused(error) => Some(error.clone().with_operation(self.operation)),
+            Next::At(_) | Next::Coming(_) | Next::Nothing => None,
+        }
+    }
+
     /// Ends the reader without an error when the token is cancelled. A caller that waits for the next item gets the
     /// end.
     pub(crate) fn stopped(&self) -> &CancellationToken {

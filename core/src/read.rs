@@ -113,6 +113,23 @@ impl Events {
         Self(Pull::new(handle, "read_all", checked))
     }
 
+    /// Gives the error with which the first pull would refuse the arguments of the read, so that a caller can have it
+    /// at the call. After the first pull it gives none.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> streamkeep::Result<()> {
+    /// use streamkeep::EventStore;
+    /// let store = EventStore::open("memory:").await?;
+    /// let refusal = store.read("order-42", 0..).refusal();
+    /// assert_eq!(refusal.map(|error| (error.code(), error.operation())), Some(("invalid-argument", Some("read"))));
+    /// assert!(store.read("order-42", 1..).refusal().is_none());
+    /// # store.close().await }
+    /// ```
+    #[must_use]
+    pub fn refusal(&self) -> Option<Error> {
+        self.0.refusal()
+    }
+
     /// Gives the next page: at most 1,000 events and 4 MiB, or one event; `None` at the end. Use it to handle events in
     /// batches.
     ///

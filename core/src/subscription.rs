@@ -77,6 +77,13 @@ impl Subscription {
         Stopper(self.0.stopped().clone())
     }
 
+    /// Gives the error with which the first pull would refuse the arguments, so that a caller can have it at the call.
+    /// After the first pull it gives none.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Error> {
+        self.0.refusal()
+    }
+
     /// Gives the next batch: at least one event, or that the reader has caught up; `None` after a stop. It waits until
     /// there is something to give.
     ///
