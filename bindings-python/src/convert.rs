@@ -46,7 +46,9 @@ pub(crate) fn optional<T>(
 
 /// Reads a duration in seconds.
 pub(crate) fn seconds(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<Duration> {
-    let seconds: f64 = value.extract()?;
+    let seconds: f64 = value
+        .extract()
+        .map_err(|_| PyTypeError::new_err(format!("{argument} must be a number of seconds or a datetime.timedelta")))?;
     if seconds.is_nan() || seconds < 0.0 {
         return Err(Failure::argument(argument, format!("{argument} must not be negative")).into());
     }
@@ -133,7 +135,10 @@ pub(crate) fn imports(batch: &Bound<'_, PyList>) -> PyResult<Vec<ImportEvent>> {
         Ok(ImportEvent {
             stream: text("stream", &stream)?,
             version: optional("version", version.as_ref(), number)?,
-            recorded_at: recorded_at.map_err(|error| Failure::argument("recorded_at", error.to_string()))?,
+            // In the words of core, which checks the times that its type can hold.
+            recorded_at: recorded_at.map_err(|_| {
+                Failure::argument("recorded_at", "a time of an import must be in the years 1 to 9999, in UTC")
+            })?,
             event: event(&fields)?,
         })
     };

@@ -9,13 +9,15 @@ use streamkeep::{Events, RecordedEvent, Stopper, Subscription};
 use crate::bridge::{Bridge, run};
 use crate::convert;
 use crate::engine::{Engine, Owned, locked};
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Result, during};
 
 /// The events of a read or a subscription, pulled in batches.
 #[pyclass(frozen, module = "streamkeep._native")]
 pub(crate) struct Cursor {
     inner: Owned<Arc<Inner>>,
     stopper: Owned<Option<Stopper>>,
+    /// The method that made it, which its errors name.
+    operation: &'static str,
 }
 
 struct Inner {
@@ -45,22 +47,24 @@ impl Cursor {
         bridge: Option<&Bound<'py, Bridge>>,
         timeout: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let patience = convert::optional("timeout", timeout, convert::seconds)?;
-        let inner = Arc::clone(self.inner.get()?);
-        let hand_over = Arc::clone(&inner);
-        run(py, bridge, self.inner.engine(), inner.pull(patience), move |py, late| {
-            if late {
-                return Ok((convert::recorded(py, &[])?, false).into_pyobject(py)?.into_any().unbind());
-            }
-            let pulled = locked(&hand_over.kept)
-                .take()
-                .unwrap_or_else(|| Err(Failure::internal("a batch was returned twice".to_owned())));
-            match pulled? {
-                Some(Pulled { events, caught_up }) => {
-                    Ok((convert::recorded(py, &events)?, caught_up).into_pyobject(py)?.into_any().unbind())
+        during(py, self.operation, || {
+            let patience = convert::optional("timeout", timeout, convert::seconds)?;
+            let inner = Arc::clone(self.inner.get()?);
+            let hand_over = Arc::clone(&inner);
+            run(py, bridge, self.inner.engine(), inner.pull(patience), move |py, late| {
+                if late {
+                    return Ok((convert::recorded(py, &[])?, false).into_pyobject(py)?.into_any().unbind());
                 }
-                None => Ok(py.None()),
-            }
+                let pulled = locked(&hand_over.kept)
+                    .take()
+                    .unwrap_or_else(|| Err(Failure::internal("a batch was returned twice".to_owned())));
+                match pulled? {
+                    Some(Pulled { events, caught_up }) => {
+                        Ok((convert::recorded(py, &events)?, caught_up).into_pyobject(py)?.into_any().unbind())
+                    }
+                    None => Ok(py.None()),
+                }
+            })
         })
     }
 
@@ -74,18 +78,30 @@ impl Cursor {
 }
 
 impl Cursor {
-    pub(crate) fn of_events(engine: &Arc<Engine>, events: Events) -> Self {
-        Self::new(engine, Source::Events(events), None)
+    /// Fails at once if the arguments of the read are refused.
+    pub(crate) fn of_events(engine: &Arc<Engine>, operation: &'static str, events: Events) -> Result<Self> {
+        match events.refusal() {
+            Some(refusal) => Err(refusal.into()),
+            None => Ok(Self::new(engine, operation, Source::Events(events), None)),
+        }
     }
 
-    pub(crate) fn of_subscription(engine: &Arc<Engine>, subscription: Subscription) -> Self {
+    /// Fails at once if the arguments of the subscription are refused.
+    pub(crate) fn of_subscription(engine: &Arc<Engine>, subscription: Subscription) -> Result<Self> {
+        if let Some(refusal) = subscription.refusal() {
+            return Err(refusal.into());
+        }
         let stopper = subscription.stopper();
-        Self::new(engine, Source::Subscription(subscription), Some(stopper))
+        Ok(Self::new(engine, "subscribe", Source::Subscription(subscription), Some(stopper)))
     }
 
-    fn new(engine: &Arc<Engine>, source: Source, stopper: Option<Stopper>) -> Self {
+    fn new(engine: &Arc<Engine>, operation: &'static str, source: Source, stopper: Option<Stopper>) -> Self {
         let inner = Arc::new(Inner { source: tokio::sync::Mutex::new(source), kept: Mutex::new(None) });
-        Self { inner: Owned::new(Arc::clone(engine), inner), stopper: Owned::new(Arc::clone(engine), stopper) }
+        Self {
+            inner: Owned::new(Arc::clone(engine), inner),
+            stopper: Owned::new(Arc::clone(engine), stopper),
+            operation,
+        }
     }
 }
 

@@ -106,7 +106,8 @@ impl Engine {
     /// Checks that this process and thread can use the engine.
     pub(crate) fn check(&self) -> Result<()> {
         if self.process_id != std::process::id() {
-            return Err(Failure::closed("this store was opened before the process was forked; open one in the child"));
+            return Err(Failure::closed("the store is closed")
+                .with_hint("the store was opened before the process was forked: open one in the child process"));
         }
         match self.leaver.get() {
             None => Ok(()),

@@ -18,16 +18,24 @@ pub(crate) type Result<T> = std::result::Result<T, Failure>;
 /// An error of core or of this binding, in the same form.
 pub(crate) enum Failure {
     Core(streamkeep::Error),
-    Crossing { code: &'static str, message: String, argument: Option<String> },
+    Crossing { code: &'static str, message: String, argument: Option<String>, hint: Option<&'static str> },
 }
 
 impl Failure {
     fn crossing(code: &'static str, message: impl Into<String>) -> Self {
-        Self::Crossing { code, message: message.into(), argument: None }
+        Self::Crossing { code, message: message.into(), argument: None, hint: None }
     }
 
     pub(crate) fn closed(message: &str) -> Self {
         Self::crossing("closed", message)
+    }
+
+    /// What the reader of the message can do.
+    pub(crate) fn with_hint(mut self, words: &'static str) -> Self {
+        if let Self::Crossing { hint, .. } = &mut self {
+            *hint = Some(words);
+        }
+        self
     }
 
     pub(crate) fn config(message: String) -> Self {
@@ -43,16 +51,21 @@ impl Failure {
     }
 
     pub(crate) fn argument(argument: &str, message: impl Into<String>) -> Self {
-        Self::Crossing { code: "invalid-argument", message: message.into(), argument: Some(argument.to_owned()) }
+        Self::Crossing {
+            code: "invalid-argument",
+            message: message.into(),
+            argument: Some(argument.to_owned()),
+            hint: None,
+        }
     }
 
     fn to_json(&self) -> String {
         match self {
             Self::Core(error) => error.to_json(),
-            Self::Crossing { code, message, argument } => {
+            Self::Crossing { code, message, argument, hint } => {
                 let fields = argument.as_ref().map_or_else(|| json!({}), |argument| json!({"argument": argument}));
                 let nothing: [&str; 0] = [];
-                json!({"code": code, "message": message, "retryable": false, "outcome": "not applied", "ids": nothing, "context": null, "cause": null, "fields": fields})
+                json!({"code": code, "message": message, "retryable": false, "outcome": "not applied", "ids": nothing, "operation": null, "hint": hint, "cause": null, "fields": fields})
                     .to_string()
             }
         }
@@ -84,6 +97,19 @@ pub(crate) fn prepare(py: Python<'_>) -> PyResult<()> {
     // A second import of the module finds it set, to the same.
     let _ = FROM_JSON.set(py, from_json.unbind());
     Ok(())
+}
+
+/// Does the work of a public method, and names the method in an error that does not name one yet: core names it in its
+/// errors, the conversion of arguments does not.
+pub(crate) fn during<T>(py: Python<'_>, operation: &str, work: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
+    work().inspect_err(|error| {
+        let value = error.value(py);
+        // Only a store's own errors have the attribute.
+        if value.getattr("operation").is_ok_and(|named| named.is_none()) {
+            // What cannot be named is raised without the name.
+            let _ = value.setattr("operation", operation);
+        }
+    })
 }
 
 /// Converts the error for text that is not valid Unicode, and names the argument: a `str` may hold lone surrogates,

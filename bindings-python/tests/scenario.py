@@ -1,6 +1,7 @@
 """Runs a scenario of tests/scenarios through either store class. It fails on everything that it does not know."""
 
 import base64
+import dataclasses
 import datetime as dt
 import inspect
 import json
@@ -81,15 +82,15 @@ class Run:
         store = self.handles[step.get("on", "store")]
         args = durations(args)
         if op == "append":
-            return (await settled(store.append(args.pop("stream"), list(map(event, args.pop("events"))), **expecting(args))))._asdict()
+            return fields(await settled(store.append(args.pop("stream"), list(map(event, args.pop("events"))), **expecting(args))))
         if op == "import_events":
-            return (await settled(store.import_events(list(map(imported, args.pop("events"))), **args)))._asdict()
+            return fields(await settled(store.import_events(list(map(imported, args.pop("events"))), **args)))
         if op == "read":
             return await events(store.read(args.pop("stream"), **args))
         if op == "read_all":
             return await events(store.read_all(**querying(args)))
         if op == "read_page":
-            page = (await settled(store.read_page(**querying(args))))._asdict()
+            page = fields(await settled(store.read_page(**querying(args))))
             return {**page, "events": list(map(recorded, page["events"]))}
         if op == "subscribe":
             return await self.subscribe(store, step, querying(args))
@@ -149,6 +150,10 @@ class Run:
         for part in path:
             answer = answer[int(part)] if isinstance(answer, list) else answer[part]
         return answer
+
+
+def fields(result):
+    return {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
 
 
 def known(given, keys):

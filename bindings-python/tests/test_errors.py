@@ -2,6 +2,8 @@ import asyncio
 import datetime as dt
 import gc
 import pickle
+import subprocess
+import sys
 import uuid
 import warnings
 
@@ -44,7 +46,8 @@ def test_a_conflict_carries_the_facts():
     event, error = conflict()
     assert (error.code, error.stream, error.expected, error.actual) == ("conflict", "s-1", sk.NO_STREAM, 1)
     assert isinstance(error.expected, sk.ExpectedVersion)
-    assert (error.retryable, error.outcome, error.ids, error.context) == (False, "not applied", (event.id,), "append")
+    assert (error.retryable, error.outcome, error.ids) == (False, "not applied", (event.id,))
+    assert (error.operation, error.hint) == ("append", None)
     assert "s-1" in str(error)
 
 
@@ -56,6 +59,9 @@ def test_errors_pickle_whole():
     assert str(again) == str(error)
     duplicate = sk.DuplicateEventError("m", id=uuid.uuid4(), stream="s", version=1)
     assert vars(pickle.loads(pickle.dumps(duplicate))) == vars(duplicate)
+
+
+METHODS = {"append", "import_events", "read", "read_all", "read_page", "subscribe", "save_snapshot", "load_snapshot", "head"}
 
 
 @pytest.mark.parametrize(
@@ -72,13 +78,27 @@ def test_errors_pickle_whole():
         (lambda store: store.append("s", []), "events"),
         (lambda store: store.append("s", [sk.Event.json("E", "{")]), "data"),
         (lambda store: store.append("s", [sk.Event.json("E", b"\xff")]), "data"),
-        (lambda store: list(store.read("s", from_version=-1)), "from_version"),
-        (lambda store: list(store.read("s", limit=0)), "limit"),
-        (lambda store: list(store.read("s", direction="up")), "direction"),
-        (lambda store: list(store.read_all(after=-1)), "after"),
-        (lambda store: list(store.read_all(query=sk.Query(types=["\ud800"]))), "query"),
-        (lambda store: list(store.subscribe(start="then")), "start"),
-        (lambda store: list(store.subscribe(start="now", after=1)), "after"),
+        (lambda store: store.read("s", from_version=-1), "from_version"),
+        (lambda store: store.read("s", from_version=0), "from_version"),
+        (lambda store: store.read("s", limit=0), "limit"),
+        (lambda store: store.read("s", timeout=-1), "timeout"),
+        (lambda store: store.read(""), "stream"),
+        (lambda store: store.read("s", direction="up"), "direction"),
+        (lambda store: store.read_all(after=-1), "after"),
+        (lambda store: store.read_all(limit=0), "limit"),
+        (lambda store: store.read_all(query=sk.Query(types=["\ud800"])), "query"),
+        (lambda store: store.read_all(query=sk.Query(types=[""])), "query"),
+        (lambda store: store.subscribe(start="then"), "start"),
+        (lambda store: store.subscribe(start="now", after=1), "after"),
+        (lambda store: store.subscribe(after=-1), "after"),
+        (lambda store: store.subscribe(query=sk.Query(types=[""])), "query"),
+        (lambda store: store.subscribe(timeout=-1), "timeout"),
+        (lambda store: store.subscribe(timeout=float("nan")), "timeout"),
+        (lambda store: store.read_page(limit=0), "limit"),
+        (lambda store: store.head(timeout=-1), "timeout"),
+        (lambda store: store.import_events([], timeout=-1), "timeout"),
+        (lambda store: store.load_snapshot("s", "s/1", timeout=-1), "timeout"),
+        (lambda store: store.save_snapshot(sk.Snapshot("s", 1, "s/1", {}), timeout=-1), "timeout"),
         (lambda store: store.load_snapshot("s", "s/1", at_or_before=-1), "at_or_before"),
         (lambda store: store.save_snapshot(sk.Snapshot("s", 1, "s/1", {})), "version"),
     ],
@@ -87,6 +107,8 @@ def test_a_wrong_value_is_an_invalid_argument_by_name(call, argument):
     with sk.EventStore.open("memory:") as store, pytest.raises(sk.InvalidArgumentError) as caught:
         call(store)
     assert caught.value.argument == argument
+    assert caught.value.operation in METHODS
+    assert str(caught.value).startswith(f"{caught.value.operation}: ")
 
 
 @pytest.mark.parametrize(
@@ -100,11 +122,93 @@ def test_a_wrong_value_is_an_invalid_argument_by_name(call, argument):
         lambda store: store.append("s", [sk.Event("E")], expected=1.5),
         lambda store: store.import_events([sk.Event("E")]),
         lambda store: store.read("s", limit="3"),
+        lambda store: store.read("s", timeout="3"),
+        lambda store: store.read_all(query=None),
+        lambda store: store.read_all(query={"types": ["E"]}),
+        lambda store: store.read_page(query=[]),
+        lambda store: store.subscribe(query="E"),
+        lambda store: store.subscribe(on_caught_up=1),
+        lambda store: store.subscribe(timeout="3"),
+        lambda store: store.save_snapshot({"stream": "s"}),
+        lambda store: store.append("s", [sk.Snapshot("s", 1, "s/1", {})]),
+        lambda store: store.head(timeout="3"),
     ],
 )
 def test_a_wrong_type_is_a_type_error(call):
     with sk.EventStore.open("memory:") as store, pytest.raises(TypeError):
         call(store)
+
+
+READS = [
+    lambda store: store.read("s", limit=0),
+    lambda store: store.read("s", from_version=0),
+    lambda store: store.read_all(limit=0),
+    lambda store: store.subscribe(start="now", after=1),
+    lambda store: store.subscribe(timeout=-1),
+]
+
+
+@pytest.mark.parametrize("call", READS)
+def test_an_asynchronous_read_refuses_a_wrong_value_at_the_call(call):
+    async def main():
+        async with sk.AsyncEventStore.open("memory:") as store:
+            with pytest.raises(sk.InvalidArgumentError):
+                call(store)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("face", [sk.EventStore, sk.AsyncEventStore])
+def test_a_store_is_made_by_open_only(face):
+    with pytest.raises(TypeError, match=rf"{face.__name__}\.open") as caught:
+        face("postgres://amy:S3NTINEL@127.0.0.1/x")
+    assert "S3NTINEL" not in str(caught.value)
+    with pytest.raises(TypeError, match=rf"{face.__name__}\.open"):
+        face()
+    with pytest.raises(TypeError, match="no option 'nonsense'"):
+        face.open("memory:", nonsense=1)
+
+
+HOLDER = """
+import sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.execute("begin immediate")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_every_write_has_a_timeout_of_its_own(tmp_path):
+    """Another process holds the lock for writing. The store's own timeout is far away."""
+    with sk.EventStore.open(f"sqlite:{tmp_path}/events.db", timeout=3600) as store:
+        at = store.append("s-1", [sk.Event("E")])
+        snapshot = sk.Snapshot("s-1", at.version, "s/1", {})
+        calls = {
+            "append": lambda: store.append("s-1", [sk.Event("E")], timeout=0.1),
+            "import_events": lambda: store.import_events([sk.ImportEvent("i-1", sk.Event("E"))], timeout=0.1),
+            "save_snapshot": lambda: store.save_snapshot(snapshot, timeout=dt.timedelta(seconds=0.1)),
+        }
+        command = [sys.executable, "-c", HOLDER, tmp_path / "events.db"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+            assert holder.stdout.readline() == "held\n"
+            for operation, call in calls.items():
+                with pytest.raises(sk.UnavailableError) as caught:
+                    call()
+                assert (caught.value.operation, caught.value.retryable) == (operation, True)
+            holder.communicate()
+        assert store.head(timeout=30) >= at.position
+        # What was late may have been done afterwards.
+        assert store.load_snapshot("s-1", "s/1", timeout=30) in {None, snapshot}
+
+
+def test_an_error_has_the_hint_of_core_and_of_a_fork():
+    with pytest.raises(sk.ConfigError) as caught:
+        sk.EventStore.open("nowhere:")
+    assert caught.value.operation == "open"
+    hinted = sk.StreamkeepError("m", operation="append", hint="do this", outcome="unknown")
+    assert str(hinted) == "append: m; do this (outcome: unknown)"
+    again = pickle.loads(pickle.dumps(hinted))
+    assert (again.operation, again.hint) == ("append", "do this")
 
 
 @pytest.mark.parametrize("url", ["nowhere:", "memory:?nonsense=1", "memory:?timeout_ms=soon", "sqlite:", ""])

@@ -93,6 +93,15 @@ class Model(pydantic.BaseModel):
     at: dt.datetime
 
 
+class Measured(pydantic.BaseModel):
+    name: str
+    values: list[float]
+
+
+class Odd(enum.Enum):
+    NAN = math.nan
+
+
 MOMENT = dt.datetime(2026, 11, 22, 12, 30, 0, 123456, tzinfo=dt.UTC)
 ID = uuid.UUID("0193557c-7c00-7000-8000-000000000001")
 
@@ -140,6 +149,15 @@ def deep():
         math.inf,
         -math.inf,
         {"a": [math.nan]},
+        {"a": None, "b": [[{"c": -math.inf}]]},
+        Line("a", math.nan),
+        [Measured(name="x", values=[math.inf])],
+        {math.nan: 1},
+        [decimal.Decimal("-Infinity")],
+        [decimal.Decimal("sNaN")],
+        Odd.NAN,
+        [frozenset()],
+        [bytearray(b"x")],
         decimal.Decimal("NaN"),
         "\ud800",
         {"\udfff": 1},
@@ -159,6 +177,9 @@ def test_what_json_has_no_value_for_is_refused(library, value):
     with pytest.raises(sk.InvalidArgumentError) as caught:
         sk.Event("E", metadata={"m": value})
     assert caught.value.argument == "metadata"
+    with pytest.raises(sk.InvalidArgumentError) as caught:
+        sk.Snapshot("s-1", 1, "s/1", [value])
+    assert caught.value.argument == "data"
 
 
 @pytest.mark.parametrize(

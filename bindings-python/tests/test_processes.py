@@ -33,8 +33,8 @@ if child == 0:
     ):
         try:
             call()
-        except sk.ClosedError:
-            pass
+        except sk.ClosedError as error:
+            assert "child" in (error.hint or ""), (error, error.hint)
         else:
             raise AssertionError("the parent's handle answered")
     following.close()

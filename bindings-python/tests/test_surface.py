@@ -2,9 +2,11 @@
 
 import inspect
 import json
+import re
 import shutil
 import subprocess
 import sys
+import types
 import typing
 from pathlib import Path
 
@@ -25,7 +27,7 @@ CLASSES = {
     "snapshot": sk.Snapshot,
 }
 # The members that Python has besides the fields: the stored form, and constructors.
-EXTRA = {"data_bytes", "metadata_bytes", "content_type", "json", "count", "index"}
+EXTRA = {"data_bytes", "metadata_bytes", "content_type", "json"}
 
 
 def here(entry):
@@ -76,7 +78,30 @@ def test_there_is_a_class_for_each_code_with_its_fields():
     for code, fields in SURFACE["error"]["codes"].items():
         assert list(inspect.get_annotations(by_code[code])) == fields
     attributes = set(inspect.get_annotations(sk.StreamkeepError))
-    assert attributes == set(SURFACE["error"]["attributes"])
+    assert attributes == set(SURFACE["error"]["attributes_in_python"])
+
+
+def test_every_type_of_a_public_signature_is_exported():
+    modules = [module for name, module in sys.modules.items() if name.startswith("streamkeep.") and not name.endswith("._native")]
+    ours = {name for module in modules for name, value in vars(module).items() if name[0].isupper() and belongs(value, module)}
+    assert {"AppendResult", "Direction", "Durability", "OpenOptions", "Start"} <= ours
+    named = set()
+    for public_class in [value for value in vars(sk).values() if inspect.isclass(value)]:
+        for name, member in inspect.getmembers(public_class):
+            function = member.fget if isinstance(member, property) else getattr(member, "__func__", member)
+            if inspect.isfunction(function) and not name.startswith("_"):
+                named |= set(re.findall(r"\w+", " ".join(map(str, function.__annotations__.values()))))
+    assert (named & ours) <= set(sk.__all__), (named & ours) - set(sk.__all__)
+    assert all(hasattr(sk, name) for name in sk.__all__)
+
+
+def belongs(value, module):
+    """Whether a module of the package defines a class or an alias. An alias does not say where it is from."""
+    return (
+        module.__name__ == value.__module__
+        if inspect.isclass(value)
+        else typing.get_origin(value) is not None or isinstance(value, types.UnionType)
+    )
 
 
 def checked(*command):

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import uuid
 
@@ -82,7 +83,7 @@ def test_equal_values_are_a_repetition(store, case):
     stream, id_ = f"case-{uuid.uuid4()}", uuid.uuid4()
     first = store.append(stream, [sk.Event.json("E", case["a"], id=id_)])
     again = store.append(stream, [sk.Event.json("E", case["b"], id=id_)])
-    assert again == first._replace(repeated=True)
+    assert again == dataclasses.replace(first, repeated=True)
 
 
 @cases("different")

@@ -4,7 +4,8 @@ Start at `EventStore`, or at `AsyncEventStore` for asyncio.
 """
 
 from streamkeep._native import __version__
-from streamkeep.aio import AsyncEvents, AsyncEventStore
+from streamkeep.aio import AsyncEvents, AsyncEventStore, Opening
+from streamkeep.content import ContentType
 from streamkeep.errors import (
     CheckpointAheadError,
     ClosedError,
@@ -20,6 +21,7 @@ from streamkeep.errors import (
     UnavailableError,
 )
 from streamkeep.event import Event, ImportEvent, RecordedEvent
+from streamkeep.handle import Direction, Durability, OpenOptions, Seconds, Start
 from streamkeep.query import Query, QueryItem
 from streamkeep.results import AppendResult, ImportResult, Page
 from streamkeep.snapshot import Snapshot
@@ -37,8 +39,11 @@ __all__ = [
     "ClosedError",
     "ConfigError",
     "ConflictError",
+    "ContentType",
     "CorruptError",
+    "Direction",
     "DuplicateEventError",
+    "Durability",
     "Event",
     "EventStore",
     "ExpectedVersion",
@@ -48,11 +53,15 @@ __all__ = [
     "InvalidArgumentError",
     "LimitExceededError",
     "NotFoundError",
+    "OpenOptions",
+    "Opening",
     "Page",
     "Query",
     "QueryItem",
     "RecordedEvent",
+    "Seconds",
     "Snapshot",
+    "Start",
     "StreamkeepError",
     "Subscription",
     "UnavailableError",

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, final
 from streamkeep import _native
 from streamkeep.content import restored
 from streamkeep.errors import ClosedError
-from streamkeep.event import RecordedEvent, recorded
-from streamkeep.handle import Handle, OpenOptions, crossing, imports_crossing, in_seconds, kind_of, native_options
-from streamkeep.query import EVERYTHING, Query
-from streamkeep.results import AppendResult, ImportResult, Page
-from streamkeep.snapshot import Snapshot
+from streamkeep.event import RecordedEvent, crossing, imports_crossing, recorded
+from streamkeep.handle import Handle, OpenOptions, in_seconds, kind_of, native_options, patience, told_when_caught_up
+from streamkeep.query import EVERYTHING, Query, query_crossing
+from streamkeep.results import AppendResult, ImportResult, Page, append_result, import_result, page
+from streamkeep.snapshot import Snapshot, snapshot_crossing
 from streamkeep.version import ANY, ExpectedVersion
 
 if TYPE_CHECKING:
@@ -64,9 +64,17 @@ class AsyncEventStore:
 
     __slots__ = ("__weakref__", "_handle")
 
-    def __init__(self, handle: Handle) -> None:
+    _handle: Handle
+
+    def __init__(self, *_arguments: object, **_options: object) -> None:
         """Use `AsyncEventStore.open`."""
-        self._handle = handle
+        raise TypeError("a store is made by AsyncEventStore.open(url)")
+
+    @classmethod
+    def _of(cls, handle: Handle) -> Self:
+        store = object.__new__(cls)
+        store._handle = handle
+        return store
 
     @classmethod
     def open(cls, url: str, **options: Unpack[OpenOptions]) -> Opening:
@@ -83,11 +91,16 @@ class AsyncEventStore:
     ) -> AppendResult:
         """Append events to a stream: see `EventStore.append`."""
         native = self._handle.native
-        return AppendResult(*await _answer(native.append(_bridge(), stream, crossing(events), expected, in_seconds(timeout))))
+        return append_result(await _answer(native.append(_bridge(), stream, crossing(events), expected, in_seconds(timeout))))
 
-    async def import_events(self, events: Iterable[ImportEvent]) -> ImportResult:
+    async def import_events(
+        self,
+        events: Iterable[ImportEvent],
+        *,
+        timeout: Seconds | None = None,  # noqa: ASYNC109 core applies it
+    ) -> ImportResult:
         """Import events that were recorded elsewhere: see `EventStore.import_events`."""
-        return ImportResult(*await _answer(self._handle.native.import_events(_bridge(), imports_crossing(events))))
+        return import_result(await _answer(self._handle.native.import_events(_bridge(), imports_crossing(events), in_seconds(timeout))))
 
     def read(
         self,
@@ -101,7 +114,7 @@ class AsyncEventStore:
     ) -> AsyncEvents:
         """Read a stream's events: see `EventStore.read`."""
         cursor = self._handle.native.read(stream, from_version, to_version, direction, limit, in_seconds(timeout))
-        return AsyncEvents(self._handle, cursor)
+        return AsyncEvents(self._handle, cursor, "read")
 
     def read_all(
         self,
@@ -114,8 +127,8 @@ class AsyncEventStore:
         timeout: Seconds | None = None,
     ) -> AsyncEvents:
         """Read the log's events that match: see `EventStore.read_all`."""
-        cursor = self._handle.native.read_all(after, before, query.items, direction, limit, in_seconds(timeout))
-        return AsyncEvents(self._handle, cursor)
+        cursor = self._handle.native.read_all(after, before, query_crossing(query), direction, limit, in_seconds(timeout))
+        return AsyncEvents(self._handle, cursor, "read_all")
 
     async def read_page(
         self,
@@ -126,8 +139,7 @@ class AsyncEventStore:
         timeout: Seconds | None = None,  # noqa: ASYNC109 core applies it
     ) -> Page:
         """Read one page of the log: see `EventStore.read_page`."""
-        page = await _answer(self._handle.native.read_page(_bridge(), after, query.items, limit, in_seconds(timeout)))
-        return Page([recorded(fields) for fields in page[0]], page[1], page[2])
+        return page(await _answer(self._handle.native.read_page(_bridge(), after, query_crossing(query), limit, in_seconds(timeout))))
 
     def subscribe(
         self,
@@ -139,21 +151,39 @@ class AsyncEventStore:
         timeout: Seconds | None = None,
     ) -> AsyncEvents:
         """Subscribe to the log: see `EventStore.subscribe`. `on_caught_up` may be a coroutine function."""
-        cursor = self._handle.native.subscribe(query.items, start, after)
-        return AsyncEvents(self._handle, cursor, on_caught_up, in_seconds(timeout))
+        told_when_caught_up(on_caught_up)
+        waits = patience(timeout)
+        cursor = self._handle.native.subscribe(query_crossing(query), start, after)
+        return AsyncEvents(self._handle, cursor, "subscribe", on_caught_up, waits)
 
-    async def save_snapshot(self, snapshot: Snapshot) -> None:
+    async def save_snapshot(
+        self,
+        snapshot: Snapshot,
+        *,
+        timeout: Seconds | None = None,  # noqa: ASYNC109 core applies it
+    ) -> None:
         """Save a snapshot: see `EventStore.save_snapshot`."""
-        await _answer(self._handle.native.save_snapshot(_bridge(), snapshot._fields))
+        await _answer(self._handle.native.save_snapshot(_bridge(), snapshot_crossing(snapshot), in_seconds(timeout)))
 
-    async def load_snapshot(self, stream: str, schema: str, *, at_or_before: int | None = None) -> Snapshot | None:
+    async def load_snapshot(
+        self,
+        stream: str,
+        schema: str,
+        *,
+        at_or_before: int | None = None,
+        timeout: Seconds | None = None,  # noqa: ASYNC109 core applies it
+    ) -> Snapshot | None:
         """Load the newest valid snapshot: see `EventStore.load_snapshot`."""
-        found = await _answer(self._handle.native.load_snapshot(_bridge(), stream, schema, at_or_before))
+        found = await _answer(self._handle.native.load_snapshot(_bridge(), stream, schema, at_or_before, in_seconds(timeout)))
         return None if found is None else restored(Snapshot, found)
 
-    async def head(self) -> int:
+    async def head(
+        self,
+        *,
+        timeout: Seconds | None = None,  # noqa: ASYNC109 core applies it
+    ) -> int:
         """Return the position of the last committed event that is safe to read: see `EventStore.head`."""
-        return await _answer(self._handle.native.head(_bridge()))
+        return await _answer(self._handle.native.head(_bridge(), in_seconds(timeout)))
 
     async def close(self) -> None:
         """Wait for calls in flight, then free everything: see `EventStore.close`."""
@@ -184,7 +214,7 @@ class Opening:
     def __init__(self, url: str, options: OpenOptions) -> None:
         """Use `AsyncEventStore.open`."""
         self._url = url
-        self._options = options
+        self._options = native_options(options)
         self._store: AsyncEventStore | None = None
 
     def __await__(self) -> Generator[Any, Any, AsyncEventStore]:
@@ -199,8 +229,10 @@ class Opening:
             await self._store.close()
 
     async def _open(self) -> AsyncEventStore:
-        native = await _answer(_native.open(_bridge(), self._url, **native_options(self._options)))
-        return AsyncEventStore(Handle(native, kind_of(self._url)))
+        native = await _answer(_native.open(_bridge(), self._url, **self._options))
+        return AsyncEventStore._of(  # noqa: SLF001 ours
+            Handle(native, kind_of(self._url))
+        )
 
 
 @final
@@ -211,18 +243,32 @@ class AsyncEvents:
     dropping it.
     """
 
-    __slots__ = ("__weakref__", "_call", "_caught_up", "_cursor", "_ended", "_events", "_handle", "_on_caught_up", "_timeout", "_waiting")
+    __slots__ = (
+        "__weakref__",
+        "_call",
+        "_caught_up",
+        "_cursor",
+        "_ended",
+        "_events",
+        "_handle",
+        "_on_caught_up",
+        "_operation",
+        "_timeout",
+        "_waiting",
+    )
 
     def __init__(
         self,
         handle: Handle,
         cursor: Cursor,
+        operation: str,
         on_caught_up: Callable[[], object] | None = None,
         timeout: float | None = None,
     ) -> None:
         """Use `AsyncEventStore.read`, `read_all` or `subscribe`."""
         self._handle = handle
         self._cursor = cursor
+        self._operation = operation
         self._on_caught_up = on_caught_up
         self._timeout = timeout
         self._events: Iterator[RecordedFields] = iter(())
@@ -241,7 +287,7 @@ class AsyncEvents:
         try:
             until = None if self._timeout is None else time.monotonic() + self._timeout
             while not self._ended:
-                self._handle.check()
+                self._handle.check(self._operation)
                 for fields in self._events:
                     return recorded(fields)
                 if self._caught_up:

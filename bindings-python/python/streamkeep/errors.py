@@ -16,15 +16,16 @@ class StreamkeepError(Exception):
     """The base of all errors of a store.
 
     `outcome` tells what is known about a write: `not applied` or `unknown`. If it is unknown, repeat the append with
-    the same events: that is safe, and the result tells. `ids` has the event ids of the append; `context` has the hint
-    or the operation.
+    the same events: that is safe, and the result tells. `ids` has the event ids of the append. `operation` is the
+    method that failed, and `hint` says what the reader of the message can do; both can be `None`.
     """
 
     code: ClassVar[str] = "internal"
     retryable: bool
     outcome: Literal["not applied", "unknown"]
     ids: tuple[uuid.UUID, ...]
-    context: str | None
+    operation: str | None
+    hint: str | None
     cause: str | None
     message: str
 
@@ -35,7 +36,8 @@ class StreamkeepError(Exception):
         retryable: bool = False,
         outcome: Literal["not applied", "unknown"] = "not applied",
         ids: tuple[uuid.UUID, ...] = (),
-        context: str | None = None,
+        operation: str | None = None,
+        hint: str | None = None,
         cause: str | None = None,
         **fields: Any,
     ) -> None:
@@ -44,14 +46,16 @@ class StreamkeepError(Exception):
         self.retryable = retryable
         self.outcome = outcome
         self.ids = ids
-        self.context = context
+        self.operation = operation
+        self.hint = hint
         self.cause = cause
         self.__dict__.update(fields)
 
     def __str__(self) -> str:
-        context = f"{self.context}: " if self.context else ""
+        operation = f"{self.operation}: " if self.operation else ""
+        hint = f"; {self.hint}" if self.hint else ""
         unknown = " (outcome: unknown)" if self.outcome == "unknown" else ""
-        return f"{context}{self.message}{unknown}"
+        return f"{operation}{self.message}{hint}{unknown}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Keep all attributes when an error is pickled."""
@@ -172,7 +176,8 @@ def from_json(text: str) -> StreamkeepError:
         retryable=told["retryable"],
         outcome=told["outcome"],
         ids=tuple(uuid.UUID(id_) for id_ in told["ids"]),
-        context=told["context"],
+        operation=told["operation"],
+        hint=told["hint"],
         cause=told["cause"],
         **fields,
     )

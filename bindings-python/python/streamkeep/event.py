@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, Self, final
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, final
 
 from streamkeep import _native
 from streamkeep.content import EMPTY_OBJECT, NOTHING, Content, restored, utf8, written
-from streamkeep.errors import InvalidArgumentError
+from streamkeep.errors import CorruptError, InvalidArgumentError
 from streamkeep.frozen import Frozen
 from streamkeep.json import decode, encode
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND: Final = dt.timedelta(microseconds=1)
+_NOT_TO_APPEND: Final = (
+    "a recorded event cannot be appended again: it has its place in the log. Make a new event of its content: "
+    "Event(e.type, e.data, metadata=e.metadata, tags=e.tags, schema=e.schema)"
+)
 
 
 class _Described(Content):
@@ -140,7 +144,7 @@ class RecordedEvent(_Described):
     ) -> None:
         """Make one by hand, for example in a test; a store makes them from its data."""
         is_json, content = written(data)
-        about = (_id(id), type, is_json, content, _metadata(metadata), _tags(tags), schema, _micros(recorded_at))
+        about = (_id(id), type, is_json, content, _metadata(metadata), _tags(tags), schema, _held(_micros(recorded_at)))
         self._set("_fields", (stream, version, position, *about))
 
     @property
@@ -176,7 +180,11 @@ class RecordedEvent(_Described):
     @property
     def recorded_at(self) -> dt.datetime:
         """When it was recorded, in UTC. It informs, and is never an order."""
-        return _EPOCH + dt.timedelta(microseconds=self._fields[10])
+        try:
+            return _EPOCH + dt.timedelta(microseconds=self._fields[10])
+        except OverflowError as error:  # written by a program that did not check it
+            where = f"recorded_at of version {self.version} of stream '{self.stream}'"
+            raise CorruptError("a stored time is not in the years 1 to 9999", where=where) from error
 
     def __repr__(self) -> str:
         size = f"{len(self.data_bytes)} bytes of {self.content_type}"
@@ -197,6 +205,8 @@ class ImportEvent(Frozen):
     recorded_at: dt.datetime | None
 
     def __init__(self, stream: str, event: Event, version: int | None = None, recorded_at: dt.datetime | None = None) -> None:
+        if type(event) is not Event:
+            _refuse("event", event)
         self._set("stream", stream)
         self._set("event", event)
         self._set("version", version)
@@ -220,6 +230,28 @@ class ImportEvent(Frozen):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ImportEvent, self._key()
+
+
+def crossing(events: Iterable[Event]) -> list[EventFields]:
+    """Convert events for the native module."""
+    return [event._fields if type(event) is Event else _refuse("events", event, "append") for event in events]
+
+
+def imports_crossing(events: Iterable[ImportEvent]) -> list[ImportFields]:
+    """Convert events to import for the native module."""
+
+    def crosses(event: ImportEvent) -> ImportFields:
+        if not isinstance(event, ImportEvent):
+            raise TypeError("events must be ImportEvent objects")
+        return event._crossing()  # noqa: SLF001 ours
+
+    return [crosses(event) for event in events]
+
+
+def _refuse(argument: str, event: object, operation: str | None = None) -> NoReturn:
+    if isinstance(event, RecordedEvent):
+        raise InvalidArgumentError(_NOT_TO_APPEND, argument=argument, operation=operation)
+    raise TypeError("an event must be an Event object")
 
 
 def recorded(fields: RecordedFields) -> RecordedEvent:
@@ -252,6 +284,17 @@ def _id(id_: uuid.UUID | None) -> bytes:
 
 
 def _micros(moment: dt.datetime) -> int:
-    if moment.tzinfo is None:
+    if not isinstance(moment, dt.datetime):
+        raise TypeError("recorded_at must be a datetime.datetime")
+    if moment.utcoffset() is None:
         raise InvalidArgumentError("recorded_at must have a time zone", argument="recorded_at")
     return (moment - _EPOCH) // _MICROSECOND
+
+
+def _held(micros: int) -> int:
+    """Check that Python can hold a time in UTC."""
+    try:
+        _EPOCH + dt.timedelta(microseconds=micros)
+    except OverflowError:
+        raise InvalidArgumentError("recorded_at must be in the years 1 to 9999, in UTC", argument="recorded_at") from None
+    return micros

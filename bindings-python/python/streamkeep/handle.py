@@ -7,16 +7,10 @@ import datetime as dt
 import os
 import warnings
 import weakref
-from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
+from typing import Any, Final, Literal, TypedDict
 
 from streamkeep import _native
-from streamkeep.errors import ClosedError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from streamkeep.event import Event, ImportEvent
-    from streamkeep.fields import EventFields, ImportFields
+from streamkeep.errors import ClosedError, InvalidArgumentError
 
 Seconds = float | dt.timedelta
 Direction = Literal["forward", "backward"]
@@ -41,18 +35,19 @@ class OpenOptions(TypedDict, total=False):
 class Handle:
     """A native store, and whether it was closed."""
 
-    __slots__ = ("__weakref__", "closed", "kind", "native")
+    __slots__ = ("__weakref__", "closed", "hint", "kind", "native")
 
     def __init__(self, native: _native.Store, kind: str) -> None:
         self.native = native
         self.kind = kind
         self.closed = False
+        self.hint: str | None = None
         _handles.add(self)
 
-    def check(self) -> None:
+    def check(self, operation: str) -> None:
         """Raise `ClosedError` if the store is closed, so that events read ahead are not returned any more."""
         if self.closed:
-            raise ClosedError("the store is closed")
+            raise ClosedError("the store is closed", operation=operation, hint=self.hint)
 
     def warn_if_open(self, store: object) -> None:
         """Warn about a store that is freed before it is closed."""
@@ -70,6 +65,9 @@ def kind_of(url: str) -> str:
 
 def native_options(options: OpenOptions) -> dict[str, Any]:
     """Convert options for the native module."""
+    for name in options:
+        if name not in OpenOptions.__annotations__:
+            raise TypeError(f"open() has no option {name!r}")
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     for name in ("timeout", "poll_interval"):
         if name in given:
@@ -82,26 +80,29 @@ def in_seconds(time: Seconds | None) -> float | None:
     return time.total_seconds() if isinstance(time, dt.timedelta) else time
 
 
-def crossing(events: Iterable[Event]) -> list[EventFields]:
-    """Convert events for the native module."""
-    try:
-        return [event._fields for event in events]
-    except AttributeError:
-        raise TypeError("events must be Event objects") from None
+def patience(timeout: Seconds | None) -> float | None:
+    """Convert the timeout of a subscription to seconds, and check it: native code sees it at the first event only."""
+    seconds = in_seconds(timeout)
+    if seconds is None:
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise TypeError("timeout must be a number of seconds or a datetime.timedelta")
+    if not seconds >= 0:
+        raise InvalidArgumentError("timeout must not be negative", argument="timeout", operation="subscribe")
+    return seconds
 
 
-def imports_crossing(events: Iterable[ImportEvent]) -> list[ImportFields]:
-    """Convert events to import for the native module."""
-    try:
-        return [event._crossing() for event in events]  # noqa: SLF001 ours
-    except AttributeError:
-        raise TypeError("events must be ImportEvent objects") from None
+def told_when_caught_up(on_caught_up: object) -> None:
+    """Check what a subscription is to call."""
+    if on_caught_up is not None and not callable(on_caught_up):
+        raise TypeError("on_caught_up must be callable")
 
 
 def _forked() -> None:
     """Mark the parent's stores as closed in a forked child."""
     for handle in list(_handles):
         handle.closed = True
+        handle.hint = "the store was opened before the process was forked: open one in the child process"
 
 
 os.register_at_fork(after_in_child=_forked)

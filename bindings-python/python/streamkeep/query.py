@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, final
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Final, final
 
 from streamkeep.frozen import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from streamkeep.fields import Items
 
-class QueryItem(NamedTuple):
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryItem:
     """One item of a query. An event must satisfy all four lists; an empty one restricts nothing."""
 
-    types: tuple[str, ...]
-    tags: tuple[str, ...]
-    categories: tuple[str, ...]
-    streams: tuple[str, ...]
+    types: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    streams: tuple[str, ...] = ()
+
+
+_LISTS: Final = tuple(field.name for field in fields(QueryItem))
 
 
 @final
@@ -42,8 +50,13 @@ class Query(Frozen):
         categories: Iterable[str] = (),
         streams: Iterable[str] = (),
     ) -> None:
-        item = QueryItem(*map(_names, QueryItem._fields, (types, tags, categories, streams)))
-        self._set("items", (item,) if any(item) else ())
+        item = QueryItem(
+            types=_names("types", types),
+            tags=_names("tags", tags),
+            categories=_names("categories", categories),
+            streams=_names("streams", streams),
+        )
+        self._set("items", () if item == QueryItem() else (item,))
 
     def __or__(self, other: Query) -> Query:
         """Join two queries: an event matches if it matches either."""
@@ -61,7 +74,7 @@ class Query(Frozen):
         return hash(self.items)
 
     def __repr__(self) -> str:
-        shown = [", ".join(f"{name}={names!r}" for name, names in item._asdict().items() if names) for item in self.items]
+        shown = [", ".join(f"{name}={getattr(item, name)!r}" for name in _LISTS if getattr(item, name)) for item in self.items]
         return " | ".join(f"Query({names})" for names in shown) or "Query()"
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -78,6 +91,13 @@ def _of_items(items: tuple[QueryItem, ...]) -> Query:
     query = Query()
     query._set("items", items)  # noqa: SLF001 ours
     return query
+
+
+def query_crossing(query: Query) -> Items:
+    """Convert a query for the native module."""
+    if not isinstance(query, Query):
+        raise TypeError("query must be a Query")
+    return [(item.types, item.tags, item.categories, item.streams) for item in query.items]
 
 
 EVERYTHING: Final = Query()

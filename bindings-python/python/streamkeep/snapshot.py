@@ -45,3 +45,10 @@ class Snapshot(Content):
     def __repr__(self) -> str:
         size = f"{len(self.data_bytes)} bytes of {self.content_type}"
         return f"Snapshot({self.stream!r}, version={self.version}, schema={self.schema!r}, <{size}>)"
+
+
+def snapshot_crossing(snapshot: Snapshot) -> SnapshotFields:
+    """Convert a snapshot for the native module."""
+    if not isinstance(snapshot, Snapshot):
+        raise TypeError("snapshot must be a Snapshot")
+    return snapshot._fields

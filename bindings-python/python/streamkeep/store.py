@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Self, Unpack, final
 from streamkeep import _native
 from streamkeep.content import restored
 from streamkeep.errors import ClosedError
-from streamkeep.event import RecordedEvent, recorded
+from streamkeep.event import RecordedEvent, crossing, imports_crossing, recorded
 from streamkeep.greenlets import warn_of_greenlets
-from streamkeep.handle import Handle, OpenOptions, crossing, imports_crossing, in_seconds, kind_of, native_options
-from streamkeep.query import EVERYTHING, Query
-from streamkeep.results import AppendResult, ImportResult, Page
-from streamkeep.snapshot import Snapshot
+from streamkeep.handle import Handle, OpenOptions, in_seconds, kind_of, native_options, patience, told_when_caught_up
+from streamkeep.query import EVERYTHING, Query, query_crossing
+from streamkeep.results import AppendResult, ImportResult, Page, append_result, import_result, page
+from streamkeep.snapshot import Snapshot, snapshot_crossing
 from streamkeep.version import ANY, ExpectedVersion
 
 if TYPE_CHECKING:
@@ -36,9 +36,17 @@ class EventStore:
 
     __slots__ = ("__weakref__", "_handle")
 
-    def __init__(self, handle: Handle) -> None:
+    _handle: Handle
+
+    def __init__(self, *_arguments: object, **_options: object) -> None:
         """Use `EventStore.open`."""
-        self._handle = handle
+        raise TypeError("a store is made by EventStore.open(url)")
+
+    @classmethod
+    def _of(cls, handle: Handle) -> Self:
+        store = object.__new__(cls)
+        store._handle = handle
+        return store
 
     @classmethod
     def open(cls, url: str, **options: Unpack[OpenOptions]) -> Self:
@@ -51,7 +59,7 @@ class EventStore:
         Raises `ConfigError` if the URL, an option or the configuration of the server is wrong; `UnavailableError`.
         """
         warn_of_greenlets()
-        return cls(Handle(_native.open(None, url, **native_options(options)), kind_of(url)))
+        return cls._of(Handle(_native.open(None, url, **native_options(options)), kind_of(url)))
 
     def append(
         self,
@@ -69,18 +77,23 @@ class EventStore:
         Raises `ConflictError`, `DuplicateEventError`, `InvalidArgumentError`, `LimitExceededError`, `UnavailableError`
         (with its `outcome`), `ClosedError`.
         """
-        return AppendResult(*self._handle.native.append(None, stream, crossing(events), expected, in_seconds(timeout)))
+        return append_result(self._handle.native.append(None, stream, crossing(events), expected, in_seconds(timeout)))
 
-    def import_events(self, events: Iterable[ImportEvent]) -> ImportResult:
+    def import_events(
+        self,
+        events: Iterable[ImportEvent],
+        *,
+        timeout: Seconds | None = None,
+    ) -> ImportResult:
         """Import events that were recorded elsewhere. Positions are new, in the order given.
 
         Each 1,000 events are written completely or not at all. An event that is stored already is passed over, so an
-        import can be repeated and resumed.
+        import can be repeated and resumed. `timeout` covers the whole import.
 
         Raises `DuplicateEventError` if an id is known with other content, `ConflictError` if a version does not follow;
         otherwise as `append`.
         """
-        return ImportResult(*self._handle.native.import_events(None, imports_crossing(events)))
+        return import_result(self._handle.native.import_events(None, imports_crossing(events), in_seconds(timeout)))
 
     def read(
         self,
@@ -94,11 +107,11 @@ class EventStore:
     ) -> Generator[RecordedEvent, None, None]:
         """Read the events of a stream page by page, in the order of versions. Both bounds are inclusive.
 
-        An absent stream has no events. A reader that stops half way leaves nothing behind. The iteration raises
-        `InvalidArgumentError`, `UnavailableError`, `ClosedError`.
+        An absent stream has no events. A reader that stops half way leaves nothing behind. The call raises
+        `InvalidArgumentError`; the iteration raises `UnavailableError`, `ClosedError`.
         """
         cursor = self._handle.native.read(stream, from_version, to_version, direction, limit, in_seconds(timeout))
-        return _events(self._handle, cursor)
+        return _events(self._handle, cursor, "read")
 
     def read_all(
         self,
@@ -111,8 +124,8 @@ class EventStore:
         timeout: Seconds | None = None,
     ) -> Generator[RecordedEvent, None, None]:
         """Read the matching events of the log. Both bounds are exclusive; a limit counts matches. Errors as `read`."""
-        cursor = self._handle.native.read_all(after, before, query.items, direction, limit, in_seconds(timeout))
-        return _events(self._handle, cursor)
+        cursor = self._handle.native.read_all(after, before, query_crossing(query), direction, limit, in_seconds(timeout))
+        return _events(self._handle, cursor, "read_all")
 
     def read_page(
         self,
@@ -123,8 +136,7 @@ class EventStore:
         timeout: Seconds | None = None,
     ) -> Page:
         """Read one page of the log: at most 1,000 events. Errors as `read`, and `LimitExceededError`."""
-        page = self._handle.native.read_page(None, after, query.items, limit, in_seconds(timeout))
-        return Page([recorded(fields) for fields in page[0]], page[1], page[2])
+        return page(self._handle.native.read_page(None, after, query_crossing(query), limit, in_seconds(timeout)))
 
     def subscribe(
         self,
@@ -142,27 +154,45 @@ class EventStore:
         committed so far was returned. `timeout` ends an iteration after that time without an event. If the database is
         lost, the subscription reconnects.
 
-        The iteration raises `InvalidArgumentError`, `CheckpointAheadError`, `CorruptError`, `ConfigError`,
-        `ClosedError`.
+        The call raises `InvalidArgumentError`, `LimitExceededError`; the iteration raises `CheckpointAheadError`,
+        `CorruptError`, `ConfigError`, `ClosedError`.
         """
-        cursor = self._handle.native.subscribe(query.items, start, after)
-        return Subscription(self._handle, cursor, on_caught_up, in_seconds(timeout))
+        told_when_caught_up(on_caught_up)
+        waits = patience(timeout)
+        cursor = self._handle.native.subscribe(query_crossing(query), start, after)
+        return Subscription(self._handle, cursor, on_caught_up, waits)
 
-    def save_snapshot(self, snapshot: Snapshot) -> None:
+    def save_snapshot(
+        self,
+        snapshot: Snapshot,
+        *,
+        timeout: Seconds | None = None,
+    ) -> None:
         """Save a snapshot, and replace one with the same stream, schema and version.
 
         Raises `InvalidArgumentError` if the snapshot's version is 0 or above the stream's.
         """
-        self._handle.native.save_snapshot(None, snapshot._fields)
+        self._handle.native.save_snapshot(None, snapshot_crossing(snapshot), in_seconds(timeout))
 
-    def load_snapshot(self, stream: str, schema: str, *, at_or_before: int | None = None) -> Snapshot | None:
+    def load_snapshot(
+        self,
+        stream: str,
+        schema: str,
+        *,
+        at_or_before: int | None = None,
+        timeout: Seconds | None = None,
+    ) -> Snapshot | None:
         """Load the newest valid snapshot, at or before a version if one is given."""
-        found = self._handle.native.load_snapshot(None, stream, schema, at_or_before)
+        found = self._handle.native.load_snapshot(None, stream, schema, at_or_before, in_seconds(timeout))
         return None if found is None else restored(Snapshot, found)
 
-    def head(self) -> int:
+    def head(
+        self,
+        *,
+        timeout: Seconds | None = None,
+    ) -> int:
         """Return the position of the last committed event that is safe to read; 0 if the log is empty."""
-        return self._handle.native.head(None)
+        return self._handle.native.head(None, in_seconds(timeout))
 
     def close(self) -> None:
         """Wait for calls in flight, then free everything. Closing twice is fine; any later use raises `ClosedError`."""
@@ -212,7 +242,7 @@ class Subscription:
     def __next__(self) -> RecordedEvent:
         until = None if self._timeout is None else time.monotonic() + self._timeout
         while not self._ended:
-            self._handle.check()
+            self._handle.check("subscribe")
             for fields in self._events:
                 return recorded(fields)
             if self._caught_up:
@@ -238,8 +268,8 @@ class Subscription:
         self.close()
 
 
-def _events(handle: Handle, cursor: Cursor) -> Generator[RecordedEvent, None, None]:
+def _events(handle: Handle, cursor: Cursor, operation: str) -> Generator[RecordedEvent, None, None]:
     while (page := cursor.next(None)) is not None:
         for fields in page[0]:
-            handle.check()
+            handle.check(operation)
             yield recorded(fields)
