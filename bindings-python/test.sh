@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the wheel, runs the first program from it in an empty environment, then the package's own tests.
+# Builds the wheel, runs the first program from it in an empty environment, builds a wheel from the source distribution,
+# then runs the package's own tests.
 #
 # CARGO_TARGET_DIR                where cargo builds
 # STREAMKEEP_CACHE                where environments and artifacts are kept (~/.cache/streamkeep)
@@ -47,6 +48,18 @@ first_program() {
     echo "python: the first program prints the expected output, from the installed wheel"
 }
 
+# What `pip install` does with a source distribution, where it finds no wheel. Only the two crates of the workspace are
+# compiled again, without optimisation.
+from_source() {
+    local quick='--config profile.release.package.streamkeep.opt-level=0 --config profile.release.package.streamkeep-python.opt-level=0'
+    "$cache/tools/bin/maturin" sdist --out "$folder/source" 2>"$folder/source.log"
+    PATH="$cache/tools/bin:$PATH" MATURIN_PEP517_ARGS=$quick "$cache/tools/bin/python" -m pip wheel --quiet \
+        --disable-pip-version-check --no-index --no-deps --no-build-isolation --no-cache-dir --wheel-dir "$folder/built" "$folder"/source/streamkeep-*.tar.gz
+    "$folder/empty/bin/python" -m pip install --quiet --disable-pip-version-check --no-index --no-cache-dir --force-reinstall "$folder"/built/streamkeep-*.whl
+    "$folder/empty/bin/python" -W error -c 'import streamkeep; streamkeep.EventStore.open("memory:").close()'
+    "$cache/tools/bin/python" tests/licences.py "$folder"/source/streamkeep-*.tar.gz "$folder"/streamkeep-*.whl "$folder"/built/streamkeep-*.whl
+}
+
 own_tests() {
     "$cache/tools/bin/python" -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-cache-dir --force-reinstall "$folder"/streamkeep-*.whl
     "$cache/tools/bin/python" -m pytest --quiet "$@"
@@ -57,6 +70,7 @@ own_tests() {
 part "preparing the tools" tools
 part "building the wheel" wheel
 part "the first program" first_program
+part "the source distribution" from_source
 part "the tests" own_tests "$@"
 root=$(cd .. && pwd)
 ../tests/launcher.sh demos python "$cache/tools/bin/python" "$root/examples/python/demo.py"
