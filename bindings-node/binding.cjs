@@ -1,14 +1,7 @@
 'use strict'
 // Finds and loads the native module for this platform.
 
-const { arch, platform } = process
-
-function libc() {
-  if (platform !== 'linux') return ''
-  return process.report.getReport().header.glibcVersionRuntime ? '-gnu' : '-musl'
-}
-
-const target = `${platform}-${arch}${libc()}`
+const target = require('./platform.cjs').platform()
 
 function load() {
   try {

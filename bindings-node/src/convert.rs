@@ -37,6 +37,7 @@ pub struct EventIn {
     pub schema: Option<String>,
     pub stream: Option<String>,
     pub version: Option<i64>,
+    pub recorded_at_millis: Option<i64>,
     pub recorded_at_micros: Option<i64>,
 }
 
@@ -92,7 +93,7 @@ fn optional(argument: &str, value: Option<i64>) -> napi::Result<Option<u64>> {
     value.map(|value| number(argument, value)).transpose()
 }
 
-fn millis(argument: &str, value: Option<i64>) -> napi::Result<Option<Duration>> {
+pub(crate) fn millis(argument: &str, value: Option<i64>) -> napi::Result<Option<Duration>> {
     Ok(optional(argument, value)?.map(Duration::from_millis))
 }
 
@@ -157,13 +158,16 @@ pub(crate) fn event(given: EventIn) -> napi::Result<Event> {
 pub(crate) fn import_event(mut given: EventIn) -> napi::Result<ImportEvent> {
     let stream = given.stream.take().ok_or_else(|| invalid_argument("stream", "an event to import needs a stream"))?;
     let version = optional("version", given.version)?;
-    let recorded_at = given.recorded_at_micros.map(time).transpose()?;
+    let micros = given.recorded_at_micros.map(i128::from);
+    let millis = given.recorded_at_millis.map(|millis| i128::from(millis) * 1000);
+    let recorded_at = micros.or(millis).map(time).transpose()?;
     Ok(ImportEvent { stream, version, recorded_at, event: event(given)? })
 }
 
-fn time(micros: i64) -> napi::Result<OffsetDateTime> {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000)
-        .map_err(|_| invalid_argument("recorded_at", "recorded_at is out of range"))
+/// Core checks the years. This refuses what its type of times cannot hold, with the same words.
+fn time(micros: i128) -> napi::Result<OffsetDateTime> {
+    OffsetDateTime::from_unix_timestamp_nanos(micros * 1000)
+        .map_err(|_| invalid_argument("recorded_at", "a time of an import must be in the years 1 to 9999, in UTC"))
 }
 
 pub(crate) fn append_options(given: AppendIn) -> napi::Result<AppendOptions> {

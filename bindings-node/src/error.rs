@@ -20,7 +20,7 @@ pub(crate) fn internal(message: &str) -> napi::Error {
 /// Makes the form of `Error::to_json`. Messages and fields are texts of this crate and need no escapes.
 fn plain(code: &str, message: &str, fields: &str) -> napi::Error {
     let outcome = if code == "internal" { "unknown" } else { "not applied" };
-    let (rest, ids) = (r#""context":null,"cause":null"#, r#""ids":[]"#);
+    let (rest, ids) = (r#""hint":null,"cause":null"#, r#""ids":[]"#);
     napi::Error::from_reason(format!(
         r#"{{"code":"{code}","message":"{message}","retryable":false,"outcome":"{outcome}",{ids},{rest},"fields":{fields}}}"#
     ))

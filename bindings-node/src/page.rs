@@ -9,7 +9,7 @@ use napi_derive::napi;
 use streamkeep::{Payload, RecordedEvent};
 
 /// How many numbers an event has in [`PageOut::numbers`]; `decode` in `typescript/recorded.ts` has their order.
-const NUMBERS: usize = 10;
+const NUMBERS: usize = 11;
 
 /// A page to convert on JavaScript's thread.
 pub(crate) struct Page {
@@ -79,7 +79,8 @@ impl Page {
         self.numbers.extend([
             exact(event.position),
             exact(event.version),
-            micros as f64,
+            micros.div_euclid(1000) as f64,
+            micros.rem_euclid(1000) as f64,
             f64::from(kind),
             payload_bytes as f64,
         ]);
@@ -108,6 +109,18 @@ impl From<streamkeep::Snapshot> for SnapshotOut {
             Payload::Bytes(bytes) => (None, Some(bytes.into())),
         };
         Self { stream: snapshot.stream, version: exact(snapshot.version), schema: snapshot.schema, text, bytes }
+    }
+}
+
+/// The answer of a load: an object, because nothing and a load that was cancelled are two things.
+#[napi(object, object_from_js = false)]
+pub struct LoadedOut {
+    pub found: Option<SnapshotOut>,
+}
+
+impl From<Option<streamkeep::Snapshot>> for LoadedOut {
+    fn from(found: Option<streamkeep::Snapshot>) -> Self {
+        Self { found: found.map(SnapshotOut::from) }
     }
 }
 

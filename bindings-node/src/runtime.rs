@@ -39,7 +39,11 @@ pub(crate) fn runtime() -> napi::Result<&'static Runtime> {
 ///
 /// # Errors
 /// If the environment is ending or the runtime could not be started.
-pub fn promise<'env, V, T, F>(env: &'env Env, convert: fn(V) -> T, future: F) -> napi::Result<Object<'env>>
+pub fn promise<'env, V, T, F>(
+    env: &'env Env,
+    convert: impl FnOnce(V) -> T + Send + 'static,
+    future: F,
+) -> napi::Result<Object<'env>>
 where
     V: Send + 'static,
     T: ToNapiValue + 'static,

@@ -1,17 +1,18 @@
 //! The store.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use napi::Env;
-use napi::bindgen_prelude::Object;
+use napi::bindgen_prelude::{Object, ToNapiValue};
 use napi_derive::napi;
 use streamkeep::{AppendResult, EventStore, ImportResult, Snapshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::convert::{self, AppendIn, EventIn, OpenIn, ReadIn, SnapshotIn};
 use crate::iteration::{Counted, NativeIteration, Of};
-use crate::page::{Page, PageOut, SnapshotOut, exact};
+use crate::page::{LoadedOut, Page, PageOut, exact};
 use crate::runtime::{drop_there, promise, unless_cancelled};
 
 /// Withdraws a call. An append that still waits is withdrawn; one that was sent runs to its end.
@@ -58,9 +59,29 @@ pub struct NativeStore {
 
 /// Opens a store.
 #[napi(catch_unwind)]
-pub fn open<'env>(env: &'env Env, url: String, options: OpenIn) -> napi::Result<Object<'env>> {
+pub fn open<'env>(
+    env: &'env Env,
+    url: String,
+    options: OpenIn,
+    cancel: Option<&NativeCancel>,
+) -> napi::Result<Object<'env>> {
     let options = convert::open(url, options)?;
-    promise(env, NativeStore::new, options.open())
+    cancellable(env, cancel, NativeStore::new, options.open())
+}
+
+/// Runs a call. The answer of one that is cancelled is null.
+fn cancellable<'env, V, T>(
+    env: &'env Env,
+    cancel: Option<&NativeCancel>,
+    convert: fn(V) -> T,
+    call: impl Future<Output = streamkeep::Result<V>> + Send + 'static,
+) -> napi::Result<Object<'env>>
+where
+    V: Send + 'static,
+    T: ToNapiValue + 'static,
+{
+    let token = cancel.map(|cancel| cancel.token.clone());
+    promise(env, move |answer: Option<V>| answer.map(convert), unless_cancelled(token, call))
 }
 
 #[napi]
@@ -71,6 +92,15 @@ impl NativeStore {
 
     fn store(&self) -> napi::Result<EventStore> {
         self.store.clone().ok_or_else(|| crate::error::internal("the store no longer exists"))
+    }
+
+    /// The store, with the timeout of one call.
+    fn store_within(&self, timeout_ms: Option<i64>) -> napi::Result<EventStore> {
+        let store = self.store()?;
+        Ok(match convert::millis("timeout_ms", timeout_ms)? {
+            None => store,
+            Some(timeout) => store.with_timeout(timeout),
+        })
     }
 
     #[napi(catch_unwind)]
@@ -84,27 +114,30 @@ impl NativeStore {
     ) -> napi::Result<Object<'env>> {
         let (store, options) = (self.store()?, convert::append_options(options)?);
         let events = events.into_iter().map(convert::event).collect::<napi::Result<Vec<_>>>()?;
-        let token = cancel.map(|cancel| cancel.token.clone());
-        let convert = |done: Option<AppendResult>| {
-            done.map(|done| AppendOut {
-                version: exact(done.version),
-                position: exact(done.position),
-                repeated: done.repeated,
-            })
+        let convert = |done: AppendResult| AppendOut {
+            version: exact(done.version),
+            position: exact(done.position),
+            repeated: done.repeated,
         };
-        promise(env, convert, async move { unless_cancelled(token, store.append(stream, events, options)).await })
+        cancellable(env, cancel, convert, async move { store.append(stream, events, options).await })
     }
 
     #[napi(catch_unwind)]
-    pub fn import_events<'env>(&self, env: &'env Env, events: Vec<EventIn>) -> napi::Result<Object<'env>> {
-        let store = self.store()?;
+    pub fn import_events<'env>(
+        &self,
+        env: &'env Env,
+        events: Vec<EventIn>,
+        timeout_ms: Option<i64>,
+        cancel: Option<&NativeCancel>,
+    ) -> napi::Result<Object<'env>> {
+        let store = self.store_within(timeout_ms)?;
         let events = events.into_iter().map(convert::import_event).collect::<napi::Result<Vec<_>>>()?;
         let convert = |done: ImportResult| ImportOut {
             imported: exact(done.imported),
             passed_over: exact(done.passed_over),
             position: exact(done.position),
         };
-        promise(env, convert, async move { store.import_events(events).await })
+        cancellable(env, cancel, convert, async move { store.import_events(events).await })
     }
 
     #[napi(catch_unwind)]
@@ -126,21 +159,32 @@ impl NativeStore {
     }
 
     #[napi(catch_unwind)]
-    pub fn read_page<'env>(&self, env: &'env Env, options: ReadIn) -> napi::Result<Object<'env>> {
+    pub fn read_page<'env>(
+        &self,
+        env: &'env Env,
+        options: ReadIn,
+        cancel: Option<&NativeCancel>,
+    ) -> napi::Result<Object<'env>> {
         let (store, options) = (self.store()?, convert::read_page_options(options)?);
-        promise(env, PageOut::from, async move {
+        cancellable(env, cancel, PageOut::from, async move {
             let page = store.read_page(options).await?;
             Ok(Page::new(page.events, page.caught_up, page.reached))
         })
     }
 
     #[napi(catch_unwind)]
-    pub fn save_snapshot<'env>(&self, env: &'env Env, snapshot: SnapshotIn) -> napi::Result<Object<'env>> {
-        let store = self.store()?;
+    pub fn save_snapshot<'env>(
+        &self,
+        env: &'env Env,
+        snapshot: SnapshotIn,
+        timeout_ms: Option<i64>,
+        cancel: Option<&NativeCancel>,
+    ) -> napi::Result<Object<'env>> {
+        let store = self.store_within(timeout_ms)?;
         let SnapshotIn { stream, version, schema, data } = snapshot;
         let snapshot =
             Snapshot { stream, version: convert::number("version", version)?, schema, data: convert::payload(data) };
-        promise(env, |()| (), async move { store.save_snapshot(snapshot).await })
+        cancellable(env, cancel, |()| (), async move { store.save_snapshot(snapshot).await })
     }
 
     #[napi(catch_unwind)]
@@ -150,17 +194,28 @@ impl NativeStore {
         stream: String,
         schema: String,
         at_or_before: Option<i64>,
+        timeout_ms: Option<i64>,
+        cancel: Option<&NativeCancel>,
     ) -> napi::Result<Object<'env>> {
-        let store = self.store()?;
+        let store = self.store_within(timeout_ms)?;
         let at_or_before = at_or_before.map(|version| convert::number("at_or_before", version)).transpose()?;
-        let convert = |snapshot: Option<Snapshot>| snapshot.map(SnapshotOut::from);
-        promise(env, convert, async move { store.load_snapshot(stream, schema, at_or_before).await })
+        cancellable(
+            env,
+            cancel,
+            LoadedOut::from,
+            async move { store.load_snapshot(stream, schema, at_or_before).await },
+        )
     }
 
     #[napi(catch_unwind)]
-    pub fn head<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
-        let store = self.store()?;
-        promise(env, exact, async move { store.head().await })
+    pub fn head<'env>(
+        &self,
+        env: &'env Env,
+        timeout_ms: Option<i64>,
+        cancel: Option<&NativeCancel>,
+    ) -> napi::Result<Object<'env>> {
+        let store = self.store_within(timeout_ms)?;
+        cancellable(env, cancel, exact, async move { store.head().await })
     }
 
     #[napi(catch_unwind)]

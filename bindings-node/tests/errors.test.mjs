@@ -19,12 +19,55 @@ onEach('a conflict says what it is', async ({ open }) => {
   const sent = event('E')
   const error = await store.append('order-42', [sent], { expected: 'no-stream' }).catch((thrown) => thrown)
   assert.ok(error instanceof ConflictError && error instanceof StreamkeepError && error instanceof Error)
-  const { name, code, retryable, outcome, ids, context, stream, expected, actual } = error
+  const { name, code, retryable, outcome, ids, operation, hint, stream, expected, actual } = error
   assert.deepEqual(
-    { name, code, retryable, outcome, ids, context, stream, expected, actual },
-    { name: 'ConflictError', code: 'conflict', retryable: false, outcome: 'not applied', ids: [sent.id], context: 'append', stream: 'order-42', expected: 'no-stream', actual: 1 },
+    { name, code, retryable, outcome, ids, operation, hint, stream, expected, actual },
+    { name: 'ConflictError', code: 'conflict', retryable: false, outcome: 'not applied', ids: [sent.id], operation: 'append', hint: undefined, stream: 'order-42', expected: 'no-stream', actual: 1 },
   )
   assert.match(inspect(error), /ConflictError: append: /)
+})
+
+onEach('an error names the method that failed, whoever refused it', async ({ open }) => {
+  const store = await open()
+  await store.append('s', [{ type: 'E' }])
+  const later = { after: 99 }
+  const late = { atOrBefore: 0, timeoutMs: 1.5 }
+  const failing = {
+    open: () => EventStore.open('nowhere:'),
+    append: () => store.append('s', [{ type: '' }]),
+    importEvents: () => store.importEvents([{ stream: 's', version: 5, event: { type: 'E' } }]),
+    read: () => store.read('s', { limit: 0 }).next(),
+    readAll: () => store.readAll(later).next(),
+    readPage: () => store.readPage(later),
+    subscribe: () => store.subscribe(later).next(),
+    saveSnapshot: () => store.saveSnapshot({ stream: 's', version: 9, schema: 'a', data: 1 }),
+    loadSnapshot: () => store.loadSnapshot('s', 'a', late),
+    head: () => store.head({ timeoutMs: -1 }),
+    event: async () => event(''.at(1)),
+  }
+  for (const [operation, call] of Object.entries(failing)) {
+    const error = await call().then(() => assert.fail(`${operation} did not fail`), (thrown) => thrown)
+    assert.equal(error.operation, operation)
+    assert.ok(error.message.startsWith(`${operation}: `), error.message)
+  }
+  const iterator = store.read('s')
+  await store.close()
+  const closed = await iterator.next().catch((error) => error)
+  assert.deepEqual([closed.code, closed.operation], ['closed', 'read'])
+}, ['memory'])
+
+test('an error has the hint of its cause, in a field and in its message', async () => {
+  const hinted = await EventStore.open('sqlite:/nowhere/at/all.db').catch((thrown) => thrown)
+  assert.equal(hinted.operation, 'open')
+  assert.ok(typeof hinted.hint === 'string' && hinted.message.endsWith(`; ${hinted.hint}`), inspect(hinted))
+})
+
+test('an error can be made for tests', () => {
+  const error = new ConflictError('stream is elsewhere', { stream: 's', expected: 1, actual: 2, operation: 'append' })
+  const { name, code, message, stream, expected, actual, retryable, outcome, ids } = error
+  assert.deepEqual({ name, code, message, stream, expected, actual, retryable, outcome, ids }, { name: 'ConflictError', code: 'conflict', message: 'append: stream is elsewhere', stream: 's', expected: 1, actual: 2, retryable: false, outcome: 'not applied', ids: [] })
+  assert.ok(new UnavailableError('gone').retryable)
+  assert.equal(new StreamkeepError().code, 'internal')
 })
 
 onEach('the stack is that of the call, not of the answer', async ({ open }) => {

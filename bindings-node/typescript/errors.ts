@@ -1,3 +1,5 @@
+import { isMarked, mark } from './realm.js'
+
 /** What is known about a write that ended in an error: nothing was or will be written, or it may have been written. */
 export type Outcome = 'not applied' | 'unknown'
 
@@ -15,19 +17,27 @@ export type ErrorCode =
   | 'closed'
   | 'internal'
 
-/** An error in the form in which core passes it. */
-interface ErrorData {
-  code: ErrorCode
-  message: string
-  retryable: boolean
-  outcome: Outcome
-  ids: string[]
-  context: string | null
-  cause: string | null
-  fields: Record<string, unknown>
+/** The attributes of an error that a test makes, and the facts of its class. */
+export interface ErrorFacts {
+  /** The default is true for `unavailable` alone. */
+  retryable?: boolean | undefined
+  /** The default is `not applied`. */
+  outcome?: Outcome | undefined
+  ids?: readonly string[] | undefined
+  operation?: string | undefined
+  hint?: string | undefined
+  cause?: unknown
+  readonly [fact: string]: unknown
 }
 
-/** The error of every operation. Its subclasses have the facts of their kind. Messages are for people. */
+/** The code of each class. A subclass of the caller's own has none. */
+const CODES = new Map<unknown, ErrorCode>()
+
+/**
+ * The error of every operation. Its subclasses have the facts of their kind. Messages are for people.
+ *
+ * `instanceof` recognises an error of another realm too, for example under Jest or in a `node:vm` context.
+ */
 export class StreamkeepError extends Error {
   /** The stable code. */
   readonly code: ErrorCode
@@ -37,25 +47,46 @@ export class StreamkeepError extends Error {
   readonly outcome: Outcome
   /** The event ids of the append that ended in this error. */
   readonly ids: readonly string[]
-  /** The hint or the operation that failed, for people. */
-  readonly context: string | undefined
+  /** The method that failed, for example `append`. */
+  readonly operation: string | undefined
+  /** What the reader of the message can do about it. */
+  readonly hint: string | undefined
+
+  /** Makes an error, for tests. */
+  constructor(message = '', facts: ErrorFacts = {}) {
+    const { retryable, outcome, ids, operation, hint, cause, ...rest } = facts
+    const unknown = outcome === 'unknown' ? ' (outcome: unknown)' : ''
+    const whole = `${operation === undefined ? '' : `${operation}: `}${message}${hint === undefined ? '' : `; ${hint}`}${unknown}`
+    super(whole, cause === undefined ? undefined : { cause })
+    this.code = codeOf(new.target)
+    this.retryable = retryable ?? this.code === 'unavailable'
+    this.outcome = outcome ?? 'not applied'
+    this.ids = ids ?? []
+    this.operation = operation
+    this.hint = hint
+    for (const [name, value] of Object.entries(rest)) Object.defineProperty(this, name, { value, enumerable: true })
+  }
 
   /** @internal */
-  constructor(data: ErrorData, cause: unknown = data.cause === null ? undefined : new Error(data.cause)) {
-    super((data.context === null ? '' : `${data.context}: `) + data.message, cause === undefined ? undefined : { cause })
-    this.code = data.code
-    this.retryable = data.retryable
-    this.outcome = data.outcome
-    this.ids = data.ids
-    this.context = data.context ?? undefined
-    for (const [name, value] of Object.entries(data.fields)) {
-      Object.defineProperty(this, name, { value, enumerable: true })
-    }
+  static override [Symbol.hasInstance](this: unknown, value: unknown): boolean {
+    if (Function.prototype[Symbol.hasInstance].call(this as typeof StreamkeepError, value)) return true
+    if (!isMarked(value, 'error')) return false
+    return this === StreamkeepError || (CODES.has(this) && (value as StreamkeepError).code === CODES.get(this))
   }
 
   static {
     this.prototype.name = 'StreamkeepError'
+    mark(this.prototype, 'error')
   }
+}
+
+/** The code of a class, which a subclass of the caller's own has from its base. */
+function codeOf(type: unknown): ErrorCode {
+  for (let at = type; at !== null && at !== undefined; at = Object.getPrototypeOf(at)) {
+    const code = CODES.get(at)
+    if (code !== undefined) return code
+  }
+  return 'internal'
 }
 
 /** The stream is not at the expected version. Reload and decide again. */
@@ -66,10 +97,6 @@ export class ConflictError extends StreamkeepError {
   declare readonly expected: number | 'any' | 'no-stream' | 'stream-exists'
   /** The version that the decision was based on. */
   declare readonly actual: number
-
-  static {
-    this.prototype.name = 'ConflictError'
-  }
 }
 
 /** An event id is already known, with other content or at another place. Check how ids are made. */
@@ -80,30 +107,18 @@ export class DuplicateEventError extends StreamkeepError {
   declare readonly stream: string
   /** Its version there. */
   declare readonly version: number
-
-  static {
-    this.prototype.name = 'DuplicateEventError'
-  }
 }
 
 /** Something does not exist. */
 export class NotFoundError extends StreamkeepError {
   /** What does not exist. */
   declare readonly what: string
-
-  static {
-    this.prototype.name = 'NotFoundError'
-  }
 }
 
 /** The call is wrong. Fix it. */
 export class InvalidArgumentError extends StreamkeepError {
   /** Which argument or option. */
   declare readonly argument: string
-
-  static {
-    this.prototype.name = 'InvalidArgumentError'
-  }
 }
 
 /** A value exceeds a limit. Send less. */
@@ -114,63 +129,35 @@ export class LimitExceededError extends StreamkeepError {
   declare readonly limit: number
   /** The size of the value. */
   declare readonly actual: number
-
-  static {
-    this.prototype.name = 'LimitExceededError'
-  }
 }
 
 /** The URL, the options or the configuration of the server has to change. */
-export class ConfigError extends StreamkeepError {
-  static {
-    this.prototype.name = 'ConfigError'
-  }
-}
+export class ConfigError extends StreamkeepError {}
 
 /** The database did not answer before the deadline. Retry: the event ids make that safe. */
-export class UnavailableError extends StreamkeepError {
-  static {
-    this.prototype.name = 'UnavailableError'
-  }
-}
+export class UnavailableError extends StreamkeepError {}
 
 /** A checkpoint or cursor is above every position that the log has drawn, for example after a backup was restored. */
 export class CheckpointAheadError extends StreamkeepError {
-  /** The consumer; `undefined` for a subscription or read. */
+  /** The consumer; `null` for a subscription or read. */
   declare readonly consumer: string | null
   /** The checkpoint. */
   declare readonly checkpoint: number
   /** The log's head. */
   declare readonly head: number
-
-  static {
-    this.prototype.name = 'CheckpointAheadError'
-  }
 }
 
 /** Stored data is not valid. Stop, then repair it or upgrade the library. */
 export class CorruptError extends StreamkeepError {
   /** Where it was found. */
   declare readonly where: string
-
-  static {
-    this.prototype.name = 'CorruptError'
-  }
 }
 
 /** The store was closed. Open a new one. */
-export class ClosedError extends StreamkeepError {
-  static {
-    this.prototype.name = 'ClosedError'
-  }
-}
+export class ClosedError extends StreamkeepError {}
 
 /** A bug in this library. */
-export class InternalError extends StreamkeepError {
-  static {
-    this.prototype.name = 'InternalError'
-  }
-}
+export class InternalError extends StreamkeepError {}
 
 const CLASSES: Record<ErrorCode, typeof StreamkeepError> = {
   conflict: ConflictError,
@@ -186,37 +173,12 @@ const CLASSES: Record<ErrorCode, typeof StreamkeepError> = {
   internal: InternalError,
 }
 
-/** @internal An argument that cannot be passed to core. */
-export function invalidArgument(argument: string, message: string, cause?: unknown): InvalidArgumentError {
-  const nothing = { retryable: false, outcome: 'not applied', ids: [], context: null, cause: null } as const
-  return new InvalidArgumentError({ ...nothing, ids: [], code: 'invalid-argument', message, fields: { argument } }, cause)
+for (const [code, type] of Object.entries(CLASSES)) {
+  CODES.set(type, code as ErrorCode)
+  type.prototype.name = type.name
 }
 
-/** @internal The stack of a call, for its error, which is made when the call is no longer on the stack. */
-export class CallSite {
-  declare readonly stack: string | undefined
-
-  constructor() {
-    Error.captureStackTrace(this, CallSite)
-  }
-
-  /** Converts a rejection of the native module, or a refused argument, to the error of this call. */
-  errorFrom(rejected: unknown): unknown {
-    const error = rejected instanceof StreamkeepError ? rejected : fromNative(rejected)
-    if (error instanceof StreamkeepError) {
-      const frames = this.stack?.replace(/^[^\n]*/, '') ?? ''
-      Object.defineProperty(error, 'stack', { value: `${error.name}: ${error.message}${frames}`, writable: true, configurable: true })
-    }
-    return error
-  }
-}
-
-/** An error that is not in core's form is an argument of the wrong JavaScript type. */
-function fromNative(rejected: unknown): unknown {
-  if (!(rejected instanceof Error)) return rejected
-  if (!rejected.message.startsWith('{"')) return invalidArgument('arguments', rejected.message, rejected)
-  const data = JSON.parse(rejected.message) as ErrorData
-  const { argument } = data.fields
-  if (typeof argument === 'string') data.fields['argument'] = argument.replace(/_[a-z]/g, (found) => found.slice(1).toUpperCase())
-  return new CLASSES[data.code](data)
+/** @internal The class of a code. */
+export function classOf(code: ErrorCode): typeof StreamkeepError {
+  return CLASSES[code]
 }

@@ -15,6 +15,7 @@ export {
   LimitExceededError,
   NotFoundError,
   RecordedEvent,
+  recordedEvent,
   Snapshot,
   StreamkeepError,
   UnavailableError,

@@ -19,13 +19,15 @@ export {
   StreamkeepError,
   UnavailableError,
 } from './errors.js'
-export type { ErrorCode, Outcome } from './errors.js'
+export type { ErrorCode, ErrorFacts, Outcome } from './errors.js'
+export type { ContentType } from './content.js'
 export { event } from './events.js'
 export type { AnyEvent, Event, EventOptions, IdentifiedEvent, ImportEvent, Metadata } from './events.js'
 export { EventIterator } from './iteration.js'
 export { JsonText } from './json.js'
 export type {
   AppendOptions,
+  CallOptions,
   Direction,
   Expected,
   LoadSnapshotOptions,
@@ -37,7 +39,10 @@ export type {
   ReadPageOptions,
   SubscribeOptions,
 } from './options.js'
-export { RecordedEvent, Snapshot } from './recorded.js'
-export type { Recorded } from './recorded.js'
+export { RecordedEvent, recordedEvent } from './recorded.js'
+export type { Recorded, RecordedEventFields } from './recorded.js'
+export type { Signal } from './signal.js'
+export { Snapshot } from './snapshots.js'
+export type { NewSnapshot } from './snapshots.js'
 export { EventStore } from './store.js'
-export type { AppendResult, ImportResult, NewSnapshot, Page } from './store.js'
+export type { AppendResult, ImportResult, Page } from './store.js'

@@ -1,7 +1,11 @@
-import { CallSite } from './errors.js'
+/// <reference lib="esnext.disposable" preserve="true" />
+
+import type { CallSite } from './calls.js'
 import type { AnyEvent } from './events.js'
 import type { NativeIteration, NativePage } from './native.js'
+import { disposable } from './realm.js'
 import { decode, type Recorded } from './recorded.js'
+import type { Signal } from './signal.js'
 
 /** @internal What an iteration needs from its store and options. */
 export interface Source {
@@ -11,7 +15,7 @@ export interface Source {
   closed: () => boolean
   /** A call that the native module refuses with its own error after the store was closed. */
   refused: () => Promise<unknown>
-  signal?: AbortSignal | undefined
+  signal?: Signal | undefined
   onCaughtUp?: (() => void | Promise<void>) | undefined
   site: CallSite
 }
@@ -33,9 +37,13 @@ export class EventIterator<E extends AnyEvent = AnyEvent> implements AsyncIterab
   /** The last pending `next()`. They are answered one after the other. */
   #turn: Promise<unknown> | undefined
 
-  /** @internal */
-  constructor(source: Source) {
+  private constructor(source: Source) {
     this.#source = source
+  }
+
+  /** @internal */
+  static of<E extends AnyEvent>(source: Source): EventIterator<E> {
+    return new EventIterator<E>(source)
   }
 
   [Symbol.asyncIterator](): this {
@@ -65,6 +73,10 @@ export class EventIterator<E extends AnyEvent = AnyEvent> implements AsyncIterab
   /** Ends the iteration, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.return()
+  }
+
+  static {
+    disposable(this.prototype)
   }
 
   async #pull(): Promise<IteratorResult<Recorded<E>, undefined>> {

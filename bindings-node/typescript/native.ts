@@ -9,6 +9,7 @@ export interface NativeEvent {
   schema?: string
   stream?: string
   version?: number
+  recordedAtMillis?: number
   recordedAtMicros?: number
 }
 
@@ -66,22 +67,23 @@ export interface NativeStore {
     options: { expected?: string | number; timeoutMs?: number },
     cancel?: NativeCancel,
   ): Promise<{ version: number; position: number; repeated: boolean } | null>
-  importEvents(events: NativeEvent[]): Promise<{ imported: number; passedOver: number; position: number }>
+  importEvents(events: NativeEvent[], timeoutMs?: number, cancel?: NativeCancel): Promise<{ imported: number; passedOver: number; position: number } | null>
   read(stream: string, options: NativeReadOptions): NativeIteration
   readAll(options: NativeReadOptions): NativeIteration
   subscribe(options: NativeReadOptions): NativeIteration
-  readPage(options: NativeReadOptions): Promise<NativePage>
-  saveSnapshot(snapshot: { stream: string; version: number; schema: string; data: string | Uint8Array }): Promise<void>
-  loadSnapshot(stream: string, schema: string, atOrBefore?: number): Promise<NativeSnapshot | null>
-  head(): Promise<number>
+  readPage(options: NativeReadOptions, cancel?: NativeCancel): Promise<NativePage | null>
+  saveSnapshot(snapshot: { stream: string; version: number; schema: string; data: string | Uint8Array }, timeoutMs?: number, cancel?: NativeCancel): Promise<null>
+  loadSnapshot(stream: string, schema: string, atOrBefore?: number, timeoutMs?: number, cancel?: NativeCancel): Promise<{ found?: NativeSnapshot } | null>
+  head(timeoutMs?: number, cancel?: NativeCancel): Promise<number | null>
   close(): Promise<void>
   isClosed(): boolean
 }
 
 interface Native {
-  open(url: string, options: NativeOpenOptions): Promise<NativeStore>
+  open(url: string, options: NativeOpenOptions, cancel?: NativeCancel): Promise<NativeStore | null>
   newId(): string
   NativeCancel: new () => NativeCancel
+  NativeStore: new () => NativeStore
 }
 
 // eslint-disable-next-line @typescript-eslint/no-require-imports -- one loader, CommonJS, for both module systems

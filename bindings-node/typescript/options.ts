@@ -1,7 +1,6 @@
-import { invalidArgument } from './errors.js'
-import { count, texts } from './events.js'
+import { callback, count, expectedVersion, flag, query, signal, word, type Check } from './arguments.js'
 import { wellFormed } from './json.js'
-import type { NativeReadOptions } from './native.js'
+import type { Signal } from './signal.js'
 
 /** How to open a store. Each option can also be a parameter of the URL, under its snake_case name. */
 export interface OpenOptions {
@@ -19,6 +18,16 @@ export interface OpenOptions {
   maxConnections?: number | undefined
   /** Whether a connection to another machine may be unencrypted, or its host unverified. The default is false. */
   insecure?: boolean | undefined
+  /** Gives up opening. The call rejects with the signal's reason. */
+  signal?: Signal | undefined
+}
+
+/** How a call ends early. */
+export interface CallOptions {
+  /** How long it may take, waiting included. The default is the timeout of the store. */
+  timeoutMs?: number | undefined
+  /** Ends the call, which then rejects with the signal's reason. A write may have been done all the same. */
+  signal?: Signal | undefined
 }
 
 /** The expected version of an append: a version, or one of these. */
@@ -34,7 +43,7 @@ export interface AppendOptions {
    * Withdraws the append if it still waits; one that was sent runs to its end. The call rejects with the signal's
    * reason.
    */
-  signal?: AbortSignal | undefined
+  signal?: Signal | undefined
 }
 
 /** The direction of a read. The bounds are the lowest and the highest in both directions. */
@@ -48,7 +57,7 @@ interface Reading {
   /** How long each page may take. The default is the timeout of the store. */
   timeoutMs?: number | undefined
   /** Ends the iteration without an error. */
-  signal?: AbortSignal | undefined
+  signal?: Signal | undefined
 }
 
 /** Which part of a stream to read. */
@@ -85,15 +94,13 @@ export interface ReadAllOptions<T extends string = string> extends Reading {
 }
 
 /** Which page of the log to read. */
-export interface ReadPageOptions<T extends string = string> {
+export interface ReadPageOptions<T extends string = string> extends CallOptions {
   /** Only positions above this. The default is 0. */
   after?: number | undefined
   /** Only events that match. The default matches everything. */
   query?: Query<T> | undefined
   /** The most events: at most 1,000, which is the default. 0 is refused. */
   limit?: number | undefined
-  /** How long it may take. The default is the timeout of the store. */
-  timeoutMs?: number | undefined
 }
 
 /** What to subscribe to. */
@@ -107,49 +114,34 @@ export interface SubscribeOptions<T extends string = string> {
   /** Called and awaited when everything that was committed so far was given and handled. */
   onCaughtUp?: (() => void | Promise<void>) | undefined
   /** Ends the iteration without an error. */
-  signal?: AbortSignal | undefined
+  signal?: Signal | undefined
 }
 
 /** How to load a snapshot. */
-export interface LoadSnapshotOptions {
+export interface LoadSnapshotOptions extends CallOptions {
   /** The highest version. By default the newest snapshot is loaded. */
   atOrBefore?: number | undefined
 }
 
-type Check = (name: string, value: never) => unknown
+const call = { timeoutMs: count, signal }
+const reading = { ...call, direction: word('forward', 'backward'), limit: count }
 
-/** @internal The check of each option, by its name. An option with an unknown name is refused. */
-export const CHECKS = {
-  number: count as Check,
-  text: wellFormed as Check,
-  flag: ((name: string, value: unknown) => {
-    if (typeof value !== 'boolean') throw invalidArgument(name, `${name} must be true or false`)
-    return value
-  }) as Check,
-  expected: ((name: string, value: Expected) => (typeof value === 'number' ? count(name, value) : wellFormed(name, value))) as Check,
-  query: ((name: string, value: Query) => queryItems(name, value)) as Check,
-  /** An option that TypeScript itself handles. */
-  here: (() => undefined) as Check,
-}
-
-function queryItems(name: string, query: Query): NativeReadOptions['query'] {
-  const items = Array.isArray(query) ? (query as readonly QueryItem[]) : [query]
-  const list = ((_: string, value: readonly string[]) => texts(name, value)) as Check
-  return items.map((item) => take(item, { types: list, tags: list, categories: list, streams: list }))
-}
-
-/** @internal Copies options for the native module, without those that are undefined. */
-export function take(given: unknown, checks: Record<string, Check>): Record<string, never> {
-  const taken: Record<string, unknown> = {}
-  if (given === undefined) return {}
-  if (typeof given !== 'object' || given === null) throw invalidArgument('options', 'options must be an object')
-  for (const [name, value] of Object.entries(given) as [string, unknown][]) {
-    const check = Object.hasOwn(checks, name) ? checks[name] : undefined
-    if (check === undefined) throw invalidArgument(name, `unknown option '${name}'`)
-    if (value === undefined) continue
-    const checked = check(name, value as never)
-    if (checked !== undefined) taken[name] = checked
-  }
-  // Each value has passed its check.
-  return taken as Record<string, never>
+/** @internal The checks of each call's options. */
+export const CHECKS: Record<'open' | 'append' | 'call' | 'read' | 'readAll' | 'readPage' | 'subscribe' | 'loadSnapshot', Record<string, Check>> = {
+  open: {
+    ...call,
+    namespace: wellFormed,
+    create: flag,
+    durability: word('full', 'relaxed'),
+    pollIntervalMs: count,
+    maxConnections: count,
+    insecure: flag,
+  },
+  append: { ...call, expected: expectedVersion },
+  call,
+  read: { ...reading, fromVersion: count, toVersion: count },
+  readAll: { ...reading, after: count, before: count, query },
+  readPage: { ...call, after: count, query, limit: count },
+  subscribe: { query, start: word('beginning', 'now'), after: count, onCaughtUp: callback, signal },
+  loadSnapshot: { ...call, atOrBefore: count },
 }

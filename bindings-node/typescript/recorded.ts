@@ -1,41 +1,57 @@
-import type { AnyEvent } from './events.js'
-import type { NativePage, NativeSnapshot } from './native.js'
+import { count, take, texts } from './arguments.js'
+import { CallSite, refuse } from './calls.js'
+import { Content, typeOf, valueOf, type ContentType } from './content.js'
+import { micros, millis, type AnyEvent, type Metadata } from './events.js'
+import { encode, encodeMetadata, wellFormed, type JsonText } from './json.js'
+import { native, type NativePage } from './native.js'
+import { isMarked, mark, ownBytes } from './realm.js'
 
-const encoder = new TextEncoder()
-
-/** Recorded content: the exact text or bytes, and on demand a value. */
-abstract class Content<D> {
-  readonly #content: string | Uint8Array
-  #data: D | undefined
-
-  constructor(content: string | Uint8Array) {
-    this.#content = content
-  }
-
-  /** The content: a value, decoded from its JSON on the first access, or bytes. */
-  get data(): D {
-    this.#data ??= (typeof this.#content === 'string' ? JSON.parse(this.#content) : this.#content) as D
-    return this.#data
-  }
-
-  /** The JSON text, byte for byte as it was accepted; `undefined` for bytes. */
-  get text(): string | undefined {
-    return typeof this.#content === 'string' ? this.#content : undefined
-  }
-
-  /** The bytes of the content, for JSON and for bytes. */
-  get bytes(): Uint8Array {
-    return typeof this.#content === 'string' ? encoder.encode(this.#content) : this.#content
-  }
-
-  /** Whether the content is JSON or bytes. */
-  get contentType(): 'application/json' | 'application/octet-stream' {
-    return typeof this.#content === 'string' ? 'application/json' : 'application/octet-stream'
-  }
+/** What `recordedEvent({…})` makes a recorded event of. */
+export interface RecordedEventFields<T extends string = string, D = unknown> {
+  /** The stream it belongs to. */
+  stream: string
+  /** What happened. */
+  type: T
+  /** A value, JSON text or bytes. The default is `{}`. */
+  data?: D | JsonText | undefined
+  /** A JSON object beside the content. The default is `{}`. */
+  metadata?: Metadata | undefined
+  /** The default is 1. */
+  version?: number | undefined
+  /** The default is the version. */
+  position?: number | undefined
+  /** The default is a new one. */
+  id?: string | undefined
+  /** The default is none. */
+  tags?: readonly string[] | undefined
+  /** The name of the shape of `data`. By default it is absent. */
+  schema?: string | undefined
+  /** The default is now. */
+  recordedAt?: Date | undefined
+  /** In microseconds, instead of `recordedAt`. */
+  recordedAtMicros?: number | undefined
 }
 
-/** A recorded event. */
-export class RecordedEvent<T extends string = string, D = unknown> extends Content<D> {
+/** A recorded event before its content is decoded. */
+class Stored {
+  stream = ''
+  version = 0
+  position = 0
+  id = ''
+  type = ''
+  content: string | Uint8Array = '{}'
+  metadata = '{}'
+  tags = NONE
+  schema: string | undefined = undefined
+  millis = 0
+  micros = 0
+}
+
+/**
+ * A recorded event: a plain value, whose fields a spread, `JSON.stringify`, `structuredClone` and `console.log` show.
+ * `recordedEvent({…})` makes one, for tests.
+ */
+export class RecordedEvent<T extends string = string, D = unknown> extends Content {
   /** The stream it belongs to. */
   readonly stream: string
   /** Its number in the stream: 1, 2, 3, and so on without gaps. */
@@ -49,34 +65,42 @@ export class RecordedEvent<T extends string = string, D = unknown> extends Conte
   readonly id: string
   /** What happened. */
   readonly type: T
+  /** The content: a value, decoded from its JSON, or bytes. */
+  readonly data: D
+  /** A JSON object beside the content. */
+  readonly metadata: Record<string, unknown>
   /** Labels, in the order given. */
   readonly tags: readonly string[]
   /** The name of the shape of `data`, chosen by its author. */
   readonly schema: string | undefined
-  /** When it was recorded, in microseconds since 1970 UTC. It informs, and is never an order. */
+  /** Whether the content is JSON or bytes. */
+  readonly contentType: ContentType
+  /** When it was recorded, in milliseconds. It informs, and is never an order. */
+  readonly recordedAt: Date
+  /**
+   * When it was recorded, in microseconds since 1970 UTC. It informs, and is never an order. In the years 1684 to 2255
+   * it is exact, and elsewhere the nearest number.
+   */
   readonly recordedAtMicros: number
   readonly #metadata: string
 
-  /** @internal */
-  constructor(text: string, numbers: Float64Array, at: number, payload: Uint8Array | undefined) {
-    let cut = 0
-    const take = (place: number): string => text.slice(cut, (cut += numbers[at + place] ?? 0))
-    const [stream, type, metadata, schema, tags] = [take(5), take(6), take(7), take(8), take(9)]
-    super(payload ?? text.slice(cut + 36))
-    this.stream = stream
-    this.version = numbers[at + 1] ?? 0
-    this.position = numbers[at] ?? 0
-    this.id = text.slice(cut, cut + 36)
-    this.type = type as T
-    this.tags = tags === '' ? NONE : tags.split('\n')
-    this.schema = schema === '' ? undefined : schema
-    this.recordedAtMicros = numbers[at + 2] ?? 0
-    this.#metadata = metadata
-  }
-
-  /** A JSON object beside the content. Each access makes a new one. */
-  get metadata(): Record<string, unknown> {
-    return JSON.parse(this.#metadata) as Record<string, unknown>
+  /** Makes one, as `recordedEvent({…})` does. */
+  constructor(fields: RecordedEventFields<T, D>) {
+    const of = (fields as unknown) instanceof Stored ? (fields as unknown as Stored) : checked(fields)
+    super(of.content)
+    this.stream = of.stream
+    this.version = of.version
+    this.position = of.position
+    this.id = of.id
+    this.type = of.type as T
+    this.data = valueOf(of.content) as D
+    this.metadata = of.metadata === '{}' ? {} : (JSON.parse(of.metadata) as Record<string, unknown>)
+    this.tags = of.tags
+    this.schema = of.schema
+    this.contentType = typeOf(of.content)
+    this.recordedAt = new Date(of.millis)
+    this.recordedAtMicros = of.micros
+    this.#metadata = of.metadata
   }
 
   /** The JSON text of the metadata, byte for byte as it was accepted. */
@@ -84,52 +108,95 @@ export class RecordedEvent<T extends string = string, D = unknown> extends Conte
     return this.#metadata
   }
 
-  /** When it was recorded, in milliseconds. It informs, and is never an order. */
-  get recordedAt(): Date {
-    return new Date(this.recordedAtMicros / 1000)
+  /** @internal */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return isMarked(value, 'RecordedEvent')
+  }
+
+  static {
+    mark(this.prototype, 'RecordedEvent')
   }
 }
-
-const NONE: readonly string[] = Object.freeze([])
 
 /** The recorded form of each event of a union, discriminated by `type`. */
 export type Recorded<E extends AnyEvent = AnyEvent> = E extends AnyEvent ? RecordedEvent<E['type'], E['data']> : never
 
-/** The state that results from a stream's events up to a version, made by code with the name `schema`. */
-export class Snapshot<S = unknown> extends Content<S> {
-  /** The stream. */
-  readonly stream: string
-  /** The version of the last event that went into the state. */
-  readonly version: number
-  /** The name of the code that made it. */
-  readonly schema: string
+/** Makes a recorded event, for tests of code that reads events. Only its stream and type are needed. */
+export function recordedEvent<T extends string, D = unknown>(fields: RecordedEventFields<T, D>): RecordedEvent<T, D> {
+  return new RecordedEvent<T, D>(fields)
+}
 
-  /** @internal */
-  constructor(native: NativeSnapshot) {
-    super(native.text ?? native.bytes ?? new Uint8Array())
-    this.stream = native.stream
-    this.version = native.version
-    this.schema = native.schema
+const NONE: readonly string[] = Object.freeze([])
+
+const FIELDS = ['stream', 'version', 'position', 'id', 'type', 'data', 'metadata', 'tags', 'schema', 'contentType', 'recordedAt', 'recordedAtMicros']
+const KNOWN = Object.fromEntries(FIELDS.map((name) => [name, () => undefined]))
+
+function checked(fields: RecordedEventFields): Stored {
+  try {
+    if ((fields as unknown) === undefined) refuse('fields', 'a recorded event is made of its fields: stream, type and others')
+    take(fields, KNOWN, 'fields')
+    return store(fields)
+  } catch (refused) {
+    throw new CallSite('recordedEvent', RecordedEvent as never).errorFrom(refused)
   }
 }
 
+function store(fields: RecordedEventFields): Stored {
+  const { version = 1, position = version, id = native.newId(), data = {}, metadata = {}, tags = NONE, schema, recordedAt = new Date() } = fields
+  const [given, content] = [fields.recordedAtMicros, encode('data', data)]
+  const of = new Stored()
+  of.stream = wellFormed('stream', fields.stream)
+  of.version = count('version', version)
+  of.position = count('position', position)
+  of.id = wellFormed('id', id)
+  of.type = wellFormed('type', fields.type)
+  of.content = typeof content === 'string' ? content : ownBytes(content)
+  of.metadata = encodeMetadata(metadata)
+  of.tags = Object.freeze(texts('tags', tags))
+  of.schema = schema === undefined ? undefined : wellFormed('schema', schema)
+  of.millis = given === undefined ? millis(recordedAt) : Math.floor(micros(given) / 1000)
+  of.micros = given ?? of.millis * 1000
+  return of
+}
+
 /**
- * How many numbers an event has on a page: position, version, time, kind and length of a payload of bytes, and the
- * lengths of stream, type, metadata, schema and tags.
+ * How many numbers an event has on a page: position, version, time (milliseconds, and the microseconds beyond them), kind
+ * and length of a payload of bytes, and the lengths of stream, type, metadata, schema and tags.
  */
-const NUMBERS = 10
+const NUMBERS = 11
 
 /** @internal Decodes the events of a page, whose layout is in `src/page.rs`. */
 export function decode<E extends AnyEvent>(page: NativePage): Recorded<E>[] {
-  const { texts, numbers } = page
+  const { texts, numbers, bytes } = page
   let cut = 0
-  return texts.map((text, place) => {
+  return Array.from(texts, (text, place) => {
     const at = place * NUMBERS
-    let payload: Uint8Array | undefined
-    if (numbers[at + 3] === 1) {
+    const of = divided(text, numbers, at)
+    if (numbers[at + 4] === 1) {
       // A copy, so that an event does not keep all payloads of its page alive.
-      payload = page.bytes?.slice(cut, (cut += numbers[at + 4] ?? 0)) ?? new Uint8Array()
+      const end = cut + (numbers[at + 5] ?? 0)
+      of.content = bytes === undefined ? new Uint8Array() : ownBytes(bytes.subarray(cut, end))
+      cut = end
     }
-    return new RecordedEvent(text, numbers, at, payload) as Recorded<E>
+    return new RecordedEvent(of as never) as Recorded<E>
   })
+}
+
+function divided(text: string, numbers: Float64Array, at: number): Stored {
+  let cut = 0
+  const take = (place: number): string => text.slice(cut, (cut += numbers[at + place] ?? 0))
+  const of = new Stored()
+  of.position = numbers[at] ?? 0
+  of.version = numbers[at + 1] ?? 0
+  of.millis = numbers[at + 2] ?? 0
+  of.micros = of.millis * 1000 + (numbers[at + 3] ?? 0)
+  of.stream = take(6)
+  of.type = take(7)
+  of.metadata = take(8)
+  of.schema = take(9) || undefined
+  const tags = take(10)
+  if (tags !== '') of.tags = Object.freeze(tags.split('\n'))
+  of.id = text.slice(cut, cut + 36)
+  of.content = text.slice(cut + 36)
+  return of
 }

@@ -1,12 +1,15 @@
-import { CallSite } from './errors.js'
-import { count, importToNative, texts, toNative, type AnyEvent, type Event, type ImportEvent } from './events.js'
+/// <reference lib="esnext.disposable" preserve="true" />
+
+import { take } from './arguments.js'
+import { CallSite, refuse, Refusal, told } from './calls.js'
+import { importToNative, toNative, type AnyEvent, type Event, type ImportEvent } from './events.js'
 import { EventIterator, type Source } from './iteration.js'
-import { encode, wellFormed, type JsonText } from './json.js'
-import { native, type NativeIteration, type NativeReadOptions, type NativeStore } from './native.js'
+import { wellFormed } from './json.js'
+import { native, type NativeIteration, type NativeOpenOptions, type NativeReadOptions, type NativeStore } from './native.js'
 import {
   CHECKS,
-  take,
   type AppendOptions,
+  type CallOptions,
   type LoadSnapshotOptions,
   type OpenOptions,
   type ReadAllOptions,
@@ -14,8 +17,10 @@ import {
   type ReadPageOptions,
   type SubscribeOptions,
 } from './options.js'
-import { decode, Snapshot, type Recorded } from './recorded.js'
-import { abortable, Aborted } from './signal.js'
+import { disposable, kindOf } from './realm.js'
+import { decode, type Recorded } from './recorded.js'
+import { abortable, type Signal } from './signal.js'
+import { snapshotFrom, snapshotToNative, type NewSnapshot, type Snapshot } from './snapshots.js'
 
 /** The result of an append. */
 export interface AppendResult {
@@ -50,20 +55,6 @@ export interface Page<E extends AnyEvent = AnyEvent> {
   caughtUp: boolean
 }
 
-/** A snapshot to save. Its data is a value, JSON text that is kept as it is, or bytes. */
-export interface NewSnapshot<S = unknown> {
-  /** The stream. */
-  stream: string
-  /** The version of the last event that went into the state. */
-  version: number
-  /** The name of the code that made it. A snapshot with another schema is another snapshot. */
-  schema: string
-  /** The state, at most 8 MiB. */
-  data: S | JsonText | Uint8Array
-}
-
-const { number, text, flag, expected, query, here } = CHECKS
-
 /**
  * A store: one open handle on one namespace of one database.
  *
@@ -75,6 +66,7 @@ export class EventStore<E extends AnyEvent = AnyEvent> {
   #closed = false
 
   private constructor(opened: NativeStore) {
+    if (!(opened instanceof native.NativeStore)) throw new CallSite('EventStore').errorFrom(new Refusal('opened', 'a store comes from EventStore.open(url)'))
     this.#native = opened
   }
 
@@ -86,9 +78,9 @@ export class EventStore<E extends AnyEvent = AnyEvent> {
    * the database cannot be reached.
    */
   static async open<E extends AnyEvent = AnyEvent>(url: string, options?: OpenOptions): Promise<EventStore<E>> {
-    return told(new CallSite(), async () => {
-      const checks = { namespace: text, create: flag, durability: text, timeoutMs: number, pollIntervalMs: number, maxConnections: number, insecure: flag }
-      return new EventStore<E>(await native.open(wellFormed('url', url), take(options, checks)))
+    return told(new CallSite('open'), async () => {
+      const [at, taken] = [wellFormed('url', url), take(options, CHECKS.open)]
+      return new EventStore<E>(await opened(at, taken, options?.signal))
     })
   }
 
@@ -104,11 +96,11 @@ export class EventStore<E extends AnyEvent = AnyEvent> {
    * completely or not at all.
    */
   async append(stream: string, events: readonly Event<E>[], options?: AppendOptions): Promise<AppendResult> {
-    return told(new CallSite(), async () => {
-      const taken = take(options, { expected, timeoutMs: number, signal: here })
-      const given = list(events).map((one) => toNative(one as Event))
-      const name = wellFormed('stream', stream)
-      return abortable(options?.signal, (cancel) => this.#native.append(name, given, taken, cancel))
+    return told(new CallSite('append'), async () => {
+      const [name, taken] = [wellFormed('stream', stream), take(options, CHECKS.append)]
+      const given = list(events).map(toNative)
+      const { version, position, repeated } = await abortable(options?.signal, (cancel) => this.#native.append(name, given, taken, cancel))
+      return { version, position, repeated }
     })
   }
 
@@ -120,14 +112,18 @@ export class EventStore<E extends AnyEvent = AnyEvent> {
    * import can be repeated and resumed. Rejects with `duplicate-event` if an id is known with other content, and with
    * `conflict` if a version does not follow.
    */
-  async importEvents(events: readonly ImportEvent<E>[]): Promise<ImportResult> {
-    return told(new CallSite(), () => this.#native.importEvents(list(events).map((one) => importToNative(one as ImportEvent))))
+  async importEvents(events: readonly ImportEvent<E>[], options?: CallOptions): Promise<ImportResult> {
+    return told(new CallSite('importEvents'), async () => {
+      const { timeoutMs } = take(options, CHECKS.call)
+      const given = list(events).map(importToNative)
+      const { imported, passedOver, position } = await abortable(options?.signal, (cancel) => this.#native.importEvents(given, timeoutMs, cancel))
+      return { imported, passedOver, position }
+    })
   }
 
   /** Reads the events of a stream page by page, in the order of versions. An absent stream has none. */
   read(stream: string, options?: ReadOptions): EventIterator<E> {
-    const checks = { fromVersion: number, toVersion: number, direction: text, limit: number, timeoutMs: number, signal: here }
-    return this.#iterate(new CallSite(), options, checks, (taken) => this.#native.read(wellFormed('stream', stream), taken))
+    return this.#iterate(new CallSite('read'), options, (taken) => this.#native.read(wellFormed('stream', stream), taken))
   }
 
   /**
@@ -135,14 +131,14 @@ export class EventStore<E extends AnyEvent = AnyEvent> {
    * a limit counts matches.
    */
   readAll(options?: ReadAllOptions<E['type']>): EventIterator<E> {
-    const checks = { after: number, before: number, query, direction: text, limit: number, timeoutMs: number, signal: here }
-    return this.#iterate(new CallSite(), options, checks, (taken) => this.#native.readAll(taken))
+    return this.#iterate(new CallSite('readAll'), options, (taken) => this.#native.readAll(taken))
   }
 
   /** Reads one page of the log and tells how far it looked: `reached` is the `after` of the next page. */
   async readPage(options?: ReadPageOptions<E['type']>): Promise<Page<E>> {
-    return told(new CallSite(), async () => {
-      const page = await this.#native.readPage(take(options, { after: number, query, limit: number, timeoutMs: number }))
+    return told(new CallSite('readPage'), async () => {
+      const taken = take(options, CHECKS.readPage)
+      const page = await abortable(options?.signal, (cancel) => this.#native.readPage(taken, cancel))
       return { events: decode<E>(page), reached: page.reached, caughtUp: page.caughtUp }
     })
   }
@@ -155,33 +151,36 @@ export class EventStore<E extends AnyEvent = AnyEvent> {
    * `config` or `checkpoint-ahead`.
    */
   subscribe(options?: SubscribeOptions<E['type']>): EventIterator<E> {
-    const checks = { query, start: text, after: number, onCaughtUp: here, signal: here }
-    return this.#iterate(new CallSite(), options, checks, (taken) => this.#native.subscribe(taken))
+    return this.#iterate(new CallSite('subscribe'), options, (taken) => this.#native.subscribe(taken))
   }
 
   /**
    * Saves a snapshot, and replaces one with the same stream, schema and version. An older snapshot never replaces a
    * newer one.
    */
-  async saveSnapshot<S>(snapshot: NewSnapshot<S>): Promise<void> {
-    return told(new CallSite(), () => {
-      const [stream, schema] = texts('snapshot', [snapshot.stream, snapshot.schema]) as [string, string]
-      return this.#native.saveSnapshot({ stream, version: count('version', snapshot.version), schema, data: encode('data', snapshot.data) })
+  async saveSnapshot<S>(snapshot: NewSnapshot<S>, options?: CallOptions): Promise<void> {
+    return told(new CallSite('saveSnapshot'), async () => {
+      const [given, { timeoutMs }] = [snapshotToNative(snapshot), take(options, CHECKS.call)]
+      await abortable(options?.signal, (cancel) => this.#native.saveSnapshot(given, timeoutMs, cancel))
     })
   }
 
   /** Loads the newest valid snapshot of a stream and schema; `undefined` if there is none. */
   async loadSnapshot<S = unknown>(stream: string, schema: string, options?: LoadSnapshotOptions): Promise<Snapshot<S> | undefined> {
-    return told(new CallSite(), async () => {
-      const { atOrBefore } = take(options, { atOrBefore: number })
-      const loaded = await this.#native.loadSnapshot(wellFormed('stream', stream), wellFormed('schema', schema), atOrBefore)
-      return loaded === null ? undefined : new Snapshot<S>(loaded)
+    return told(new CallSite('loadSnapshot'), async () => {
+      const { atOrBefore, timeoutMs } = take(options, CHECKS.loadSnapshot)
+      const [of, by] = [wellFormed('stream', stream), wellFormed('schema', schema)]
+      const { found } = await abortable(options?.signal, (cancel) => this.#native.loadSnapshot(of, by, atOrBefore, timeoutMs, cancel))
+      return found === undefined ? undefined : snapshotFrom<S>(found)
     })
   }
 
   /** Returns the position of the last committed event that is safe to read; 0 if the log is empty. */
-  async head(): Promise<number> {
-    return told(new CallSite(), () => this.#native.head())
+  async head(options?: CallOptions): Promise<number> {
+    return told(new CallSite('head'), async () => {
+      const { timeoutMs } = take(options, CHECKS.call)
+      return abortable(options?.signal, (cancel) => this.#native.head(timeoutMs, cancel))
+    })
   }
 
   /**
@@ -190,7 +189,7 @@ export class EventStore<E extends AnyEvent = AnyEvent> {
    */
   async close(): Promise<void> {
     this.#closed = true
-    return told(new CallSite(), () => this.#native.close())
+    return told(new CallSite('close'), () => this.#native.close())
   }
 
   /** Closes the store, for `await using`. */
@@ -198,27 +197,43 @@ export class EventStore<E extends AnyEvent = AnyEvent> {
     await this.close()
   }
 
+  static {
+    disposable(this.prototype)
+  }
+
   #iterate(
-    site: CallSite,
+    site: CallSite<'read' | 'readAll' | 'subscribe'>,
     options: Pick<Source, 'signal' | 'onCaughtUp'> | undefined,
-    checks: Parameters<typeof take>[1],
     start: (taken: NativeReadOptions) => NativeIteration,
   ): EventIterator<E> {
-    const { signal, onCaughtUp } = options ?? {}
-    const given = options === undefined ? undefined : { ...options }
-    return new EventIterator<E>({ open: () => start(take(given, checks)), closed: () => this.#closed, refused: () => this.#native.head(), signal, onCaughtUp, site })
+    // The options count as they are now. A wrong one is reported by the first pull.
+    let open: () => NativeIteration
+    let kept: typeof options
+    try {
+      const taken = take(options, CHECKS[site.operation])
+      open = () => start(taken)
+      kept = options
+    } catch (refused) {
+      open = () => {
+        throw refused
+      }
+    }
+    const { signal, onCaughtUp } = kept ?? {}
+    return EventIterator.of<E>({ open, closed: () => this.#closed, refused: () => this.#native.head(), signal, onCaughtUp, site })
   }
 }
 
-/** Runs a call. Any failure rejects with an error that has the caller's stack. */
-async function told<T>(site: CallSite, call: () => Promise<T>): Promise<T> {
-  try {
-    return await call()
-  } catch (error) {
-    throw error instanceof Aborted ? error.reason : site.errorFrom(error)
-  }
+/** Opens a native store. One whose caller has gone in the meantime is closed. */
+async function opened(url: string, options: NativeOpenOptions, signal: Signal | undefined): Promise<NativeStore> {
+  return abortable(signal, async (cancel) => {
+    const store = await native.open(url, options, cancel)
+    if (signal?.aborted === true) void store?.close()
+    return store
+  })
 }
 
-function list<T>(events: readonly T[]): readonly T[] {
-  return Array.isArray(events) ? (events as readonly T[]) : [...(events as Iterable<T>)]
+/** The events of a call: an array, or anything that can be iterated but a string. */
+function list(events: unknown): unknown[] {
+  if (Array.isArray(events) || (typeof events === 'object' && events !== null && Symbol.iterator in events)) return Array.from(events as Iterable<unknown>)
+  return refuse('events', `events must be an array of events, not ${kindOf(events)}`)
 }
