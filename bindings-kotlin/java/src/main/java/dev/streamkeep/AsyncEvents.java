@@ -2,6 +2,8 @@ package dev.streamkeep;
 
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 
 /** The events of a read or a subscription as futures, in order and in batches. Request one batch at a time. */
@@ -36,34 +38,77 @@ public final class AsyncEvents implements EventReader {
     }
 
     /**
-     * Passes each event to {@code consumer}, one after the other in order. The future completes at the end, or fails if
-     * {@code consumer} or reading throws.
+     * Passes each event to {@code consumer}, one after the other in order, on the thread that takes the store's answers.
+     * The future completes at the end, or fails if {@code consumer} or reading throws.
      */
     public CompletableFuture<Void> forEach(Consumer<? super RecordedEvent> consumer) {
-        var done = new CompletableFuture<Void>();
-        step(consumer, done);
-        return done;
+        return forEach(consumer, Runnable::run);
     }
 
-    private void step(Consumer<? super RecordedEvent> consumer, CompletableFuture<Void> done) {
-        // Each batch continues on another thread, so that ready batches do not grow the stack.
-        next().whenCompleteAsync((events, failure) -> {
+    /**
+     * Passes each event to {@code consumer}, one after the other in order, in tasks of {@code executor}. The future
+     * completes at the end, or fails if {@code consumer}, {@code executor} or reading throws.
+     */
+    public CompletableFuture<Void> forEach(Consumer<? super RecordedEvent> consumer, Executor executor) {
+        var pass = new Pass(consumer, executor);
+        pass.request();
+        return pass.done;
+    }
+
+    /** One batch after the other to a consumer. Batches that are there already do not grow the stack. */
+    private final class Pass {
+        private final Consumer<? super RecordedEvent> consumer;
+        private final Executor executor;
+        private final CompletableFuture<Void> done = new CompletableFuture<>();
+        /** The requests to be made; the thread that raises it from 0 makes them. */
+        private final AtomicInteger requests = new AtomicInteger();
+
+        Pass(Consumer<? super RecordedEvent> consumer, Executor executor) {
+            this.consumer = consumer;
+            this.executor = executor;
+        }
+
+        void request() {
+            if (requests.getAndIncrement() == 0) {
+                do {
+                    next().whenComplete(this::hand);
+                } while (requests.decrementAndGet() != 0);
+            }
+        }
+
+        private void hand(List<RecordedEvent> events, Throwable failure) {
             try {
                 if (failure != null) {
-                    throw failure;
+                    end(failure);
+                } else {
+                    executor.execute(() -> take(events));
                 }
+            } catch (Throwable refused) {
+                end(refused);
+            }
+        }
+
+        private void take(List<RecordedEvent> events) {
+            try {
                 events.forEach(consumer);
                 if (events.isEmpty() || done.isDone()) {
-                    close();
-                    done.complete(null);
+                    end(null);
                 } else {
-                    step(consumer, done);
+                    request();
                 }
             } catch (Throwable thrown) {
-                close();
-                done.completeExceptionally(thrown);
+                end(thrown);
             }
-        });
+        }
+
+        private void end(Throwable failure) {
+            close();
+            if (failure == null) {
+                done.complete(null);
+            } else {
+                done.completeExceptionally(failure);
+            }
+        }
     }
 
     @Override

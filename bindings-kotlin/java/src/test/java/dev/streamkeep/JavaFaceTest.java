@@ -54,15 +54,6 @@ class JavaFaceTest {
     }
 
     @Test
-    void futuresAreNeverCompletedByTheThreadThatTakesTheAnswers() throws Exception {
-        var store = AsyncEventStore.open("memory:").get();
-        for (var n = 0; n < 50; n++) {
-            assertFalse(store.head().thenApply(head -> Thread.currentThread().getName()).get().contains("streamkeep"));
-        }
-        store.close().get();
-    }
-
-    @Test
     void aCancelledFutureIsWithdrawn() throws Exception {
         var store = AsyncEventStore.open("memory:").get();
         var following = store.subscribe(SubscribeOptions.defaults().withStart(Start.Now));

@@ -2,7 +2,6 @@ package dev.streamkeep
 
 import com.sun.jna.Native
 import dev.streamkeep.internal.ffi.NativeChannel
-import kotlinx.coroutines.CancellableContinuation
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.suspendCancellableCoroutine
 import java.io.ByteArrayOutputStream
@@ -16,24 +15,23 @@ import java.util.concurrent.ConcurrentLinkedQueue
 import java.util.concurrent.atomic.AtomicBoolean
 import java.util.concurrent.atomic.AtomicLong
 import java.util.function.Supplier
-import kotlin.concurrent.thread
 import kotlin.coroutines.ContinuationInterceptor
-import kotlin.coroutines.EmptyCoroutineContext
 import kotlin.coroutines.resume
 
 /**
  * The channel to the native library: it sends requests and receives answers, in frames of many.
  *
  * A native call costs the same however little it carries. So requests are queued, and a thread that finds no other
- * thread submitting submits all of them. One daemon thread takes the answers and passes them on. It never runs user
- * code: a coroutine continues in its dispatcher, and a future is completed by another thread. The native side is
- * `channel.rs`.
+ * thread submitting submits all of them. One daemon thread takes the answers and gives them to their calls ([Answers]). The
+ * native side is `channel.rs`.
  */
 internal class Channel private constructor(private val native: NativeChannel) {
     private val number = native.number()
     private val waiting = ConcurrentLinkedQueue<ByteArray>()
     private val crossing = AtomicBoolean()
-    private val pending = ConcurrentHashMap<Long, (Reply) -> Unit>()
+    private val pending = ConcurrentHashMap<Long, Handover>()
+    private val answers = Answers(::take, pending::remove, ::lose)
+    private var buffer = ByteBuffer.allocateDirect(DRAIN_BYTES)
     private val numbers = AtomicLong()
     private val cleaner = Cleaner.create()
     private val ids = Ids(native)
@@ -57,7 +55,10 @@ internal class Channel private constructor(private val native: NativeChannel) {
     /** Sends a request and suspends until its answer arrives. Cancelling the coroutine withdraws the call. */
     suspend fun <T> call(request: Request<T>): T {
         val reply = suspendCancellableCoroutine { continuation ->
-            val call = begin(request) { resume(continuation, it, request.abandoned) }
+            // These two dispatchers run the coroutine on their own threads; others may run it in place.
+            val dispatcher = continuation.context[ContinuationInterceptor]
+            val inPlace = dispatcher !== Dispatchers.Default && dispatcher !== Dispatchers.IO
+            val call = begin(request, inPlace) { continuation.resume(it) { _, _, _ -> request.abandoned() } }
             continuation.invokeOnCancellation {
                 withdraw(call)
                 request.abandoned()
@@ -71,8 +72,9 @@ internal class Channel private constructor(private val native: NativeChannel) {
      * Interrupting it withdraws the call.
      */
     fun <T> block(request: Request<T>): T {
+        answers.beforeWaiting()
         val reply = CompletableFuture<Reply>()
-        val call = begin(request, reply::complete)
+        val call = begin(request, mayCall = false, reply::complete)
         try {
             return request.answer(reply.get())
         } catch (interrupted: InterruptedException) {
@@ -88,8 +90,9 @@ internal class Channel private constructor(private val native: NativeChannel) {
      * continues.
      */
     fun <T> blockThrough(request: Request<T>): T {
+        answers.beforeWaiting()
         val reply = CompletableFuture<Reply>()
-        begin(request, reply::complete)
+        begin(request, mayCall = false, reply::complete)
         var interrupted = false
         try {
             while (true) {
@@ -115,7 +118,7 @@ internal class Channel private constructor(private val native: NativeChannel) {
             return CompletableFuture.failedFuture(refused)
         }
         val future = CompletableFuture<T>()
-        val call = begin(request) { reply -> future.defaultExecutor().execute { complete(future, request, reply) } }
+        val call = begin(request, mayCall = true) { complete(future, request, it) }
         future.whenComplete { _, _ -> if (withdraw(call)) request.abandoned() }
         return future
     }
@@ -125,10 +128,10 @@ internal class Channel private constructor(private val native: NativeChannel) {
         send(frame.toBytes(NO_ANSWER))
     }
 
-    private fun <T> begin(request: Request<T>, answered: (Reply) -> Unit): Long {
+    private fun <T> begin(request: Request<T>, mayCall: Boolean, answered: (Reply) -> Unit): Long {
         val call = newNumber()
         val bytes = request.frame.toBytes(call)
-        pending[call] = answered
+        pending[call] = Handover(mayCall, answered)
         send(bytes)
         if (lost) lose()
         return call
@@ -167,31 +170,21 @@ internal class Channel private constructor(private val native: NativeChannel) {
         if (Crossing.streamkeep_submit(number, frame, frame.size) < 0) lose()
     }
 
-    private fun drain() {
-        var buffer = ByteBuffer.allocateDirect(DRAIN_BYTES)
+    private fun take(): FrameReader? {
         while (true) {
             val size = Crossing.streamkeep_drain(number, buffer, buffer.capacity(), DRAIN_MS)
             when {
-                size == LOST -> return
+                size == LOST -> return null
                 size < 0 -> buffer = ByteBuffer.allocateDirect(-size)
-                else -> handOn(FrameReader(ByteArray(size).also { buffer.get(0, it) }))
+                size > 0 -> return FrameReader(ByteArray(size).also { buffer.get(0, it) })
             }
-        }
-    }
-
-    private fun handOn(frame: FrameReader) {
-        while (frame.hasMore) {
-            val call = frame.long()
-            val failed = frame.flag()
-            val body = frame.part()
-            pending.remove(call)?.invoke(Reply(failed, body))
         }
     }
 
     /** The native library failed. All waiting and all later calls fail instead of waiting for ever. */
     private fun lose() {
         lost = true
-        for (call in pending.keys) pending.remove(call)?.invoke(Reply(failed = true, frame = null))
+        for (call in pending.keys) pending.remove(call)?.let { Answers.give(it, Reply(failed = true, frame = null)) }
     }
 
     internal companion object {
@@ -211,16 +204,7 @@ internal class Channel private constructor(private val native: NativeChannel) {
             val native = NativeChannel()
             val version = native.version()
             if (version != VERSION) throw ConfigException("streamkeep $VERSION was loaded with the native library $version: both must have the same version", Circumstances())
-            val channel = Channel(native)
-            thread(isDaemon = true, name = "streamkeep-answers") {
-                // However this thread ends, no call waits for ever.
-                try {
-                    channel.drain()
-                } finally {
-                    channel.lose()
-                }
-            }
-            return channel
+            return Channel(native).apply { answers.start() }
         }
     }
 }
@@ -237,16 +221,6 @@ internal object Crossing {
 
     @JvmStatic
     external fun streamkeep_drain(channel: Long, buffer: ByteBuffer, capacity: Int, timeoutMs: Int): Int
-}
-
-/**
- * Continues in the coroutine's dispatcher. If the dispatcher may run it in place, or there is none, it continues on
- * another thread than the channel's.
- */
-private fun resume(continuation: CancellableContinuation<Reply>, reply: Reply, abandoned: () -> Unit) {
-    val goOn = Runnable { continuation.resume(reply) { _, _, _ -> abandoned() } }
-    val dispatcher = continuation.context[ContinuationInterceptor]
-    if (dispatcher === Dispatchers.Default || dispatcher === Dispatchers.IO) goOn.run() else Dispatchers.Default.dispatch(EmptyCoroutineContext, goOn)
 }
 
 private fun <T> complete(future: CompletableFuture<T>, request: Request<T>, reply: Reply) {

@@ -8,17 +8,13 @@ import kotlinx.coroutines.flow.take
 import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
-import kotlinx.coroutines.withContext
 import kotlinx.coroutines.withTimeout
 import org.junit.jupiter.api.DynamicTest
 import org.junit.jupiter.api.DynamicTest.dynamicTest
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.TestFactory
-import java.util.concurrent.Executor
-import kotlinx.coroutines.asCoroutineDispatcher
 import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
-import kotlin.test.assertNotEquals
 import kotlin.time.Duration.Companion.seconds
 
 /** Flows are pulled, and ending one ends the work behind it. */
@@ -84,19 +80,6 @@ class FlowTest {
             }
         }
         store.head()
-    }
-
-    @TestFactory
-    fun `the thread that takes the answers never runs a caller's code`() = withEvents(1) { store, _ ->
-        val inPlace = Executor(Runnable::run).asCoroutineDispatcher()
-        for (context in listOf(Dispatchers.Unconfined, inPlace, Dispatchers.Default, Dispatchers.IO)) {
-            withContext(context) {
-                repeat(20) {
-                    store.head()
-                    assertNotEquals("streamkeep-answers", Thread.currentThread().name, "$context")
-                }
-            }
-        }
     }
 
     @Test
