@@ -24,6 +24,9 @@ onEach('a spread, JSON, a structured clone and the console show all of a recorde
   assert.deepEqual(JSON.parse(JSON.stringify(read)), { ...copy, recordedAt: read.recordedAt.toISOString() })
   for (const words of ['RecordedEvent {', 'total: 12.5', "createdBy: 'amy'", "'customer:7'", 'recordedAt: 20']) assert.ok(inspect(read).includes(words), inspect(read))
   assert.equal(read.text, '{"total":12.5}')
+  assert.ok(inspect({ deep: [read] }, { depth: 4 }).includes('total: 12.5'))
+  assert.equal(read.data, read.data)
+  assert.deepEqual(Object.entries(copy), Object.entries(read))
   assert.equal(read.metadataText, '{"createdBy":"amy"}')
 })
 

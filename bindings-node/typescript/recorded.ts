@@ -32,6 +32,9 @@ export interface RecordedEventFields<T extends string = string, D = unknown> {
   recordedAtMicros?: number | undefined
 }
 
+/** The method that `console.log` calls. */
+const INSPECT = Symbol.for('nodejs.util.inspect.custom')
+
 /** A recorded event before its content is decoded. */
 class Stored {
   stream = ''
@@ -52,37 +55,40 @@ class Stored {
  * `recordedEvent({…})` makes one, for tests.
  */
 export class RecordedEvent<T extends string = string, D = unknown> extends Content {
+  // Only declared: the constructor defines each field once, and many events are made.
+
   /** The stream it belongs to. */
-  readonly stream: string
+  declare readonly stream: string
   /** Its number in the stream: 1, 2, 3, and so on without gaps. */
-  readonly version: number
+  declare readonly version: number
   /**
    * Its number in the log. Positions grow; gaps have no meaning. They are at most 2^53 − 1, which a number holds
    * exactly.
    */
-  readonly position: number
+  declare readonly position: number
   /** The id of the occurrence, a UUID. */
-  readonly id: string
+  declare readonly id: string
   /** What happened. */
-  readonly type: T
+  declare readonly type: T
   /** The content: a value, decoded from its JSON, or bytes. */
-  readonly data: D
+  declare readonly data: D
   /** A JSON object beside the content. */
-  readonly metadata: Record<string, unknown>
+  declare readonly metadata: Record<string, unknown>
   /** Labels, in the order given. */
-  readonly tags: readonly string[]
+  declare readonly tags: readonly string[]
   /** The name of the shape of `data`, chosen by its author. */
-  readonly schema: string | undefined
+  declare readonly schema: string | undefined
   /** Whether the content is JSON or bytes. */
-  readonly contentType: ContentType
+  declare readonly contentType: ContentType
   /** When it was recorded, in milliseconds. It informs, and is never an order. */
-  readonly recordedAt: Date
+  declare readonly recordedAt: Date
   /**
    * When it was recorded, in microseconds since 1970 UTC. It informs, and is never an order. In the years 1684 to 2255
    * it is exact, and elsewhere the nearest number.
    */
-  readonly recordedAtMicros: number
+  declare readonly recordedAtMicros: number
   readonly #metadata: string
+  #data: unknown
 
   /** Makes one, as `recordedEvent({…})` does. */
   constructor(fields: RecordedEventFields<T, D>) {
@@ -93,7 +99,7 @@ export class RecordedEvent<T extends string = string, D = unknown> extends Conte
     this.position = of.position
     this.id = of.id
     this.type = of.type as T
-    this.data = valueOf(of.content) as D
+    Object.defineProperty(this, 'data', DATA)
     this.metadata = of.metadata === '{}' ? {} : (JSON.parse(of.metadata) as Record<string, unknown>)
     this.tags = of.tags
     this.schema = of.schema
@@ -108,6 +114,16 @@ export class RecordedEvent<T extends string = string, D = unknown> extends Conte
     return this.#metadata
   }
 
+  /** @internal Decodes the content at the first access, because many readers need a part of their events alone. */
+  static decoded(recorded: RecordedEvent): unknown {
+    return (recorded.#data ??= valueOf(recorded.text ?? recorded.bytes))
+  }
+
+  /** @internal Prints the fields themselves, without the way in which they come to be. */
+  [INSPECT](depth: number, options: object, inspect: (value: unknown, options: object) => string): string {
+    return `RecordedEvent ${inspect(Object.assign({}, this), { ...options, depth })}`
+  }
+
   /** @internal */
   static override [Symbol.hasInstance](value: unknown): boolean {
     return isMarked(value, 'RecordedEvent')
@@ -116,6 +132,15 @@ export class RecordedEvent<T extends string = string, D = unknown> extends Conte
   static {
     mark(this.prototype, 'RecordedEvent')
   }
+}
+
+/** The property `data` of all recorded events. It is their own, so that it is copied and printed as the others are. */
+const DATA: PropertyDescriptor & ThisType<RecordedEvent> = {
+  get() {
+    return RecordedEvent.decoded(this)
+  },
+  enumerable: true,
+  configurable: true,
 }
 
 /** The recorded form of each event of a union, discriminated by `type`. */
@@ -168,24 +193,27 @@ const NUMBERS = 11
 /** @internal Decodes the events of a page, whose layout is in `src/page.rs`. */
 export function decode<E extends AnyEvent>(page: NativePage): Recorded<E>[] {
   const { texts, numbers, bytes } = page
+  const events: Recorded<E>[] = []
+  // One for all events of the page: each event copies its fields.
+  const of = new Stored()
   let cut = 0
-  return Array.from(texts, (text, place) => {
+  for (let place = 0; place < texts.length; place += 1) {
     const at = place * NUMBERS
-    const of = divided(text, numbers, at)
+    divide(texts[place] ?? '', numbers, at, of)
     if (numbers[at + 4] === 1) {
       // A copy, so that an event does not keep all payloads of its page alive.
       const end = cut + (numbers[at + 5] ?? 0)
       of.content = bytes === undefined ? new Uint8Array() : ownBytes(bytes.subarray(cut, end))
       cut = end
     }
-    return new RecordedEvent(of as never) as Recorded<E>
-  })
+    events.push(new RecordedEvent(of as never) as Recorded<E>)
+  }
+  return events
 }
 
-function divided(text: string, numbers: Float64Array, at: number): Stored {
+function divide(text: string, numbers: Float64Array, at: number, of: Stored): void {
   let cut = 0
   const take = (place: number): string => text.slice(cut, (cut += numbers[at + place] ?? 0))
-  const of = new Stored()
   of.position = numbers[at] ?? 0
   of.version = numbers[at + 1] ?? 0
   of.millis = numbers[at + 2] ?? 0
@@ -195,8 +223,7 @@ function divided(text: string, numbers: Float64Array, at: number): Stored {
   of.metadata = take(8)
   of.schema = take(9) || undefined
   const tags = take(10)
-  if (tags !== '') of.tags = Object.freeze(tags.split('\n'))
+  of.tags = tags === '' ? NONE : Object.freeze(tags.split('\n'))
   of.id = text.slice(cut, cut + 36)
   of.content = text.slice(cut + 36)
-  return of
 }
