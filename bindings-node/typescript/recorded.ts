@@ -89,6 +89,7 @@ export class RecordedEvent<T extends string = string, D = unknown> extends Conte
   declare readonly recordedAtMicros: number
   readonly #metadata: string
   #data: unknown
+  #values: unknown
 
   /** Makes one, as `recordedEvent({…})` does. */
   constructor(fields: RecordedEventFields<T, D>) {
@@ -100,7 +101,7 @@ export class RecordedEvent<T extends string = string, D = unknown> extends Conte
     this.id = of.id
     this.type = of.type as T
     Object.defineProperty(this, 'data', DATA)
-    this.metadata = of.metadata === '{}' ? {} : (JSON.parse(of.metadata) as Record<string, unknown>)
+    Object.defineProperty(this, 'metadata', METADATA)
     this.tags = of.tags
     this.schema = of.schema
     this.contentType = typeOf(of.content)
@@ -115,8 +116,13 @@ export class RecordedEvent<T extends string = string, D = unknown> extends Conte
   }
 
   /** @internal Decodes the content at the first access, because many readers need a part of their events alone. */
-  static decoded(recorded: RecordedEvent): unknown {
+  static data(recorded: RecordedEvent): unknown {
     return (recorded.#data ??= valueOf(recorded.text ?? recorded.bytes))
+  }
+
+  /** @internal As the data. */
+  static metadata(recorded: RecordedEvent): unknown {
+    return (recorded.#values ??= JSON.parse(recorded.#metadata))
   }
 
   /** @internal Prints the fields themselves, without the way in which they come to be. */
@@ -134,13 +140,18 @@ export class RecordedEvent<T extends string = string, D = unknown> extends Conte
   }
 }
 
-/** The property `data` of all recorded events. It is their own, so that it is copied and printed as the others are. */
-const DATA: PropertyDescriptor & ThisType<RecordedEvent> = {
-  get() {
-    return RecordedEvent.decoded(this)
-  },
-  enumerable: true,
-  configurable: true,
+/** The properties of all recorded events that are decoded later. They are their own, to be copied and printed. */
+const DATA = decodedBy((recorded) => RecordedEvent.data(recorded))
+const METADATA = decodedBy((recorded) => RecordedEvent.metadata(recorded))
+
+function decodedBy(decode: (recorded: RecordedEvent) => unknown): PropertyDescriptor {
+  return {
+    get(this: RecordedEvent) {
+      return decode(this)
+    },
+    enumerable: true,
+    configurable: true,
+  }
 }
 
 /** The recorded form of each event of a union, discriminated by `type`. */
