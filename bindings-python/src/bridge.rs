@@ -1,43 +1,73 @@
-//! Passes results from the runtime's threads to an asyncio loop. Results wait in a mailbox, and one wake-up of the loop
-//! empties it.
+//! Runs calls for an asyncio loop. The loop's own thread polls them: whatever wakes a call puts its number into a
+//! mailbox and rings a bell, a socket that the loop reads. One ring is enough for many calls.
 //!
-//! Only the waker's thread and the loop's own thread use Python; the workers of the runtime never do.
+//! No thread but the loop's own uses Python, so a result never waits for two threads to take turns.
 
+use std::collections::HashMap;
 use std::future::Future;
+use std::io::{Read, Write};
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::task::{Context, Poll, Wake, Waker};
 
 use futures::FutureExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 
 use crate::engine::{Engine, Owned, locked};
 use crate::error::{Failure, Result};
+use crate::socket::{Socket, socket_number, socket_pair};
 
 type Deliver = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
 
-/// Passes results back to one asyncio loop.
+/// Runs calls for one asyncio loop, on the loop's thread.
 #[pyclass(frozen, module = "streamkeep._native")]
-pub(crate) struct Bridge(Owned<Arc<Mailbox>>);
+pub(crate) struct Bridge(Owned<Arc<Calls>>);
 
-/// The results for one loop. It holds the loop weakly, because the waiting futures hold it themselves.
-pub(crate) struct Mailbox {
+/// The calls of one loop. It holds the loop weakly, because the waiting futures hold it themselves.
+struct Calls {
     event_loop: Py<PyWeakrefReference>,
+    running: Mutex<HashMap<u64, Running>>,
+    next_number: AtomicU64,
+    mailbox: Arc<Mailbox>,
+    bell: Mutex<Socket>,
+}
+
+struct Running {
+    future: Py<PyAny>,
+    work: Pin<Box<dyn Future<Output = Deliver> + Send>>,
+    waker: Waker,
+}
+
+/// The numbers of the calls that can go on.
+struct Mailbox {
     letters: Mutex<Letters>,
+    rope: Socket,
 }
 
 #[derive(Default)]
 struct Letters {
-    waiting: Vec<Letter>,
-    /// Whether a wake-up was sent. It also takes the results that arrive before it runs.
+    ready: Vec<u64>,
+    /// Whether the bell was rung. The loop then also sees the calls that are woken before it looks.
     rung: bool,
 }
 
-struct Letter {
-    future: Py<PyAny>,
-    deliver: Deliver,
+struct CallWaker {
+    number: u64,
+    mailbox: Arc<Mailbox>,
+}
+
+impl Wake for CallWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.mailbox.put(self.number);
+    }
 }
 
 /// A running call: its asyncio future, and the means to abandon it.
@@ -45,17 +75,21 @@ struct Letter {
 pub(crate) struct Call {
     #[pyo3(get)]
     future: Py<PyAny>,
-    /// `None` if the call was answered at once.
-    task: Option<AbortHandle>,
+    number: u64,
+    /// `None` if the call was answered at once. Weak, because the calls of a loop go with it, whoever keeps this.
+    calls: Option<Owned<Weak<Calls>>>,
 }
 
 #[pymethods]
 impl Call {
     /// Abandons the call. An append that still waits is withdrawn; one that was sent runs to its end.
     fn abandon(&self) {
-        if let Some(task) = &self.task {
-            task.abort();
-        }
+        // A forked child has no calls of its parent.
+        let Some(owned) = &self.calls else { return };
+        let Some(calls) = owned.get().ok().and_then(Weak::upgrade) else { return };
+        let _runtime = owned.engine().handle().enter();
+        let abandoned = locked(&calls.running).remove(&self.number);
+        drop(abandoned);
     }
 }
 
@@ -63,112 +97,124 @@ impl Call {
 impl Bridge {
     #[new]
     fn new(py: Python<'_>, event_loop: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let event_loop = PyWeakrefReference::new(event_loop)?.unbind();
-        let mailbox = Arc::new(Mailbox { event_loop, letters: Mutex::default() });
-        Ok(Self(Owned::new(Engine::current(py)?, mailbox)))
+        let engine = Engine::current(py)?;
+        let (bell, rope) =
+            socket_pair().map_err(|cause| Failure::internal(format!("a socket pair could not be made: {cause}")))?;
+        let calls = Arc::new(Calls {
+            event_loop: PyWeakrefReference::new(event_loop)?.unbind(),
+            running: Mutex::default(),
+            next_number: AtomicU64::new(0),
+            mailbox: Arc::new(Mailbox { letters: Mutex::default(), rope }),
+            bell: Mutex::new(bell),
+        });
+        Ok(Self(Owned::new(engine, calls)))
+    }
+
+    /// The file descriptor of the bell. When it can be read, the loop has to call `go_on`.
+    fn fileno(&self) -> PyResult<i64> {
+        Ok(socket_number(&locked(&self.0.get()?.bell)))
+    }
+
+    /// Goes on with the calls that were woken, and hands their results over. It does so for every call, whatever
+    /// becomes of the others, and then raises the first error.
+    fn go_on(&self, py: Python<'_>) -> PyResult<()> {
+        let calls = self.0.get()?;
+        let ready = calls.ready();
+        let _runtime = self.0.engine().handle().enter();
+        let went_on: Vec<PyResult<()>> = ready.into_iter().map(|number| calls.go_on(py, number)).collect();
+        went_on.into_iter().collect()
     }
 }
 
 impl Bridge {
     /// Starts a call whose result is passed to the loop.
-    pub(crate) fn start<'py, T, F, C>(&self, py: Python<'py>, future: F, convert: C) -> PyResult<Bound<'py, PyAny>>
+    pub(crate) fn start<'py, T, F, C>(&self, py: Python<'py>, work: F, convert: C) -> PyResult<Bound<'py, PyAny>>
     where
         T: Send + 'static,
         F: Future<Output = Result<T>> + Send + 'static,
         C: FnOnce(Python<'_>, T) -> PyResult<Py<PyAny>> + Send + 'static,
     {
-        let mailbox = Arc::clone(self.0.get()?);
-        let engine = Arc::clone(self.0.engine());
+        let calls = self.0.get()?;
+        let engine = self.0.engine();
         let event_loop =
-            mailbox.event_loop.bind(py).upgrade().ok_or_else(|| Failure::closed("the event loop no longer exists"))?;
+            calls.event_loop.bind(py).upgrade().ok_or_else(|| Failure::closed("the event loop no longer exists"))?;
         let asked = event_loop.call_method0("create_future")?.unbind();
-        let answered = asked.clone_ref(py);
-        let mut future = Box::pin(AssertUnwindSafe(future).catch_unwind());
-        // A result that is ready needs no other thread: a page read ahead, or one whose first caller was cancelled.
-        let at_once = {
-            let _runtime = engine.handle().enter();
-            future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
-        };
-        if let Poll::Ready(outcome) = at_once {
-            let answer = outcome.map_err(|panic| Failure::panicked(panic.as_ref())).and_then(|answer| answer);
-            Letter { future: answered, deliver: Box::new(|py| convert(py, answer?)) }.hand_over(py)?;
-            return Ok(Call { future: asked, task: None }.into_pyobject(py)?.into_any());
-        }
-        let task = engine.clone().handle().spawn(async move {
-            let outcome = future.await;
-            let deliver: Deliver = Box::new(move |py| match outcome {
+        let work = AssertUnwindSafe(work).catch_unwind().map(move |outcome| -> Deliver {
+            Box::new(move |py| match outcome {
                 Ok(answer) => convert(py, answer?),
                 Err(panic) => Err(Failure::panicked(panic.as_ref()).into()),
-            });
-            if mailbox.put(Letter { future: answered, deliver }) {
-                engine.wake(mailbox);
-            }
+            })
         });
-        Ok(Call { future: asked, task: Some(task.abort_handle()) }.into_pyobject(py)?.into_any())
+        let number = calls.next_number.fetch_add(1, Ordering::Relaxed);
+        let waker = Waker::from(Arc::new(CallWaker { number, mailbox: Arc::clone(&calls.mailbox) }));
+        let running = Running { future: asked.clone_ref(py), work: Box::pin(work), waker };
+        let _runtime = engine.handle().enter();
+        let goes_on = calls.poll(py, number, running)?;
+        let calls = goes_on.then(|| Owned::new(Arc::clone(engine), Arc::downgrade(calls)));
+        Ok(Call { future: asked, number, calls }.into_pyobject(py)?.into_any())
+    }
+}
+
+impl Calls {
+    /// Silences the bell, and takes the numbers of the calls that were woken.
+    fn ready(&self) -> Vec<u64> {
+        // Only one ring can wait, and its byte says nothing. Without one, another reader of the bell was faster.
+        let _ = locked(&self.bell).read(&mut [0; 16]);
+        self.mailbox.take()
+    }
+
+    fn go_on(&self, py: Python<'_>, number: u64) -> PyResult<()> {
+        // The lock is free during the poll and the hand-over, which run code of others.
+        let running = locked(&self.running).remove(&number);
+        match running {
+            Some(running) => self.poll(py, number, running).map(|_| ()),
+            // It was woken twice, or was abandoned meanwhile.
+            None => Ok(()),
+        }
+    }
+
+    /// Polls a call, and hands its result over if there is one. Returns whether the call goes on.
+    fn poll(&self, py: Python<'_>, number: u64, mut running: Running) -> PyResult<bool> {
+        let waker = running.waker.clone();
+        match running.work.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(deliver) => hand_over(py, running.future.bind(py), deliver).map(|()| false),
+            Poll::Pending => {
+                locked(&self.running).insert(number, running);
+                Ok(true)
+            }
+        }
     }
 }
 
 impl Mailbox {
-    /// Adds a result. Returns whether the loop must be woken.
-    fn put(&self, letter: Letter) -> bool {
+    fn put(&self, number: u64) {
         let mut letters = locked(&self.letters);
-        letters.waiting.push(letter);
-        !std::mem::replace(&mut letters.rung, true)
+        letters.ready.push(number);
+        if !std::mem::replace(&mut letters.rung, true) {
+            // It only fails if the loop has gone, and then no caller waits.
+            let _ = (&self.rope).write(&[1]);
+        }
     }
 
-    fn take(&self) -> Vec<Letter> {
+    fn take(&self) -> Vec<u64> {
         let mut letters = locked(&self.letters);
         letters.rung = false;
-        std::mem::take(&mut letters.waiting)
-    }
-
-    /// Wakes the loop, which then empties the mailbox. Runs on the waker's thread.
-    pub(crate) fn ring(self: Arc<Self>) {
-        let rung = Python::try_attach(|py| -> PyResult<()> {
-            if let Some(event_loop) = self.event_loop.bind(py).upgrade() {
-                if event_loop.call_method0("is_closed")?.is_truthy()? {
-                    self.take();
-                } else {
-                    event_loop.call_method1("call_soon_threadsafe", (Drain(Arc::clone(&self)),))?;
-                }
-            }
-            Ok(())
-        });
-        if let Some(Err(_closed_meanwhile)) = rung {
-            // On a closed loop no caller waits.
-            self.take();
-        }
+        std::mem::take(&mut letters.ready)
     }
 }
 
-/// The callback that the loop runs after a wake-up.
-#[pyclass(frozen, module = "streamkeep._native")]
-pub(crate) struct Drain(Arc<Mailbox>);
-
-#[pymethods]
-impl Drain {
-    /// Hands over every result, whatever becomes of the others, and then raises the first error.
-    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
-        let handed_over: Vec<PyResult<()>> = self.0.take().into_iter().map(|letter| letter.hand_over(py)).collect();
-        handed_over.into_iter().collect()
+/// Passes a result to the waiting future.
+fn hand_over(py: Python<'_>, future: &Bound<'_, PyAny>, deliver: Deliver) -> PyResult<()> {
+    // Setting the result of a cancelled future would be an error.
+    if future.call_method0("done")?.is_truthy()? {
+        return Ok(());
     }
-}
-
-impl Letter {
-    /// Passes the result to the waiting future.
-    fn hand_over(self, py: Python<'_>) -> PyResult<()> {
-        let future = self.future.bind(py);
-        // Setting the result of a cancelled future would be an error.
-        if future.call_method0("done")?.is_truthy()? {
-            return Ok(());
-        }
-        match std::panic::catch_unwind(AssertUnwindSafe(|| (self.deliver)(py))) {
-            Ok(Ok(answer)) => future.call_method1("set_result", (answer,))?,
-            Ok(Err(error)) => future.call_method1("set_exception", (error,))?,
-            Err(panic) => future.call_method1("set_exception", (PyErr::from(Failure::panicked(panic.as_ref())),))?,
-        };
-        Ok(())
-    }
+    match std::panic::catch_unwind(AssertUnwindSafe(|| deliver(py))) {
+        Ok(Ok(answer)) => future.call_method1("set_result", (answer,))?,
+        Ok(Err(error)) => future.call_method1("set_exception", (error,))?,
+        Err(panic) => future.call_method1("set_exception", (PyErr::from(Failure::panicked(panic.as_ref())),))?,
+    };
+    Ok(())
 }
 
 /// Runs a call: on the calling thread, or for the loop of the bridge if one is given.
@@ -192,5 +238,27 @@ where
                 .unwrap_or_else(|panic| Err(Failure::panicked(panic.as_ref()).into()));
             Ok(answer?.into_bound(py))
         }
+    }
+}
+
+/// Runs work that computes for long, as opening and importing do, in a task: neither a loop nor the interpreter waits
+/// for it. Dropping it ends the task.
+pub(crate) async fn apart<T: Send + 'static>(
+    engine: Arc<Engine>,
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    struct Task<T>(JoinHandle<Result<T>>);
+    impl<T> Drop for Task<T> {
+        fn drop(&mut self) {
+            self.0.abort();
+        }
+    }
+    let mut task = Task(engine.handle().spawn(work));
+    match (&mut task.0).await {
+        Ok(answer) => answer,
+        Err(ended) => Err(match ended.try_into_panic() {
+            Ok(panic) => Failure::panicked(panic.as_ref()),
+            Err(_stopped) => Failure::closed("the interpreter is ending"),
+        }),
     }
 }

@@ -4,21 +4,22 @@
 use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::ThreadId;
-use std::time::Duration;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{Thread, ThreadId};
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use pyo3::prelude::*;
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use crate::bridge::Mailbox;
 use crate::error::{Failure, Result};
 
 /// How often a blocked caller checks for signals (Ctrl-C) and for the end of the interpreter.
 const TICK: Duration = Duration::from_millis(50);
-/// How long the end of the interpreter waits for the callers, then for the waker, then for the runtime.
+/// How long the end of the interpreter waits for the callers, then for the runtime.
 const PATIENCE: Duration = Duration::from_millis(1000);
 const WORKER_THREADS: &str = "STREAMKEEP_WORKER_THREADS";
 
@@ -37,13 +38,6 @@ pub(crate) struct Engine {
     leaver: OnceLock<ThreadId>,
     callers: Mutex<usize>,
     no_callers: Condvar,
-    waker: Sender<Wake>,
-    waker_gone: Mutex<Receiver<()>>,
-}
-
-enum Wake {
-    Up(Arc<Mailbox>),
-    Stop,
 }
 
 impl Engine {
@@ -77,16 +71,6 @@ impl Engine {
             .enable_all()
             .build()
             .map_err(no_threads)?;
-        let (waker, wakes) = channel();
-        let (gone, waker_gone) = channel();
-        let wake_loops = move || {
-            while let Ok(Wake::Up(mailbox)) = wakes.recv() {
-                mailbox.ring();
-            }
-            // The receiver is gone if the hook has stopped waiting.
-            let _ = gone.send(());
-        };
-        std::thread::Builder::new().name("streamkeep-waker".to_owned()).spawn(wake_loops).map_err(no_threads)?;
         Ok(Self {
             process_id: std::process::id(),
             handle: runtime.handle().clone(),
@@ -94,8 +78,6 @@ impl Engine {
             leaver: OnceLock::new(),
             callers: Mutex::new(0),
             no_callers: Condvar::new(),
-            waker,
-            waker_gone: Mutex::new(waker_gone),
         })
     }
 
@@ -117,20 +99,15 @@ impl Engine {
         }
     }
 
-    /// Asks the waker to wake a loop.
-    pub(crate) fn wake(&self, mailbox: Arc<Mailbox>) {
-        // It only fails after the end of the interpreter has begun.
-        let _ = self.waker.send(Wake::Up(mailbox));
-    }
-
     /// Waits for a future on the calling thread, detached from the interpreter except to check for signals.
     pub(crate) fn wait<T: Send>(&self, py: Python<'_>, future: impl Future<Output = Result<T>> + Send) -> PyResult<T> {
         self.check()?;
         let caller = Caller::enter(self);
         let mut future = std::pin::pin!(AssertUnwindSafe(future).catch_unwind());
+        let parked = Arc::new(Parked { thread: std::thread::current(), woken: AtomicBool::new(false) });
         loop {
             let outcome = py.detach(|| {
-                let outcome = self.handle.block_on(async { tokio::time::timeout(TICK, future.as_mut()).await });
+                let outcome = self.poll_for_a_tick(future.as_mut(), &parked);
                 if self.leaver.get().is_some() {
                     caller.leave();
                     stay_away();
@@ -138,9 +115,29 @@ impl Engine {
                 outcome
             });
             match outcome {
-                Ok(Ok(answer)) => return Ok(answer?),
-                Ok(Err(panic)) => return Err(Failure::panicked(panic.as_ref()).into()),
-                Err(_tick) => py.check_signals()?,
+                Some(Ok(answer)) => return Ok(answer?),
+                Some(Err(panic)) => return Err(Failure::panicked(panic.as_ref()).into()),
+                None => py.check_signals()?,
+            }
+        }
+    }
+
+    /// Polls a future on the calling thread, which is parked in between. Returns `None` after a while, so that the
+    /// caller can check for signals.
+    fn poll_for_a_tick<F: Future>(&self, mut future: Pin<&mut F>, parked: &Arc<Parked>) -> Option<F::Output> {
+        let _runtime = self.handle.enter();
+        let waker = Waker::from(Arc::clone(parked));
+        let until = Instant::now() + TICK;
+        loop {
+            if let Poll::Ready(outcome) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+                return Some(outcome);
+            }
+            while !parked.woken.swap(false, Ordering::Acquire) {
+                let left = until.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return None;
+                }
+                std::thread::park_timeout(left);
             }
         }
     }
@@ -160,10 +157,24 @@ impl Engine {
             if let Some(runtime) = locked(&engine.runtime).take() {
                 runtime.shutdown_timeout(PATIENCE);
             }
-            let _ = engine.waker.send(Wake::Stop);
-            // The thread is blocked in Python, and ends with the process.
-            let _ = locked(&engine.waker_gone).recv_timeout(PATIENCE);
         });
+    }
+}
+
+/// A thread that is parked until its call can go on.
+struct Parked {
+    thread: Thread,
+    woken: AtomicBool,
+}
+
+impl Wake for Parked {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.store(true, Ordering::Release);
+        self.thread.unpark();
     }
 }
 

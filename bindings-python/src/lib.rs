@@ -6,13 +6,14 @@ mod convert;
 mod cursor;
 mod engine;
 mod error;
+mod socket;
 mod store;
 
 use pyo3::panic::PanicException;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::bridge::{Bridge, Call, Drain, run};
+use crate::bridge::{Bridge, Call, run};
 use crate::cursor::Cursor;
 use crate::engine::Engine;
 use crate::error::Result;
@@ -44,7 +45,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     error::prepare(py)?;
     // Made now for the same reason: the first use of a class makes its type, under a lock.
-    let _ = (py.get_type::<Drain>(), py.get_type::<PanicException>());
+    let _ = py.get_type::<PanicException>();
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<Store>()?;
     module.add_class::<Cursor>()?;

@@ -10,7 +10,7 @@ use streamkeep::{
     SubscribeOptions,
 };
 
-use crate::bridge::{Bridge, run};
+use crate::bridge::{Bridge, apart, run};
 use crate::convert::{self, number, optional, seconds, text};
 use crate::cursor::Cursor;
 use crate::engine::{Engine, Owned};
@@ -91,6 +91,7 @@ pub(crate) fn open<'py>(
             let store = options.open().await?;
             Ok(Handle { store, engine: Arc::clone(&owner) })
         };
+        let opening = apart(Arc::clone(&engine), opening);
         run(py, bridge, &engine, opening, |py, handle| {
             let engine = Arc::clone(&handle.engine);
             Ok(Store(Owned::new(engine, handle)).into_pyobject(py)?.into_any().unbind())
@@ -136,6 +137,7 @@ impl Store {
             let store = self.store_for(timeout)?;
             let events = convert::imports(events)?;
             let importing = async move { Ok(store.import_events(events).await?) };
+            let importing = apart(Arc::clone(self.0.engine()), importing);
             run(py, bridge, self.0.engine(), importing, |py, done| {
                 Ok((done.imported, done.passed_over, done.position).into_pyobject(py)?.into_any().unbind())
             })

@@ -230,7 +230,7 @@ def test_a_panic_is_an_internal_error_and_the_process_goes_on(capfd):
         _native.panic_inside(None)
 
     async def asynchronously():
-        await _native.panic_inside(_native.Bridge(asyncio.get_running_loop())).future
+        await _native.panic_inside(sk.aio._bridge()).future
 
     with pytest.raises(sk.InternalError, match="asked to"):
         asyncio.run(asynchronously())

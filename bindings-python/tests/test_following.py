@@ -1,7 +1,9 @@
 import asyncio
+import contextvars
 import gc
 import threading
 import weakref
+from pathlib import Path
 
 import pytest
 import streamkeep as sk
@@ -230,3 +232,105 @@ def test_an_answer_whose_delivery_is_interrupted_takes_no_other_one_with_it():
         finally:
             loop.close()
     assert [type(error) for error in raised] == [ArithmeticError]
+
+
+def open_files():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are counted in /proc, which only Linux has")
+def test_loops_that_were_closed_leave_no_socket_behind():
+    """Even if they are closed while a call waits, and kept."""
+    kept = []
+    with sk.EventStore.open("memory:sockets"):
+
+        async def use():
+            store = await sk.AsyncEventStore.open("memory:sockets")
+            kept.append(sk.aio._bridge())
+            kept.append(store._handle.native.subscribe([], "now", None).next(kept.pop()))
+            await store.close()
+
+        def used():
+            loop = asyncio.new_event_loop()
+            loop.run_until_complete(use())
+            loop.close()
+            kept.append(loop)
+
+        used()
+        before = open_files()
+        for _ in range(50):
+            used()
+        assert open_files() <= before + 2
+
+
+class Deaf(asyncio.SelectorEventLoop):
+    """A loop that cannot watch sockets, like the default one of Windows. It watches its own before it is ready."""
+
+    ready = False
+
+    def add_reader(self, *_arguments):
+        if self.ready:
+            raise NotImplementedError
+        super().add_reader(*_arguments)
+
+
+def test_a_loop_that_cannot_watch_sockets_is_refused():
+    loop = Deaf()
+    loop.ready = True
+
+    async def main():
+        with pytest.raises(sk.ConfigError) as caught:
+            await sk.AsyncEventStore.open("memory:")
+        assert "SelectorEventLoop" in caught.value.hint
+
+    loop.run_until_complete(main())
+    loop.close()
+
+
+def test_a_loop_keeps_nothing_of_the_task_that_came_first():
+    class Value:
+        pass
+
+    variable = contextvars.ContextVar("variable")
+
+    async def first():
+        value = Value()
+        variable.set(value)
+        await (await sk.AsyncEventStore.open("memory:first")).close()
+        return weakref.ref(value)
+
+    async def main():
+        value = await asyncio.create_task(first())
+        # The end of the task is told to this one in its context.
+        await asyncio.sleep(0)
+        gc.collect()
+        assert value() is None
+        async with sk.AsyncEventStore.open("memory:first") as store:
+            assert await store.head() == 0
+
+    asyncio.run(main())
+
+
+def test_calls_go_on_while_the_loop_has_other_work(url):
+    """Each call needs the loop several times. One that never waits must not starve it, and is not starved."""
+
+    async def main(store):
+        done = asyncio.Event()
+        turns = 0
+
+        async def busy():
+            nonlocal turns
+            while not done.is_set():
+                turns += 1
+                await asyncio.sleep(0)
+
+        working = asyncio.create_task(busy())
+        for version in range(20):
+            at = await store.append("s-1", [sk.Event("E")], expected=version)
+            await store.save_snapshot(sk.Snapshot("s-1", at.version, "s/1", {}))
+            assert (await store.load_snapshot("s-1", "s/1")).version == at.version
+        done.set()
+        await working
+        assert turns > 20
+
+    run(url, main)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import inspect
 import os
 import time
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, final
 
 from streamkeep import _native
 from streamkeep.content import restored
-from streamkeep.errors import ClosedError
+from streamkeep.errors import ClosedError, ConfigError
 from streamkeep.event import RecordedEvent, crossing, imports_crossing, recorded
 from streamkeep.handle import Handle, OpenOptions, in_seconds, kind_of, native_options, patience, told_when_caught_up
 from streamkeep.query import EVERYTHING, Query, query_crossing
@@ -40,8 +41,22 @@ def _bridge() -> _native.Bridge:
     """Return the bridge of the running loop."""
     loop = asyncio.get_running_loop()
     bridge = _bridges.get(loop)
-    if bridge is None:
-        bridge = _bridges[loop] = _native.Bridge(loop)
+    return _bridge_to(loop) if bridge is None else bridge
+
+
+def _bridge_to(loop: asyncio.AbstractEventLoop) -> _native.Bridge:
+    """Make the bridge of a loop, and drop those of closed loops, whose calls nobody waits for."""
+    for reference in _bridges.keyrefs():
+        other = reference()
+        if other is not None and other.is_closed():
+            _bridges.pop(other, None)
+    bridge = _native.Bridge(loop)
+    try:
+        # In a context of its own: the loop keeps it, and with it the values of the task that happens to come first.
+        contextvars.Context().run(loop.add_reader, bridge.fileno(), bridge.go_on)
+    except NotImplementedError:
+        raise ConfigError("this event loop cannot watch sockets", hint="use an asyncio.SelectorEventLoop") from None
+    _bridges[loop] = bridge
     return bridge
 
 
