@@ -73,7 +73,14 @@ benches() {
 
 [ -n "${STREAMKEEP_TEST_POSTGRES_URL:-}" ] || echo "jvm: SKIPPED on Postgres: STREAMKEEP_TEST_POSTGRES_URL is not set"
 [ -n "${STREAMKEEP_TEST_MONGODB_URL:-}" ] || echo "jvm: SKIPPED on MongoDB: STREAMKEEP_TEST_MONGODB_URL is not set"
-part "build, tests and installing" maven install "-Doutput.folder=$cache/jvm/streamkeep"
+mkdir "$work/tests"
+part "build, tests and installing" maven install "-Doutput.folder=$cache/jvm/streamkeep" "-Dtests.folder=$work/tests"
+left="$(find "$work/tests" -mindepth 1 -maxdepth 1 ! -name 'hsperfdata_*')"
+[ -z "$left" ] || { echo "jvm: the tests left in their temporary folder: $left" >&2; exit 1; }
+in_jar="$(jar tf "$cache/jvm/streamkeep/streamkeep-0.1.0.jar")"
+for licence in LICENSE LICENSE-MIT LICENSE-APACHE; do
+    grep -qx "META-INF/$licence" <<<"$in_jar" || { echo "jvm: the jar has no $licence" >&2; exit 1; }
+done
 part "Kotlin's examples from the installed jar" examples kotlin FirstProgramKt orders.OrdersKt demo.DemoKt
 part "Java's examples from the installed jar" examples java FirstProgram Orders Demo
 part "the benches" benches

@@ -1,53 +1,44 @@
 //! The channel between the JVM and core: it takes requests and returns answers, in frames of many.
 //!
 //! A call from the JVM costs the same however little it carries, so one call carries everything that waits. The JVM
-//! submits requests with [`streamkeep_submit`], which never waits, and one of its threads takes the answers with
-//! [`streamkeep_drain`]. Both are plain C functions, because a call by UniFFI costs ten times as much. They take a
-//! channel's number and not its address, so that a wrong number is an error and no crash. The JVM's side is
-//! `Channel.kt`.
+//! submits requests with [`submit`], which never waits, and one of its threads takes the answers with [`take`]. Both get
+//! a channel's number and not its address, so that a wrong number is an error and no crash. `native.rs` has the
+//! functions that the JVM calls, and its side is `Channel.kt`.
+//!
+//! When a channel ends, so do its calls, its stores and its readers; with the last one, the threads of this library end.
 //!
 //! A submitted frame has requests: call id (0: no answer wanted), operation, length, body. A drained frame has answers:
 //! call id, 0 or 1 (failed), length, body.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use crate::error::{Failure, StartError};
+use crate::error::Failure;
 use crate::frame::{Reader, Writer};
-use crate::runtime;
-use crate::store::{Answer, Handles};
+use crate::runtime::SharedRuntime;
+use crate::store::{self, Answer, Handles};
 
 /// Withdraws a call: its future is dropped, and it gets no answer.
 const CANCEL: u8 = 1;
 
-/// The result of the C functions if the channel does not exist or something panicked.
-const LOST: i32 = i32::MIN;
-
 /// The size of an answer's head: call id, whether it failed, and the length of the body.
 const ANSWER_HEAD_BYTES: usize = 8 + 1 + 4;
 
+/// How many bytes of answers one frame has, except for a single larger answer.
+const FRAME_BYTES: usize = 1024 * 1024;
+
 /// The open channels, by number.
-static CHANNELS: LazyLock<RwLock<HashMap<i64, Arc<Shared>>>> = LazyLock::new(RwLock::default);
+static CHANNELS: LazyLock<RwLock<HashMap<i64, Arc<Channel>>>> = LazyLock::new(RwLock::default);
 static NUMBERS: AtomicI64 = AtomicI64::new(1);
 
-/// A channel, as UniFFI exports it.
-#[derive(Debug, uniffi::Object)]
-pub struct NativeChannel {
-    number: i64,
-    shared: Arc<Shared>,
-}
-
-/// Shared by the channel and the tasks of its calls.
+/// A channel, shared with the tasks of its calls.
 #[derive(Debug)]
-pub(crate) struct Shared {
-    runtime: Handle,
+struct Channel {
+    runtime: SharedRuntime,
     handles: Handles,
     state: Mutex<State>,
     answered: Condvar,
@@ -57,96 +48,61 @@ pub(crate) struct Shared {
 struct State {
     calls: HashMap<i64, AbortHandle>,
     answers: VecDeque<Writer>,
+    is_over: bool,
 }
 
-#[uniffi::export]
-impl NativeChannel {
-    /// Makes a channel on the runtime of this process.
-    #[uniffi::constructor]
-    pub fn new() -> Result<Arc<Self>, StartError> {
-        let runtime = runtime::handle().map_err(|cause| StartError::Runtime { reason: cause.to_string() })?;
-        let shared = Arc::new(Shared {
-            runtime,
-            handles: Handles::default(),
-            state: Mutex::default(),
-            answered: Condvar::new(),
-        });
-        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        CHANNELS.write().unwrap_or_else(PoisonError::into_inner).insert(number, Arc::clone(&shared));
-        Ok(Arc::new(Self { number, shared }))
-    }
-
-    /// The channel's number, for the C functions.
-    pub fn number(&self) -> i64 {
-        self.number
-    }
-
-    /// The version of this library. Kotlin refuses another version than its own.
-    pub fn version(&self) -> String {
-        env!("CARGO_PKG_VERSION").to_owned()
-    }
-
-    /// Makes `count` event ids, 16 bytes each.
-    pub fn new_ids(&self, count: i32) -> Vec<u8> {
-        (0..count).flat_map(|_| streamkeep::new_id().into_bytes()).collect()
-    }
-
-    /// How many calls are running.
-    pub fn calls(&self) -> i32 {
-        i32::try_from(self.shared.state().calls.len()).unwrap_or(i32::MAX)
-    }
-
-    /// How many stores and readers exist.
-    pub fn handles(&self) -> i32 {
-        i32::try_from(self.shared.handles.count()).unwrap_or(i32::MAX)
-    }
+/// Begins a channel. Returns its number.
+pub(crate) fn begin() -> std::io::Result<i64> {
+    let channel = Channel {
+        runtime: SharedRuntime::get()?,
+        handles: Handles::default(),
+        state: Mutex::default(),
+        answered: Condvar::new(),
+    };
+    let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+    CHANNELS.write().unwrap_or_else(PoisonError::into_inner).insert(number, Arc::new(channel));
+    Ok(number)
 }
 
-impl Drop for NativeChannel {
-    fn drop(&mut self) {
-        CHANNELS.write().unwrap_or_else(PoisonError::into_inner).remove(&self.number);
-    }
+/// Takes a frame of requests, and never waits. Returns `None` if the channel is over, or if the frame cannot be read.
+pub(crate) fn submit(number: i64, frame: &[u8]) -> Option<()> {
+    channel(number)?.submit(frame).ok()
 }
 
-/// Takes a frame of requests, and never waits. Returns 0, or the lowest integer if the channel is lost.
-///
-/// # Safety
-/// `frame` must point to `length` bytes that do not change during the call.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn streamkeep_submit(channel: i64, frame: *const u8, length: i32) -> i32 {
-    let Ok(length) = usize::try_from(length) else { return LOST };
-    // SAFETY: the caller guarantees it.
-    let frame = unsafe { std::slice::from_raw_parts(frame, length) };
-    with_channel(channel, |channel| if channel.submit(frame).is_ok() { 0 } else { LOST })
+/// Waits for answers, and returns those that are ready. Returns `None` if the channel is over.
+pub(crate) fn take(number: i64) -> Option<Vec<u8>> {
+    channel(number)?.take()
 }
 
-/// Writes the ready answers into `buffer`, as many as fit. It waits for the first one, but not longer than the given
-/// milliseconds.
-///
-/// Returns the number of bytes written; if the buffer is too small for the next answer, minus its size; the lowest
-/// integer if the channel is lost.
-///
-/// # Safety
-/// `buffer` must point to `capacity` bytes that nothing else uses during the call.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn streamkeep_drain(channel: i64, buffer: *mut u8, capacity: i32, timeout_ms: i32) -> i32 {
-    let (Ok(capacity), Ok(timeout)) = (usize::try_from(capacity), u64::try_from(timeout_ms)) else { return LOST };
-    // SAFETY: the caller guarantees it.
-    let buffer = unsafe { std::slice::from_raw_parts_mut(buffer, capacity) };
-    with_channel(channel, |channel| channel.drain(buffer, Duration::from_millis(timeout)))
+/// How many calls are running, and how many stores and readers exist.
+pub(crate) fn counts(number: i64) -> (usize, usize) {
+    channel(number).map_or((0, 0), |channel| (channel.state().calls.len(), channel.handles.count()))
 }
 
-/// Catches panics, which must not leave a C function.
-fn with_channel(number: i64, work: impl FnOnce(&Arc<Shared>) -> i32) -> i32 {
-    let channel = CHANNELS.read().unwrap_or_else(PoisonError::into_inner).get(&number).cloned();
-    channel.map_or(LOST, |channel| catch_unwind(AssertUnwindSafe(|| work(&channel))).unwrap_or(LOST))
+/// Ends a channel, with its calls, stores and readers. Who waits for its answers gets the end.
+pub(crate) fn end(number: i64) {
+    let ended = CHANNELS.write().unwrap_or_else(PoisonError::into_inner).remove(&number);
+    let Some(channel) = ended else { return };
+    let calls = {
+        let mut state = channel.state();
+        state.is_over = true;
+        std::mem::take(&mut state.calls)
+    };
+    channel.answered.notify_all();
+    calls.into_values().for_each(|call| call.abort());
+    channel.handles.clear();
+    channel.runtime.release();
+}
+
+fn channel(number: i64) -> Option<Arc<Channel>> {
+    CHANNELS.read().unwrap_or_else(PoisonError::into_inner).get(&number).cloned()
 }
 
 fn request<'a>(frame: &mut Reader<'a>) -> Result<(i64, u8, &'a [u8]), Failure> {
     Ok((frame.long()?, frame.byte()?, frame.bytes()?))
 }
 
-impl Shared {
+impl Channel {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -163,36 +119,31 @@ impl Shared {
             match self.handles.prepare(operation, &mut Reader::new(body)) {
                 Ok(Some(work)) => self.start(call, work),
                 Ok(None) => {}
-                Err(failure) => self.answer(call, Err(failure)),
+                Err(failure) => self.answer(call, Err(failure.of(store::name(operation)))),
             }
         }
         Ok(())
     }
 
-    fn drain(&self, buffer: &mut [u8], timeout: Duration) -> i32 {
-        let nothing_yet = |state: &mut State| state.answers.is_empty();
-        let waited = self.answered.wait_timeout_while(self.state(), timeout, nothing_yet);
-        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        let mut room = buffer;
-        let mut written = 0;
+    fn take(&self) -> Option<Vec<u8>> {
+        let nothing_yet = |state: &mut State| state.answers.is_empty() && !state.is_over;
+        let mut state = self.answered.wait_while(self.state(), nothing_yet).unwrap_or_else(PoisonError::into_inner);
+        let mut frame = state.answers.pop_front()?.0;
         while let Some(answer) = state.answers.front() {
-            let size = answer.0.len();
-            let Some((place, rest)) = std::mem::take(&mut room).split_at_mut_checked(size) else {
-                return if written == 0 { -i32::try_from(size).unwrap_or(i32::MAX) } else { written };
-            };
-            place.copy_from_slice(&answer.0);
-            room = rest;
-            written += i32::try_from(size).unwrap_or(i32::MAX);
+            if frame.len() + answer.0.len() > FRAME_BYTES {
+                break;
+            }
+            frame.extend_from_slice(&answer.0);
             state.answers.pop_front();
         }
-        written
+        Some(frame)
     }
 
     fn start(self: &Arc<Self>, id: i64, work: impl Future<Output = Result<Answer, Failure>> + Send + 'static) {
         // Under the lock, so that the call is registered before its answer arrives.
         let mut state = self.state();
         let call = Call { shared: Arc::clone(self), id };
-        let task = self.runtime.spawn(async move {
+        let task = self.runtime.handle().spawn(async move {
             let outcome = work.await;
             call.end(outcome);
         });
@@ -221,7 +172,7 @@ impl Shared {
         state.answers.push_back(frame);
         let first = state.answers.len() == 1;
         drop(state);
-        // The draining thread takes all answers, so only the first one wakes it.
+        // The thread that takes answers takes all, so only the first one wakes it.
         if first {
             self.answered.notify_one();
         }
@@ -230,7 +181,7 @@ impl Shared {
 
 /// A running call. If it ends without an answer, because of a panic, its answer is that.
 struct Call {
-    shared: Arc<Shared>,
+    shared: Arc<Channel>,
     id: i64,
 }
 

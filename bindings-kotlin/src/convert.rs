@@ -80,7 +80,7 @@ pub(crate) fn import_event(frame: &mut Reader<'_>) -> Read<ImportEvent> {
     let recorded_at = frame.optional(|frame| {
         let nanos = i128::from(frame.long()?) * MICROSECOND_NANOS;
         OffsetDateTime::from_unix_timestamp_nanos(nanos)
-            .map_err(|_| Failure::argument("recorded_at", "recorded_at is outside the years -9999 to 9999"))
+            .map_err(|_| Failure::argument("recorded_at", "recorded_at is outside the years 1 to 9999"))
     })?;
     Ok(ImportEvent { stream, version, recorded_at, event: event(frame)? })
 }

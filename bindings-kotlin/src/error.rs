@@ -1,7 +1,5 @@
 //! Passes errors as data: the code, the message and the facts, from which Kotlin makes its classes.
 
-use std::fmt;
-
 use serde_json::Value;
 use streamkeep::Error;
 
@@ -18,6 +16,8 @@ pub(crate) enum Failure {
     Closed,
     /// A bug in this library.
     Internal(String),
+    /// Another failure, of the call with this name.
+    Of(&'static str, Box<Failure>),
 }
 
 impl Failure {
@@ -29,6 +29,11 @@ impl Failure {
         Self::Internal(message.into())
     }
 
+    /// Names the call that failed.
+    pub(crate) fn of(self, operation: &'static str) -> Self {
+        Self::Of(operation, Box::new(self))
+    }
+
     fn to_json(&self) -> Value {
         let own = |code: &str, message: &str, fields: Value| serde_json::json!({"code": code, "message": message, "outcome": "not applied", "fields": fields});
         match self {
@@ -38,10 +43,17 @@ impl Failure {
             }
             Self::Closed => own("closed", "the store is closed", Value::Null),
             Self::Internal(message) => own("internal", message, Value::Null),
+            Self::Of(operation, failure) => {
+                let mut error = failure.to_json();
+                if error["operation"].is_null() {
+                    error["operation"] = (*operation).into();
+                }
+                error
+            }
         }
     }
 
-    /// Writes the code, message, retryable, outcome, ids, context and cause, then the facts with their names.
+    /// Writes the code, message, retryable, outcome, ids, operation, hint and cause, then the facts with their names.
     pub(crate) fn write(&self, frame: &mut Writer) {
         let error = self.to_json();
         let text = |name: &str| error.get(name).and_then(Value::as_str);
@@ -52,7 +64,8 @@ impl Failure {
         let ids = error.get("ids").and_then(Value::as_array).into_iter().flatten();
         let ids: Vec<String> = ids.filter_map(Value::as_str).map(str::to_owned).collect();
         frame.texts(&ids);
-        frame.optional_text(text("context"));
+        frame.optional_text(text("operation"));
+        frame.optional_text(text("hint"));
         frame.optional_text(text("cause"));
         let facts: Vec<_> = error.get("fields").and_then(Value::as_object).into_iter().flatten().collect();
         frame.length(facts.len());
@@ -73,23 +86,3 @@ impl From<Error> for Failure {
         Self::Core(error)
     }
 }
-
-/// Why the library could not start.
-#[derive(Debug, uniffi::Error)]
-pub enum StartError {
-    /// The runtime's threads could not be started.
-    Runtime {
-        /// The system's message.
-        reason: String,
-    },
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Runtime { reason } => write!(f, "the runtime could not be started: {reason}"),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}

@@ -25,7 +25,24 @@ const SAVE_SNAPSHOT: u8 = 11;
 const LOAD_SNAPSHOT: u8 = 12;
 const HEAD: u8 = 13;
 const CLOSE: u8 = 14;
-const FORGET: u8 = 15;
+
+/// The name of an operation, as every language's errors have it.
+pub(crate) const fn name(operation: u8) -> &'static str {
+    match operation {
+        OPEN => "open",
+        APPEND => "append",
+        IMPORT_EVENTS => "import_events",
+        READ => "read",
+        READ_ALL => "read_all",
+        READ_PAGE => "read_page",
+        SUBSCRIBE => "subscribe",
+        SAVE_SNAPSHOT => "save_snapshot",
+        LOAD_SNAPSHOT => "load_snapshot",
+        HEAD => "head",
+        CLOSE => "close",
+        _ => "next",
+    }
+}
 
 /// The result of a call: the answer's bytes, and for `open` the store, which is kept when the answer is delivered.
 #[derive(Debug, Default)]
@@ -71,11 +88,8 @@ impl Handles {
                 self.stop(number);
                 return Ok(None);
             }
-            FORGET => {
-                let forgotten = locked(&self.stores).remove(&number);
-                drop(forgotten);
-                return Ok(None);
-            }
+            // Closing twice is fine, and so is closing a store that could not be opened.
+            CLOSE => return Ok(Some(self.close(number))),
             _ => {}
         }
         let store = locked(&self.stores).get(&number).cloned().ok_or(Failure::Closed)?;
@@ -86,11 +100,33 @@ impl Handles {
             READ_PAGE => read_page(store, frame)?,
             SAVE_SNAPSHOT => save_snapshot(store, frame)?,
             LOAD_SNAPSHOT => load_snapshot(store, frame)?,
-            HEAD => async move { answer(|frame, head| frame.number(head), store.head().await?) }.boxed(),
-            CLOSE => async move { answer(|_, ()| (), store.close().await?) }.boxed(),
+            HEAD => {
+                let store = timed(store, frame)?;
+                async move { answer(|frame, head| frame.number(head), store.head().await?) }.boxed()
+            }
             _ => return Err(Failure::internal("an unknown operation")),
         };
         Ok(Some(work))
+    }
+
+    pub(crate) fn clear(&self) {
+        let stores = std::mem::take(&mut *locked(&self.stores));
+        let readers = std::mem::take(&mut *locked(&self.readers));
+        drop((stores, readers));
+    }
+
+    /// Closes a store, and lets go of it when that is done.
+    fn close(&self, number: i64) -> Work {
+        let stores = Arc::clone(&self.stores);
+        async move {
+            let store = locked(&stores).get(&number).cloned();
+            if let Some(store) = store {
+                store.close().await?;
+                locked(&stores).remove(&number);
+            }
+            answer(|_, ()| (), ())
+        }
+        .boxed()
     }
 
     /// Makes a reader and fetches its first page.
@@ -137,6 +173,11 @@ impl Handles {
     }
 }
 
+/// The store with the timeout of a call that takes no other options.
+fn timed(store: EventStore, frame: &mut Reader<'_>) -> Result<EventStore, Failure> {
+    Ok(frame.optional_duration("timeout")?.map_or_else(|| store.clone(), |timeout| store.with_timeout(timeout)))
+}
+
 fn answer<T>(write: impl FnOnce(&mut Writer, T), value: T) -> Result<Answer, Failure> {
     let mut body = Writer::default();
     write(&mut body, value);
@@ -161,6 +202,7 @@ fn append(store: EventStore, frame: &mut Reader<'_>) -> Result<Work, Failure> {
 }
 
 fn import_events(store: EventStore, frame: &mut Reader<'_>) -> Result<Work, Failure> {
+    let store = timed(store, frame)?;
     let events = frame.list(convert::import_event)?;
     let write = |frame: &mut Writer, done: streamkeep::ImportResult| {
         frame.number(done.imported);
@@ -181,11 +223,13 @@ fn read_page(store: EventStore, frame: &mut Reader<'_>) -> Result<Work, Failure>
 }
 
 fn save_snapshot(store: EventStore, frame: &mut Reader<'_>) -> Result<Work, Failure> {
+    let store = timed(store, frame)?;
     let snapshot = convert::snapshot(frame)?;
     Ok(async move { answer(|_, ()| (), store.save_snapshot(snapshot).await?) }.boxed())
 }
 
 fn load_snapshot(store: EventStore, frame: &mut Reader<'_>) -> Result<Work, Failure> {
+    let store = timed(store, frame)?;
     let (stream, schema, at_or_before) = (frame.text()?, frame.text()?, frame.optional_number("at_or_before")?);
     let write =
         |frame: &mut Writer, found: Option<streamkeep::Snapshot>| convert::write_snapshot(frame, found.as_ref());

@@ -1,5 +1,6 @@
 package dev.streamkeep;
 
+import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -33,8 +34,7 @@ public final class AsyncEventStore {
      * @throws UnavailableException if the database cannot be reached
      */
     public static CompletableFuture<AsyncEventStore> open(String url, OpenOptions options) {
-        var channel = Channel.Companion.getShared();
-        return channel.future(() -> Calls.Companion.open(channel, url, options)).thenApply(AsyncEventStore::new);
+        return Calls.Companion.openFuture(url, options).thenApply(AsyncEventStore::new);
     }
 
     /** Appends events to a stream at any version. */
@@ -66,7 +66,12 @@ public final class AsyncEventStore {
      * that are stored already are passed over.
      */
     public CompletableFuture<ImportResult> importEvents(List<ImportEvent> events) {
-        return calls.getChannel().future(() -> calls.importEvents(events));
+        return importEvents(events, null);
+    }
+
+    /** Imports events that were recorded elsewhere, all of them within {@code timeout}. */
+    public CompletableFuture<ImportResult> importEvents(List<ImportEvent> events, Duration timeout) {
+        return calls.getChannel().future(() -> calls.importEvents(events, timeout));
     }
 
     /** Reads a whole stream, in the order of versions. */
@@ -79,14 +84,29 @@ public final class AsyncEventStore {
         return new AsyncEvents(calls.read(stream, options), null);
     }
 
+    /** Reads the whole log, in the order of positions. */
+    public AsyncEvents readAll() {
+        return readAll(ReadAllOptions.defaults());
+    }
+
     /** Reads the events of the log that match a query, in the order of positions. */
     public AsyncEvents readAll(ReadAllOptions options) {
         return new AsyncEvents(calls.readAll(options), null);
     }
 
+    /** Reads the first page of the log. */
+    public CompletableFuture<Page> readPage() {
+        return readPage(ReadPageOptions.defaults());
+    }
+
     /** Reads one page of the log and tells how far it looked. */
     public CompletableFuture<Page> readPage(ReadPageOptions options) {
         return calls.getChannel().future(() -> calls.readPage(options));
+    }
+
+    /** Subscribes to the whole log, from its beginning. */
+    public AsyncEvents subscribe() {
+        return subscribe(SubscribeOptions.defaults());
     }
 
     /**
@@ -102,22 +122,37 @@ public final class AsyncEventStore {
      * newer one.
      */
     public CompletableFuture<Void> saveSnapshot(Snapshot snapshot) {
-        return calls.getChannel().future(() -> calls.saveSnapshot(snapshot)).thenAccept(done -> { });
+        return saveSnapshot(snapshot, null);
+    }
+
+    /** Saves a snapshot within {@code timeout}. */
+    public CompletableFuture<Void> saveSnapshot(Snapshot snapshot, Duration timeout) {
+        return calls.getChannel().future(() -> calls.saveSnapshot(snapshot, timeout)).thenAccept(done -> { });
     }
 
     /** Loads the newest valid snapshot of a stream and schema. */
     public CompletableFuture<Optional<Snapshot>> loadSnapshot(String stream, String schema) {
-        return calls.getChannel().future(() -> calls.loadSnapshot(stream, schema, null)).thenApply(Optional::ofNullable);
+        return calls.getChannel().future(() -> calls.loadSnapshot(stream, schema, null, null)).thenApply(Optional::ofNullable);
     }
 
     /** Loads the newest valid snapshot of a stream and schema, at or before a version. */
     public CompletableFuture<Optional<Snapshot>> loadSnapshot(String stream, String schema, long atOrBefore) {
-        return calls.getChannel().future(() -> calls.loadSnapshot(stream, schema, atOrBefore)).thenApply(Optional::ofNullable);
+        return loadSnapshot(stream, schema, atOrBefore, null);
+    }
+
+    /** Loads the newest valid snapshot of a stream and schema, at or before a version, within {@code timeout}. */
+    public CompletableFuture<Optional<Snapshot>> loadSnapshot(String stream, String schema, long atOrBefore, Duration timeout) {
+        return calls.getChannel().future(() -> calls.loadSnapshot(stream, schema, atOrBefore, timeout)).thenApply(Optional::ofNullable);
     }
 
     /** Returns the position of the last committed event that is safe to read; 0 if the log is empty. */
     public CompletableFuture<Long> head() {
-        return calls.getChannel().future(() -> calls.head());
+        return head(null);
+    }
+
+    /** Returns the position of the last committed event that is safe to read, within {@code timeout}. */
+    public CompletableFuture<Long> head(Duration timeout) {
+        return calls.getChannel().future(() -> calls.head(timeout));
     }
 
     /**

@@ -1,5 +1,6 @@
 package dev.streamkeep;
 
+import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 
@@ -32,8 +33,7 @@ public final class BlockingEventStore implements AutoCloseable {
      * @throws UnavailableException if the database cannot be reached
      */
     public static BlockingEventStore open(String url, OpenOptions options) {
-        var channel = Channel.Companion.getShared();
-        return new BlockingEventStore(channel.block(Calls.Companion.open(channel, url, options)));
+        return new BlockingEventStore(Calls.Companion.openBlocking(url, options));
     }
 
     /** Appends events to a stream at any version. */
@@ -65,7 +65,12 @@ public final class BlockingEventStore implements AutoCloseable {
      * that are stored already are passed over.
      */
     public ImportResult importEvents(List<ImportEvent> events) {
-        return calls.getChannel().block(calls.importEvents(events));
+        return importEvents(events, null);
+    }
+
+    /** Imports events that were recorded elsewhere, all of them within {@code timeout}. */
+    public ImportResult importEvents(List<ImportEvent> events, Duration timeout) {
+        return calls.getChannel().block(calls.importEvents(events, timeout));
     }
 
     /** Reads a whole stream, in the order of versions. */
@@ -78,14 +83,29 @@ public final class BlockingEventStore implements AutoCloseable {
         return new Events(calls.read(stream, options), null);
     }
 
+    /** Reads the whole log, in the order of positions. */
+    public Events readAll() {
+        return readAll(ReadAllOptions.defaults());
+    }
+
     /** Reads the events of the log that match a query, in the order of positions. */
     public Events readAll(ReadAllOptions options) {
         return new Events(calls.readAll(options), null);
     }
 
+    /** Reads the first page of the log. */
+    public Page readPage() {
+        return readPage(ReadPageOptions.defaults());
+    }
+
     /** Reads one page of the log and tells how far it looked. */
     public Page readPage(ReadPageOptions options) {
         return calls.getChannel().block(calls.readPage(options));
+    }
+
+    /** Subscribes to the whole log, from its beginning. */
+    public Events subscribe() {
+        return subscribe(SubscribeOptions.defaults());
     }
 
     /**
@@ -101,22 +121,37 @@ public final class BlockingEventStore implements AutoCloseable {
      * newer one.
      */
     public void saveSnapshot(Snapshot snapshot) {
-        calls.getChannel().block(calls.saveSnapshot(snapshot));
+        saveSnapshot(snapshot, null);
+    }
+
+    /** Saves a snapshot within {@code timeout}. */
+    public void saveSnapshot(Snapshot snapshot, Duration timeout) {
+        calls.getChannel().block(calls.saveSnapshot(snapshot, timeout));
     }
 
     /** Loads the newest valid snapshot of a stream and schema. */
     public Optional<Snapshot> loadSnapshot(String stream, String schema) {
-        return Optional.ofNullable(calls.getChannel().block(calls.loadSnapshot(stream, schema, null)));
+        return Optional.ofNullable(calls.getChannel().block(calls.loadSnapshot(stream, schema, null, null)));
     }
 
     /** Loads the newest valid snapshot of a stream and schema, at or before a version. */
     public Optional<Snapshot> loadSnapshot(String stream, String schema, long atOrBefore) {
-        return Optional.ofNullable(calls.getChannel().block(calls.loadSnapshot(stream, schema, atOrBefore)));
+        return loadSnapshot(stream, schema, atOrBefore, null);
+    }
+
+    /** Loads the newest valid snapshot of a stream and schema, at or before a version, within {@code timeout}. */
+    public Optional<Snapshot> loadSnapshot(String stream, String schema, long atOrBefore, Duration timeout) {
+        return Optional.ofNullable(calls.getChannel().block(calls.loadSnapshot(stream, schema, atOrBefore, timeout)));
     }
 
     /** Returns the position of the last committed event that is safe to read; 0 if the log is empty. */
     public long head() {
-        return calls.getChannel().block(calls.head());
+        return head(null);
+    }
+
+    /** Returns the position of the last committed event that is safe to read, within {@code timeout}. */
+    public long head(Duration timeout) {
+        return calls.getChannel().block(calls.head(timeout));
     }
 
     /**

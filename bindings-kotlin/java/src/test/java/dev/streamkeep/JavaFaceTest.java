@@ -6,7 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -18,6 +20,8 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.api.io.TempDir;
 
 /** The parts that only Java has: futures, iterators, interrupts, options, values by Jackson. */
 @Timeout(30)
@@ -165,6 +169,51 @@ class JavaFaceTest {
     }
 
     @Test
+    void everyCallTakesATimeoutAndItsErrorNamesTheCall(@TempDir Path folder) throws Exception {
+        var negative = Duration.ofMillis(-1);
+        var zero = Duration.ZERO;
+        try (var store = BlockingEventStore.open("sqlite:" + folder.resolve("test.db"))) {
+            var snapshot = new Snapshot("order-1", 1, "order/1", Payload.json("{}"));
+            store.append("order-1", events(1));
+            var moved = List.of(new ImportEvent("order-2", Event.json("E", "{}")));
+            // The same error from each call shows that core gets the timeout of that call.
+            Map<String, Executable> refused = Map.of(
+                "import_events", () -> store.importEvents(moved, negative),
+                "save_snapshot", () -> store.saveSnapshot(snapshot, negative),
+                "load_snapshot", () -> store.loadSnapshot("order-1", "order/1", 1, negative),
+                "head", () -> store.head(negative),
+                "append", () -> store.append("order-1", events(1), AppendOptions.defaults().withTimeout(negative)),
+                "read", () -> store.read("order-1", ReadOptions.defaults().withTimeout(negative)).iterator().hasNext(),
+                "read_all", () -> store.readAll(ReadAllOptions.defaults().withTimeout(negative)).iterator().hasNext(),
+                "read_page", () -> store.readPage(ReadPageOptions.defaults().withTimeout(negative)));
+            for (var call : refused.entrySet()) {
+                var error = assertThrows(InvalidArgumentException.class, call.getValue(), call.getKey());
+                assertEquals(List.of("timeout", call.getKey()), List.of(error.getArgument(), error.getOperation()));
+            }
+            Map<String, Executable> late = Map.of(
+                "import_events", () -> store.importEvents(moved, zero),
+                "save_snapshot", () -> store.saveSnapshot(snapshot, zero),
+                "append", () -> store.append("order-1", events(1), AppendOptions.defaults().withTimeout(zero)));
+            for (var call : late.entrySet()) {
+                assertEquals(call.getKey(), assertThrows(UnavailableException.class, call.getValue(), call.getKey()).getOperation());
+            }
+            assertEquals("append", assertThrows(ConflictException.class, () -> store.append("order-1", events(1), Expected.exact(7))).getOperation());
+            assertEquals("append", assertThrows(InvalidArgumentException.class, () -> store.append("order-1", events(1), Expected.exact(-1))).getOperation());
+            assertEquals("append", assertThrows(InvalidArgumentException.class, () -> store.append("order-\ud800", events(1))).getOperation());
+            assertFalse(store.readPage().getEvents().isEmpty());
+            assertTrue(store.readAll().iterator().hasNext());
+            try (var all = store.subscribe()) {
+                assertEquals("order-1", all.iterator().next().getStream());
+            }
+        }
+        var closed = BlockingEventStore.open("memory:");
+        closed.close();
+        assertEquals("head", assertThrows(ClosedException.class, closed::head).getOperation());
+        var config = assertThrows(ConfigException.class, () -> BlockingEventStore.open("memory:?nonsense=1"));
+        assertEquals("open", config.getOperation());
+    }
+
+    @Test
     void valuesAreWrittenByJackson() {
         try (var store = BlockingEventStore.open("memory:")) {
             store.append("order-1", List.of(Event.of("OrderPlaced", Map.of("total", 12.5)), Event.of("Nothing", null)));
@@ -173,6 +222,35 @@ class JavaFaceTest {
             assertEquals(List.of("{\"total\":12.5}", "null"), texts);
             assertEquals(Map.of("total", 12.5), Jackson.decode(Payload.json(texts.get(0)), Map.class));
             assertThrows(InvalidArgumentException.class, () -> Event.of("Bad", new Object()));
+        }
+    }
+
+    @Test
+    void whatJsonLacksIsRefusedAtAnyDepth() {
+        try (var store = BlockingEventStore.open("memory:")) {
+            for (Object value : List.of(Double.NaN, Float.POSITIVE_INFINITY, new double[] {1, Double.NEGATIVE_INFINITY}, Map.of("a", List.of(Map.of("b", Double.NaN))))) {
+                var refused = assertThrows(InvalidArgumentException.class, () -> store.append("order-1", List.of(Event.of("E", value))));
+                assertEquals("data", refused.getArgument());
+            }
+            assertEquals(0, store.head());
+        }
+    }
+
+    @Test
+    void timesAreInTheYears1To9999() {
+        try (var store = BlockingEventStore.open("memory:")) {
+            for (var year : List.of("0000", "-0001", "+10000", "-999999999", "+999999999")) {
+                var at = Instant.parse(year + "-12-31T23:59:59Z");
+                var refused = assertThrows(InvalidArgumentException.class, () -> store.importEvents(List.of(new ImportEvent("order-1", events(1).get(0), null, at))), year);
+                assertEquals("recorded_at", refused.getArgument());
+                assertTrue(refused.getMessage().contains("1 to 9999"), refused.getMessage());
+            }
+            for (var time : List.of("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z")) {
+                store.importEvents(List.of(new ImportEvent("order-2", events(1).get(0), null, Instant.parse(time))));
+            }
+            var times = new ArrayList<String>();
+            store.read("order-2").forEach(e -> times.add(e.getRecordedAt().toString()));
+            assertEquals(List.of("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"), times);
         }
     }
 

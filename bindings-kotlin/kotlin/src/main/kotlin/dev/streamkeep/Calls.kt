@@ -1,5 +1,8 @@
 package dev.streamkeep
 
+import java.time.Duration
+import java.util.concurrent.CompletableFuture
+
 /**
  * A request to the native library, and how to read its answer. The numbers of the operations are those of `store.rs`.
  */
@@ -8,23 +11,38 @@ internal class Request<T>(
     private val read: (FrameReader) -> T,
     /** Undoes a call that succeeded after its caller was gone. */
     val abandoned: () -> Unit = {},
+    /** Called when the answer arrives, even if nobody waits for it any more; says whether the call failed. */
+    val settled: (Boolean) -> Unit = {},
 ) {
     /** Reads the answer on the caller's thread, so that an error has the caller's stack. */
     fun answer(reply: Reply): T = when {
-        reply.frame == null -> throw InternalException("the native library failed, so the outcome of the call is unknown", Circumstances(outcome = Outcome.Unknown))
+        reply === Reply.LOST -> throw InternalException("the native library failed, so the outcome of the call is unknown", Circumstances(outcome = Outcome.Unknown, operation = frame.operation))
+        reply === Reply.CLOSED && !frame.isClose -> throw ClosedException("the store is closed", Circumstances(operation = frame.operation))
         reply.failed -> throw readError(reply.frame)
         else -> read(reply.frame)
     }
 }
 
-/** The outcome of a call; without a frame if there will be no answer. */
-internal class Reply(val failed: Boolean, val frame: FrameReader?)
+/** The outcome of a call. */
+internal class Reply(val failed: Boolean, val frame: FrameReader) {
+    companion object {
+        private val NOTHING = FrameReader(ByteArray(0))
+
+        /** There is no answer, because the native library failed. */
+        val LOST = Reply(failed = true, NOTHING)
+
+        /** There is no answer, because all stores are closed. */
+        val CLOSED = Reply(failed = false, NOTHING)
+    }
+}
 
 /** A batch of a reader's events, in order. */
 internal class Batch(val events: List<RecordedEvent>, val ended: Boolean, val caughtUp: Boolean)
 
-/** A store by its number, with its requests. When this object is collected, the native library frees the store too. */
-internal class Calls private constructor(val channel: Channel, private val number: Long) {
+/** A store by its number, with its requests. When this object is collected, the store is closed. */
+internal class Calls private constructor(private val share: Channel.Share, private val number: Long) {
+    val channel: Channel get() = share.channel
+
     private fun <T> request(operation: Int, read: (FrameReader) -> T, write: RequestWriter.() -> Unit): Request<T> =
         Request(RequestWriter(operation).apply { long(number) }.apply(write), read)
 
@@ -42,7 +60,8 @@ internal class Calls private constructor(val channel: Channel, private val numbe
             events.forEach { it.write(this) }
         }
 
-    fun importEvents(events: List<ImportEvent>): Request<ImportResult> = request(IMPORT_EVENTS, { ImportResult(it.long(), it.long(), it.long()) }) {
+    fun importEvents(events: List<ImportEvent>, timeout: Duration?): Request<ImportResult> = request(IMPORT_EVENTS, { ImportResult(it.long(), it.long(), it.long()) }) {
+        optionalDuration(timeout)
         int(events.size)
         events.forEach { it.write(this) }
     }
@@ -78,26 +97,28 @@ internal class Calls private constructor(val channel: Channel, private val numbe
         optionalLong(options.after)
     }
 
-    fun saveSnapshot(snapshot: Snapshot): Request<Unit> = request(SAVE_SNAPSHOT, {}) {
+    fun saveSnapshot(snapshot: Snapshot, timeout: Duration?): Request<Unit> = request(SAVE_SNAPSHOT, {}) {
+        optionalDuration(timeout)
         text(snapshot.stream, "stream")
         long(snapshot.version)
         text(snapshot.schema, "schema")
         snapshot.data.write(this)
     }
 
-    fun loadSnapshot(stream: String, schema: String, atOrBefore: Long?): Request<Snapshot?> =
+    fun loadSnapshot(stream: String, schema: String, atOrBefore: Long?, timeout: Duration?): Request<Snapshot?> =
         request(LOAD_SNAPSHOT, { it.optional { Snapshot(it.text(), it.long(), it.text(), Payload.read(it)) } }) {
+            optionalDuration(timeout)
             text(stream, "stream")
             text(schema, "schema")
             optionalLong(atOrBefore)
         }
 
-    fun head(): Request<Long> = request(HEAD, FrameReader::long) {}
+    fun head(timeout: Duration?): Request<Long> = request(HEAD, FrameReader::long) { optionalDuration(timeout) }
 
-    fun close(): Request<Unit> = request(CLOSE, {}) {}
+    fun close(): Request<Unit> = close(share, number)
 
     private fun reading(operation: Int, write: RequestWriter.() -> Unit): Reading {
-        val reader = channel.newNumber()
+        val reader = Channel.newNumber()
         return Reading(channel, reader) { request(operation, ::batch) { long(reader).also { write() } } }
     }
 
@@ -115,16 +136,29 @@ internal class Calls private constructor(val channel: Channel, private val numbe
         private const val LOAD_SNAPSHOT = 12
         private const val HEAD = 13
         private const val CLOSE = 14
-        private const val FORGET = 15
 
         private const val EXACT = 3
         private const val ENDED = 1
         private const val CAUGHT_UP = 2
 
-        fun open(channel: Channel, url: String, options: OpenOptions): Request<Calls> {
-            val number = channel.newNumber()
-            val forget = { channel.tell(RequestWriter(FORGET).apply { long(number) }) }
-            val frame = RequestWriter(OPEN).apply {
+        private fun close(share: Channel.Share, number: Long) =
+            Request<Unit>(RequestWriter(CLOSE).apply { long(number) }, {}, settled = { failed -> if (!failed) share.release() })
+
+        suspend fun open(url: String, options: OpenOptions): Calls = opening(url, options) { channel, request -> channel.call(request) }
+
+        fun openBlocking(url: String, options: OpenOptions): Calls = opening(url, options) { channel, request -> channel.block(request) }
+
+        fun openFuture(url: String, options: OpenOptions): CompletableFuture<Calls> = try {
+            opening(url, options) { channel, request -> channel.future { request } }
+        } catch (refused: StreamkeepException) {
+            CompletableFuture.failedFuture(refused)
+        }
+
+        private inline fun <R> opening(url: String, options: OpenOptions, begin: (Channel, Request<Calls>) -> R): R {
+            val frame = RequestWriter(OPEN)
+            val number = Channel.newNumber()
+            // Before there is a share of the channel, because a text can be refused.
+            with(frame) {
                 long(number)
                 text(url, "url")
                 optional(options.namespace) { text(it, "namespace") }
@@ -135,8 +169,10 @@ internal class Calls private constructor(val channel: Channel, private val numbe
                 optionalLong(options.maxConnections?.toLong())
                 optional(options.insecure, ::flag)
             }
-            val kept = { _: FrameReader -> Calls(channel, number).also { channel.onCollected(it, forget) } }
-            return Request(frame, kept, abandoned = forget)
+            val share = Channel.share()
+            val forget = { share.channel.ask(close(share, number)) }
+            val kept = { _: FrameReader -> Calls(share, number).also { share.channel.onCollected(it) { if (share.isHeld) forget() } } }
+            return begin(share.channel, Request(frame, kept, abandoned = forget, settled = { failed -> if (failed) share.release() }))
         }
 
         fun next(reader: Long): Request<Batch> = Request(RequestWriter(NEXT).apply { long(reader) }, ::batch)

@@ -1,13 +1,9 @@
 package dev.streamkeep
 
-import com.sun.jna.Native
-import dev.streamkeep.internal.ffi.NativeChannel
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.suspendCancellableCoroutine
 import java.io.ByteArrayOutputStream
 import java.lang.ref.Cleaner
-import java.nio.ByteBuffer
-import java.util.UUID
 import java.util.concurrent.CancellationException
 import java.util.concurrent.CompletableFuture
 import java.util.concurrent.ConcurrentHashMap
@@ -16,38 +12,31 @@ import java.util.concurrent.atomic.AtomicBoolean
 import java.util.concurrent.atomic.AtomicLong
 import java.util.function.Supplier
 import kotlin.coroutines.ContinuationInterceptor
-import kotlin.coroutines.resume
 
 /**
  * The channel to the native library: it sends requests and receives answers, in frames of many.
  *
  * A native call costs the same however little it carries. So requests are queued, and a thread that finds no other
- * thread submitting submits all of them. One daemon thread takes the answers and gives them to their calls ([Answers]). The
- * native side is `channel.rs`.
+ * thread submitting submits all of them. One daemon thread takes the answers and gives them to their calls ([Answers]).
+ * The native side is `channel.rs`.
+ *
+ * All stores of a class loader share one channel. It ends, with its threads and those of the native library, when no
+ * store is open and no call waits. The next store begins a new one.
  */
-internal class Channel private constructor(private val native: NativeChannel) {
-    private val number = native.number()
+internal class Channel private constructor(private val number: Long) {
     private val waiting = ConcurrentLinkedQueue<ByteArray>()
     private val crossing = AtomicBoolean()
     private val pending = ConcurrentHashMap<Long, Handover>()
-    private val answers = Answers(::take, pending::remove, ::lose)
-    private var buffer = ByteBuffer.allocateDirect(DRAIN_BYTES)
-    private val numbers = AtomicLong()
+    private val answers = Answers(::take, ::find, ::lose)
     private val cleaner = Cleaner.create()
-    private val ids = Ids(native)
 
+    /** The stores that are open or being opened. */
     @Volatile
-    private var lost = false
+    private var shares = 0
 
-    /** The calls that wait for an answer, here and in the native library; for tests. */
-    val callsUnderWay: Pair<Int, Int> get() = pending.size to native.calls()
-
-    /** The stores and readers of the native library; for tests. */
-    val nativeHandles: Int get() = native.handles()
-
-    fun newNumber(): Long = numbers.incrementAndGet()
-
-    fun newId(): UUID = ids.next()
+    /** Why there will be no answers any more; `null` while there will. */
+    @Volatile
+    private var over: Reply? = null
 
     /** Runs an action when [owner] is collected. The action must not refer to [owner]. */
     fun onCollected(owner: Any, action: () -> Unit): Cleaner.Cleanable = cleaner.register(owner, action)
@@ -125,22 +114,32 @@ internal class Channel private constructor(private val native: NativeChannel) {
 
     /** Sends a request that has no answer. */
     fun tell(frame: RequestWriter) {
-        send(frame.toBytes(NO_ANSWER))
+        if (over == null) send(frame.toBytes(NO_ANSWER))
+    }
+
+    /** Sends a request for whose answer nobody waits. */
+    fun ask(request: Request<*>) {
+        begin(request, mayCall = false) {}
     }
 
     private fun <T> begin(request: Request<T>, mayCall: Boolean, answered: (Reply) -> Unit): Long {
         val call = newNumber()
         val bytes = request.frame.toBytes(call)
-        pending[call] = Handover(mayCall, answered)
-        send(bytes)
-        if (lost) lose()
+        pending[call] = Handover(mayCall) { reply ->
+            request.settled(reply.failed)
+            answered(reply)
+        }
+        if (over == null) send(bytes)
+        over?.let { reply -> find(call)?.let { Answers.give(it, reply) } }
         return call
     }
 
+    private fun find(call: Long): Handover? = pending.remove(call).also { if (shares == 0) endIfIdle() }
+
     /** Returns whether the call still waited for its answer. */
     private fun withdraw(call: Long): Boolean {
-        val awaited = pending.remove(call) != null
-        if (awaited) send(RequestWriter(CANCEL).toBytes(call))
+        val awaited = find(call) != null
+        if (awaited && over == null) send(RequestWriter(CANCEL).toBytes(call))
         return awaited
     }
 
@@ -167,88 +166,94 @@ internal class Channel private constructor(private val native: NativeChannel) {
     }
 
     private fun submit(frame: ByteArray) {
-        if (Crossing.streamkeep_submit(number, frame, frame.size) < 0) lose()
+        if (!Crossing.submit(number, frame)) lose()
     }
 
-    private fun take(): FrameReader? {
-        while (true) {
-            val size = Crossing.streamkeep_drain(number, buffer, buffer.capacity(), DRAIN_MS)
-            when {
-                size == LOST -> return null
-                size < 0 -> buffer = ByteBuffer.allocateDirect(-size)
-                size > 0 -> return FrameReader(ByteArray(size).also { buffer.get(0, it) })
-            }
+    private fun take(): FrameReader? = Crossing.take(number)?.let { FrameReader(it) }
+
+    /** There will be no answers any more. All waiting and all later calls fail instead of waiting for ever. */
+    private fun lose() {
+        synchronized(lock) {
+            if (over == null) over = Reply.LOST
+            if (current === this) current = null
+        }
+        for (call in pending.keys) pending.remove(call)?.let { Answers.give(it, Reply.LOST) }
+    }
+
+    private fun endIfIdle() {
+        synchronized(lock) {
+            if (shares > 0 || pending.isNotEmpty() || over != null) return
+            over = Reply.CLOSED
+            current = null
+        }
+        Crossing.end(number)
+    }
+
+    /** A store's share of the channel, from before it is opened until it is closed. */
+    inner class Share {
+        private val held = AtomicBoolean(true)
+        val isHeld: Boolean get() = held.get()
+        val channel: Channel get() = this@Channel
+
+        fun release() {
+            if (!held.getAndSet(false)) return
+            synchronized(lock) { shares-- }
+            endIfIdle()
         }
     }
 
-    /** The native library failed. All waiting and all later calls fail instead of waiting for ever. */
-    private fun lose() {
-        lost = true
-        for (call in pending.keys) pending.remove(call)?.let { Answers.give(it, Reply(failed = true, frame = null)) }
-    }
-
     internal companion object {
-        /** The channel of this class loader. */
-        val shared: Channel by lazy(::start)
-
         /** The version of this library, which the native library must have too. */
         const val VERSION = "0.1.0"
         private const val CANCEL = 1
         private const val NO_ANSWER = 0L
-        private const val DRAIN_MS = 60_000
-        private const val DRAIN_BYTES = 1024 * 1024
-        private const val LOST = Int.MIN_VALUE
         private const val FRAME_BYTES = 8 * 1024 * 1024
 
-        private fun start(): Channel {
-            val native = NativeChannel()
-            val version = native.version()
-            if (version != VERSION) throw ConfigException("streamkeep $VERSION was loaded with the native library $version: both must have the same version", Circumstances())
-            return Channel(native).apply { answers.start() }
+        private val lock = Any()
+        private val numbers = AtomicLong()
+
+        /** The channel of this class loader. */
+        private var current: Channel? = null
+
+        /** A number for a call, a store or a reader. */
+        fun newNumber(): Long = numbers.incrementAndGet()
+
+        /** The calls that wait for an answer, here and in the native library; for tests. */
+        val callsUnderWay: Pair<Int, Int> get() = synchronized(lock) { current }?.let { it.pending.size to Crossing.calls(it.number) } ?: (0 to 0)
+
+        /** The stores and readers of the native library; for tests. */
+        val nativeHandles: Int get() = synchronized(lock) { current }?.let { Crossing.handles(it.number) } ?: 0
+
+        /** @throws ConfigException if the native library cannot be used */
+        fun share(): Share = synchronized(lock) {
+            val channel = current ?: start().also { current = it }
+            channel.shares++
+            channel.Share()
         }
+
+        private fun start(): Channel {
+            val version = nativeVersion()
+            if (version != VERSION) throw ConfigException("streamkeep $VERSION was loaded with the native library $version: both must have the same version", Circumstances())
+            val number = Crossing.begin()
+            if (number == 0L) throw UnavailableException("the threads of the native library cannot be started", Circumstances(retryable = true))
+            return Channel(number).apply { answers.start() }
+        }
+
+        /** The library's first use, which loads it. A later attempt after a failure fails in the same way. */
+        private fun nativeVersion(): String = try {
+            Crossing.version().decodeToString()
+        } catch (failed: ExceptionInInitializerError) {
+            throw (failed.cause as? ConfigException)?.also { whyNotLoaded = it } ?: failed
+        } catch (failed: NoClassDefFoundError) {
+            throw whyNotLoaded ?: failed
+        }
+
+        private var whyNotLoaded: ConfigException? = null
     }
-}
-
-/** The two C functions of the native library, bound directly, without JNA's work for each call. */
-@Suppress("FunctionName")
-internal object Crossing {
-    init {
-        Native.register(Crossing::class.java, System.getProperty("uniffi.component.streamkeep_kotlin.libraryOverride") ?: "streamkeep_kotlin")
-    }
-
-    @JvmStatic
-    external fun streamkeep_submit(channel: Long, frame: ByteArray, length: Int): Int
-
-    @JvmStatic
-    external fun streamkeep_drain(channel: Long, buffer: ByteBuffer, capacity: Int, timeoutMs: Int): Int
 }
 
 private fun <T> complete(future: CompletableFuture<T>, request: Request<T>, reply: Reply) {
     val answer = runCatching { request.answer(reply) }
     val taken = answer.fold(future::complete, future::completeExceptionally)
     if (!taken) request.abandoned()
-}
-
-/**
- * Event ids, made by core a few at a time, because a native call costs more than an id. They contain the time, so ids
- * that are not used soon are dropped.
- */
-private class Ids(private val native: NativeChannel) {
-    private var stock = ByteBuffer.allocate(0)
-    private var madeAt = 0L
-
-    @Synchronized
-    fun next(): UUID {
-        val now = System.nanoTime()
-        if (!stock.hasRemaining() || now - madeAt > FRESH_NANOS) {
-            stock = ByteBuffer.wrap(native.newIds(STOCK))
-            madeAt = now
-        }
-        return UUID(stock.getLong(), stock.getLong())
-    }
-
-    private companion object {
-        const val STOCK = 128
-        const val FRESH_NANOS = 5_000_000L
-    }
 }

@@ -19,7 +19,8 @@ internal class Circumstances(
     val retryable: Boolean = false,
     val outcome: Outcome = Outcome.NotApplied,
     val ids: List<UUID> = emptyList(),
-    val context: String? = null,
+    val operation: String? = null,
+    val hint: String? = null,
     val cause: Throwable? = null,
 )
 
@@ -39,8 +40,11 @@ public sealed class StreamkeepException(public val code: String, message: String
     /** The event ids of the append that ended in this error. */
     public val ids: List<UUID> = circumstances.ids
 
-    /** The hint or the operation that failed, for people. */
-    public val context: String? = circumstances.context
+    /** The call that failed, for example `append`; `null` if no call of a store did. */
+    public val operation: String? = circumstances.operation
+
+    /** What the reader of the message can do about it, if there is something to say. */
+    public val hint: String? = circumstances.hint
 }
 
 /** The stream is not at the expected version. Reload and decide again. */
@@ -138,7 +142,8 @@ internal fun readError(frame: FrameReader): StreamkeepException {
         retryable = frame.flag(),
         outcome = if (frame.text() == Outcome.Unknown.toString()) Outcome.Unknown else Outcome.NotApplied,
         ids = frame.list { UUID.fromString(frame.text()) },
-        context = frame.optional(frame::text),
+        operation = frame.optional(frame::text),
+        hint = frame.optional(frame::text),
         cause = frame.optional(frame::text)?.let(::NativeCause),
     )
     val facts = HashMap<String, Any?>()

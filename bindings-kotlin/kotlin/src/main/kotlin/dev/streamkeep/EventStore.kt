@@ -42,10 +42,11 @@ public class EventStore internal constructor(private val calls: Calls) {
      * Each 1,000 events (or 8 MiB) are written completely or not at all. An event that is stored already is passed
      * over, so an import can be repeated and resumed.
      *
+     * @param timeout how long the whole import may take; the default is the timeout of the store
      * @throws DuplicateEventException if an id is known with other content
      * @throws ConflictException if a version does not follow
      */
-    public suspend fun importEvents(events: List<ImportEvent>): ImportResult = channel.call(calls.importEvents(events))
+    public suspend fun importEvents(events: List<ImportEvent>, timeout: Duration? = null): ImportResult = channel.call(calls.importEvents(events, timeout?.toJavaDuration()))
 
     /**
      * Reads the events of a stream in the order of versions, page by page while they are collected. An absent stream
@@ -117,16 +118,17 @@ public class EventStore internal constructor(private val calls: Calls) {
      * Saves a snapshot, and replaces one with the same stream, schema and version. An older snapshot never replaces a
      * newer one.
      */
-    public suspend fun saveSnapshot(snapshot: Snapshot): Unit = channel.call(calls.saveSnapshot(snapshot))
+    public suspend fun saveSnapshot(snapshot: Snapshot, timeout: Duration? = null): Unit = channel.call(calls.saveSnapshot(snapshot, timeout?.toJavaDuration()))
 
     /**
      * Loads the newest valid snapshot of a stream and schema, at or before a version if one is given; `null` if there
      * is none.
      */
-    public suspend fun loadSnapshot(stream: String, schema: String, atOrBefore: Long? = null): Snapshot? = channel.call(calls.loadSnapshot(stream, schema, atOrBefore))
+    public suspend fun loadSnapshot(stream: String, schema: String, atOrBefore: Long? = null, timeout: Duration? = null): Snapshot? =
+        channel.call(calls.loadSnapshot(stream, schema, atOrBefore, timeout?.toJavaDuration()))
 
     /** Returns the position of the last committed event that is safe to read; 0 if the log is empty. */
-    public suspend fun head(): Long = channel.call(calls.head())
+    public suspend fun head(timeout: Duration? = null): Long = channel.call(calls.head(timeout?.toJavaDuration()))
 
     /**
      * Closes the store: waits for calls in flight, then frees everything. Closing twice is fine; any later use is a
@@ -181,7 +183,7 @@ public class EventStore internal constructor(private val calls: Calls) {
             insecure: Boolean? = null,
         ): EventStore {
             val options = OpenOptions(namespace, create, durability, timeout?.toJavaDuration(), pollInterval?.toJavaDuration(), maxConnections, insecure)
-            return EventStore(Channel.shared.call(Calls.open(Channel.shared, url, options)))
+            return EventStore(Calls.open(url, options))
         }
     }
 }

@@ -78,7 +78,7 @@ public data class Event @JvmOverloads constructor(
     public val data: Payload = Payload.EMPTY,
     public val metadata: String = "{}",
     public val tags: List<String> = emptyList(),
-    public val id: UUID = Channel.shared.newId(),
+    public val id: UUID = Ids.next(),
     public val schema: String? = null,
 ) {
     /** The same event with this metadata, the text of a JSON object. */

@@ -11,15 +11,20 @@ import java.util.UUID
  */
 
 /** Writes one request: its head, which is filled in last, and then its values. */
-internal class RequestWriter(private val operation: Int) {
+internal class RequestWriter(private val code: Int) {
     private var bytes = ByteArray(INITIAL_BYTES)
     private var size = HEAD_BYTES
+
+    /** The name of the call, as every language's errors have it. */
+    val operation: String? get() = OPERATIONS[code]
+
+    val isClose: Boolean get() = operation == "close"
 
     private fun room(count: Int): Int {
         val start = size
         if (bytes.size - start < count) {
             val wanted = maxOf(start.toLong() + count, bytes.size * 2L)
-            if (start.toLong() + count > MOST_BYTES) throw LimitExceededException("bytes of a request", MOST_BYTES, start.toLong() + count)
+            if (start.toLong() + count > MOST_BYTES) throw LimitExceededException("bytes of a request", MOST_BYTES, start.toLong() + count, circumstances = Circumstances(operation = operation))
             bytes = bytes.copyOf(minOf(wanted, MOST_BYTES).toInt())
         }
         size = start + count
@@ -43,7 +48,7 @@ internal class RequestWriter(private val operation: Int) {
         value.copyInto(bytes, at)
     }
 
-    fun text(value: String, argument: String): Unit = bytes(utf8(value, argument))
+    fun text(value: String, argument: String): Unit = bytes(utf8(value, argument, operation))
 
     fun texts(values: List<String>, argument: String) {
         int(values.size)
@@ -70,7 +75,7 @@ internal class RequestWriter(private val operation: Int) {
     /** The bytes of the request, with the id of its call. */
     fun toBytes(call: Long): ByteArray {
         putLong(0, call)
-        bytes[Long.SIZE_BYTES] = operation.toByte()
+        bytes[Long.SIZE_BYTES] = code.toByte()
         putInt(Long.SIZE_BYTES + 1, size - HEAD_BYTES)
         return bytes.copyOf(size)
     }
@@ -84,6 +89,10 @@ internal class RequestWriter(private val operation: Int) {
     }
 
     private companion object {
+        val OPERATIONS = mapOf(
+            2 to "open", 3 to "append", 4 to "import_events", 5 to "read", 6 to "read_all", 7 to "read_page", 8 to "subscribe",
+            11 to "save_snapshot", 12 to "load_snapshot", 13 to "head", 14 to "close",
+        )
         const val INITIAL_BYTES = 256
         const val HEAD_BYTES = Long.SIZE_BYTES + 1 + Int.SIZE_BYTES
 
@@ -100,13 +109,13 @@ internal class RequestWriter(private val operation: Int) {
  * A text as UTF-8. Text that is not valid Unicode is refused here, because encoding would silently replace its lone
  * surrogates.
  */
-internal fun utf8(value: String, argument: String): ByteArray {
+internal fun utf8(value: String, argument: String, operation: String?): ByteArray {
     var at = 0
     while (at < value.length) {
         val unit = value[at++]
         if (!unit.isSurrogate()) continue
         if (!unit.isHighSurrogate() || at == value.length || !value[at].isLowSurrogate()) {
-            throw InvalidArgumentException(argument, "$argument has a lone surrogate, which is not valid Unicode")
+            throw InvalidArgumentException(argument, "$argument has a lone surrogate, which is not valid Unicode", Circumstances(operation = operation))
         }
         at++
     }

@@ -1,7 +1,8 @@
 package dev.streamkeep
 
 import com.fasterxml.jackson.core.JsonProcessingException
-import com.fasterxml.jackson.databind.ObjectMapper
+import com.fasterxml.jackson.core.json.JsonWriteFeature
+import com.fasterxml.jackson.databind.json.JsonMapper
 import kotlinx.serialization.json.Json
 import kotlinx.serialization.serializer
 
@@ -11,21 +12,32 @@ import kotlinx.serialization.serializer
  */
 
 /** The value as compact JSON, by kotlinx.serialization. */
-public inline fun <reified T> encodePayload(value: T): Payload = Payload.json(Json.encodeToString(serializer<T>(), value))
+public inline fun <reified T> encodePayload(value: T): Payload = try {
+    Payload.json(Json.encodeToString(serializer<T>(), value))
+} catch (cause: IllegalArgumentException) {
+    // The JDK's superclass of the library's exception: the library's own would have to be there to load this class.
+    throw notJson(cause.message, cause)
+}
+
+/** The error about a value that cannot be written as JSON, such as NaN. */
+@PublishedApi
+internal fun notJson(why: String?, cause: Exception): InvalidArgumentException =
+    InvalidArgumentException("data", "data cannot be written as JSON: $why", Circumstances(cause = cause))
 
 /** The JSON text as a value, by kotlinx.serialization. */
 public inline fun <reified T> Payload.decode(): T = Json.decodeFromString(serializer<T>(), text)
 
 /** Values by Jackson. */
 public object Jackson {
-    private val mapper by lazy { ObjectMapper().findAndRegisterModules() }
+    /** NaN and infinity are written as they are, which core refuses, and not as texts. */
+    private val mapper by lazy { JsonMapper.builder().disable(JsonWriteFeature.WRITE_NAN_AS_STRINGS).findAndAddModules().build() }
 
     /** The value as compact JSON. A value that Jackson cannot write is `invalid-argument`. */
     @JvmStatic
     public fun encode(value: Any?): Payload = try {
         Payload.json(mapper.writeValueAsBytes(value))
     } catch (cause: JsonProcessingException) {
-        throw InvalidArgumentException("data", "data cannot be written as JSON: ${cause.originalMessage}", Circumstances(cause = cause))
+        throw notJson(cause.originalMessage, cause)
     }
 
     /** The JSON text as a value of a class. Throws Jackson's exceptions. */

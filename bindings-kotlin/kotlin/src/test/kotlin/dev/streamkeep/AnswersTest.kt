@@ -31,7 +31,7 @@ class AnswersTest {
 
     @Test
     fun `a machine with one core starts no thread for each answer`() {
-        val command = listOf(ProcessHandle.current().info().command().orElseThrow(), "-XX:ActiveProcessorCount=1", "-cp", System.getProperty("java.class.path"), "dev.streamkeep.ManyAnswers")
+        val command = program("dev.streamkeep.ManyAnswers", "-XX:ActiveProcessorCount=1")
         val process = ProcessBuilder(command).redirectErrorStream(true).start()
         val said = process.inputStream.readAllBytes().decodeToString().trim()
         assertTrue(said.toInt() < MOST_THREADS, "threads started by ${ManyAnswers.CALLS} answers: $said")

@@ -15,7 +15,16 @@ internal val repository: Path = Path.of(System.getProperty("streamkeep.repositor
 
 internal val memory = Backend("memory") { "memory:" + randomName("m") }
 
-internal val sqlite = Backend("sqlite") { "sqlite:" + Files.createTempDirectory("streamkeep").resolve("test.db") }
+internal val sqlite = Backend("sqlite") { "sqlite:" + folder.resolve(randomName("s") + ".db") }
+
+/** The folder of this run's files, which is removed when it ends. */
+private val folder: Path by lazy {
+    Files.createTempDirectory("streamkeep").also { Runtime.getRuntime().addShutdownHook(Thread { it.toFile().deleteRecursively() }) }
+}
+
+/** The command that runs a program of the tests in a JVM of its own. */
+internal fun program(main: String, vararg options: String): List<String> =
+    listOf(ProcessHandle.current().info().command().orElseThrow(), "-Djava.io.tmpdir=" + System.getProperty("java.io.tmpdir")) + options + listOf("-cp", System.getProperty("java.class.path"), main)
 
 /** The variables that name a server of each kind to test on. */
 internal val serverVariables = mapOf("postgres" to "STREAMKEEP_TEST_POSTGRES_URL", "mongodb" to "STREAMKEEP_TEST_MONGODB_URL")

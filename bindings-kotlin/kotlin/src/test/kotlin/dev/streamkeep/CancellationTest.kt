@@ -105,7 +105,7 @@ class CancellationTest {
 
     private fun opened(backend: Backend): Unit = runBlocking(Dispatchers.Default) {
         val random = Random(7)
-        val before = Channel.shared.nativeHandles
+        val before = Channel.nativeHandles
         val url = backend.freshUrl()
         repeat(TIMES) {
             coroutineScope {
@@ -115,9 +115,9 @@ class CancellationTest {
             }
         }
         assertEquals(0 to 0, quiet())
-        eventually("${Channel.shared.nativeHandles} handles instead of $before") {
+        eventually("${Channel.nativeHandles} handles instead of $before") {
             System.gc()
-            Channel.shared.nativeHandles <= before
+            Channel.nativeHandles <= before
         }
     }
 
@@ -134,8 +134,8 @@ class CancellationTest {
 
 /** Waits until no call is running. Returns the calls that still run after some seconds. */
 internal fun quiet(): Pair<Int, Int> {
-    runCatching { eventually("calls under way") { Channel.shared.callsUnderWay == 0 to 0 } }
-    return Channel.shared.callsUnderWay
+    runCatching { eventually("calls under way") { Channel.callsUnderWay == 0 to 0 } }
+    return Channel.callsUnderWay
 }
 
 /** Waits for a condition, at most some seconds. */

@@ -29,11 +29,9 @@ class ExitTest {
     }
 
     private fun start(how: String, url: String): Process {
-        val command = listOf(java(), "-XX:TieredStopAtLevel=1", "-cp", System.getProperty("java.class.path"), "dev.streamkeep.ExitTestKt", how, url)
+        val command = program("dev.streamkeep.ExitTestKt", "-XX:TieredStopAtLevel=1") + listOf(how, url)
         return ProcessBuilder(command).redirectErrorStream(true).start().apply { outputStream.close() }
     }
-
-    private fun java() = ProcessHandle.current().info().command().orElseThrow()
 
     private companion object {
         const val TIMES = 20

@@ -6,7 +6,6 @@ import org.junit.jupiter.api.Assertions.assertTimeoutPreemptively
 import org.junit.jupiter.api.DynamicTest
 import org.junit.jupiter.api.DynamicTest.dynamicTest
 import org.junit.jupiter.api.TestFactory
-import java.nio.file.Files
 import java.nio.file.Path
 import java.time.Duration
 import kotlin.io.path.extension
@@ -90,6 +89,6 @@ private class Scenario(private val face: Opener, backend: Backend, file: Path) {
 /** The base URL of a scenario, the same for all its handles. */
 private fun Backend.base(): String = when (name) {
     "memory" -> "memory:" + randomName("m")
-    "sqlite" -> "sqlite:" + Files.createTempDirectory("streamkeep").resolve("scenario.db")
+    "sqlite" -> sqlite.freshUrl()
     else -> System.getenv(serverVariables.getValue(name))
 }
