@@ -57,7 +57,8 @@ internal class Calls private constructor(private val share: Channel.Share, priva
             }
             optionalDuration(options.timeout)
             int(events.size)
-            events.forEach { it.write(this) }
+            // The compiler refuses other elements, but a raw or unchecked list of Java's can have them.
+            for (event in events as List<Any?>) (event as? Event ?: throw notAnEvent(event)).write(this)
         }
 
     fun importEvents(events: List<ImportEvent>, timeout: Duration?): Request<ImportResult> = request(IMPORT_EVENTS, { ImportResult(it.long(), it.long(), it.long()) }) {
@@ -187,6 +188,16 @@ internal class Calls private constructor(private val share: Channel.Share, priva
         }
     }
 }
+
+private fun notAnEvent(given: Any?) = InvalidArgumentException(
+    "events",
+    if (given is RecordedEvent) {
+        "a recorded event cannot be appended again: it has its place in the log. Make a new event of its content: Event(recorded.type, recorded.data, recorded.metadata, recorded.tags)"
+    } else {
+        "events has an element that is not an Event"
+    },
+    Circumstances(operation = "append"),
+)
 
 private fun RequestWriter.query(query: Query) {
     int(query.items.size)
