@@ -64,7 +64,7 @@ extern "system" fn Java_dev_streamkeep_Crossing_calls<'l>(
     _class: JClass<'l>,
     number: jlong,
 ) -> jint {
-    safely(&mut env, |_| Ok(jint::try_from(channel::counts(number).0).unwrap_or(jint::MAX)))
+    safely(&mut env, |_| Ok(as_int(channel::counts(number).0)))
 }
 
 /// How many stores and readers a channel has.
@@ -74,7 +74,11 @@ extern "system" fn Java_dev_streamkeep_Crossing_handles<'l>(
     _class: JClass<'l>,
     number: jlong,
 ) -> jint {
-    safely(&mut env, |_| Ok(jint::try_from(channel::counts(number).1).unwrap_or(jint::MAX)))
+    safely(&mut env, |_| Ok(as_int(channel::counts(number).1)))
+}
+
+fn as_int(count: usize) -> jint {
+    jint::try_from(count).unwrap_or(jint::MAX)
 }
 
 fn safely<'l, T: Default>(env: &mut EnvUnowned<'l>, work: impl FnOnce(&mut Env<'l>) -> jni::errors::Result<T>) -> T {

@@ -15,7 +15,7 @@ from streamkeep import _native
 from streamkeep.content import restored
 from streamkeep.errors import ClosedError, ConfigError
 from streamkeep.event import RecordedEvent, crossing, imports_crossing, recorded
-from streamkeep.handle import Handle, OpenOptions, in_seconds, kind_of, native_options, patience, told_when_caught_up
+from streamkeep.handle import Handle, MadeByOpen, OpenOptions, in_seconds, kind_of, native_options, patience, told_when_caught_up
 from streamkeep.query import EVERYTHING, Query, query_crossing
 from streamkeep.results import AppendResult, ImportResult, Page, append_result, import_result, page
 from streamkeep.snapshot import Snapshot, snapshot_crossing
@@ -70,26 +70,14 @@ async def _answer(call: Call[_T]) -> _T:
 
 
 @final
-class AsyncEventStore:
+class AsyncEventStore(MadeByOpen):
     """One open handle on one namespace of one database.
 
     Each call is awaited on the loop that made it; a handle may serve several loops. If a call is cancelled, an append
     that still waits is withdrawn. One that was sent runs to its end; append the same events again to learn its outcome.
     """
 
-    __slots__ = ("__weakref__", "_handle")
-
-    _handle: Handle
-
-    def __init__(self, *_arguments: object, **_options: object) -> None:
-        """Use `AsyncEventStore.open`."""
-        raise TypeError("a store is made by AsyncEventStore.open(url)")
-
-    @classmethod
-    def _of(cls, handle: Handle) -> Self:
-        store = object.__new__(cls)
-        store._handle = handle
-        return store
+    __slots__ = ()
 
     @classmethod
     def open(cls, url: str, **options: Unpack[OpenOptions]) -> Opening:

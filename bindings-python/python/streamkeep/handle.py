@@ -7,7 +7,7 @@ import datetime as dt
 import os
 import warnings
 import weakref
-from typing import Any, Final, Literal, TypedDict
+from typing import Any, Final, Literal, Self, TypedDict
 
 from streamkeep import _native
 from streamkeep.errors import ClosedError, InvalidArgumentError
@@ -56,6 +56,25 @@ class Handle:
 
     def __repr__(self) -> str:
         return f"{self.kind} {'closed' if self.closed else 'open'}"
+
+
+class MadeByOpen:
+    """A store class. Only its `open` makes a store; the constructor says so."""
+
+    __slots__ = ("__weakref__", "_handle")
+
+    _handle: Handle
+
+    def __init__(self, *_arguments: object, **_options: object) -> None:
+        """Use `open`."""
+        name = type(self).__name__
+        raise TypeError(f"a store is made by {name}.open(url)")
+
+    @classmethod
+    def _of(cls, handle: Handle) -> Self:
+        store = object.__new__(cls)
+        store._handle = handle
+        return store
 
 
 def kind_of(url: str) -> str:

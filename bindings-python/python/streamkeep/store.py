@@ -11,7 +11,7 @@ from streamkeep.content import restored
 from streamkeep.errors import ClosedError
 from streamkeep.event import RecordedEvent, crossing, imports_crossing, recorded
 from streamkeep.greenlets import warn_of_greenlets
-from streamkeep.handle import Handle, OpenOptions, in_seconds, kind_of, native_options, patience, told_when_caught_up
+from streamkeep.handle import Handle, MadeByOpen, OpenOptions, in_seconds, kind_of, native_options, patience, told_when_caught_up
 from streamkeep.query import EVERYTHING, Query, query_crossing
 from streamkeep.results import AppendResult, ImportResult, Page, append_result, import_result, page
 from streamkeep.snapshot import Snapshot, snapshot_crossing
@@ -28,25 +28,13 @@ if TYPE_CHECKING:
 
 
 @final
-class EventStore:
+class EventStore(MadeByOpen):
     """One open handle on one namespace of one database.
 
     Calls block only the calling thread, and Ctrl-C interrupts them. Many threads may use a handle at the same time.
     """
 
-    __slots__ = ("__weakref__", "_handle")
-
-    _handle: Handle
-
-    def __init__(self, *_arguments: object, **_options: object) -> None:
-        """Use `EventStore.open`."""
-        raise TypeError("a store is made by EventStore.open(url)")
-
-    @classmethod
-    def _of(cls, handle: Handle) -> Self:
-        store = object.__new__(cls)
-        store._handle = handle
-        return store
+    __slots__ = ()
 
     @classmethod
     def open(cls, url: str, **options: Unpack[OpenOptions]) -> Self:
