@@ -65,7 +65,7 @@ test('the types have the fields of the surface', () => {
 
 test('the errors have the attributes of the surface', () => {
   const base = fields(checker.getDeclaredTypeOfSymbol(symbolOf('StreamkeepError')))
-  assert.deepEqual(base.filter((name) => !['name', 'stack'].includes(name)), surface.error.attributes_in_node.map(camel).sort())
+  assert.deepEqual(base.filter((name) => !['name', 'stack'].includes(name)), surface.error.attributes.map(camel).sort())
   for (const [code, list] of Object.entries(surface.error.codes)) {
     const name = `${code.replace(/(^|-)[a-z]/g, (found) => found.at(-1).toUpperCase())}Error`
     const all = fields(checker.getDeclaredTypeOfSymbol(symbolOf(name)))

@@ -78,7 +78,7 @@ def test_there_is_a_class_for_each_code_with_its_fields():
     for code, fields in SURFACE["error"]["codes"].items():
         assert list(inspect.get_annotations(by_code[code])) == fields
     attributes = set(inspect.get_annotations(sk.StreamkeepError))
-    assert attributes == set(SURFACE["error"]["attributes_in_python"])
+    assert attributes == set(SURFACE["error"]["attributes"])
 
 
 def test_every_type_of_a_public_signature_is_exported():

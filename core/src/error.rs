@@ -312,8 +312,8 @@ impl Error {
         &self.0.message
     }
 
-    /// The error as data, the same for every language: `code`, `message`, `retryable`, `outcome`, `ids`, `context`,
-    /// `operation`, `hint`, `cause`, and `fields` with the facts of its kind. A binding makes its own class from it.
+    /// The error as data, the same for every language: `code`, `message`, `retryable`, `outcome`, `ids`, `operation`,
+    /// `hint`, `cause`, and `fields` with the facts of its kind. A binding makes its own class from it.
     #[must_use]
     pub fn to_json(&self) -> String {
         let ids: Vec<String> = self.0.ids.iter().map(Uuid::to_string).collect();
@@ -323,18 +323,12 @@ impl Error {
             "retryable": self.retryable(),
             "outcome": self.0.outcome.as_str(),
             "ids": ids,
-            "context": self.context(),
             "operation": self.0.operation,
             "hint": self.0.hint,
             "cause": self.0.cause.as_ref().map(ToString::to_string),
             "fields": self.fields(),
         })
         .to_string()
-    }
-
-    /// The hint, or else the operation, in the one field that the other languages have for both.
-    fn context(&self) -> Option<&str> {
-        self.hint().or(self.0.operation)
     }
 
     fn fields(&self) -> Map<String, Value> {

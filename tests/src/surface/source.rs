@@ -171,7 +171,7 @@ fn errors(surface: &Value, source: &Source) -> Result<(), String> {
     let methods = source.methods.get("Error").ok_or("the crate must have an Error")?;
     // `std::error::Error::source` returns the cause.
     let attributes: BTreeSet<String> =
-        strings(&surface["error"]["attributes_in_rust"]).into_iter().filter(|name| name != "cause").collect();
+        strings(&surface["error"]["attributes"]).into_iter().filter(|name| name != "cause").collect();
     let ours = methods.keys().filter(|name| !matches!(name.as_str(), "kind" | "to_json")).cloned().collect();
     all(each.chain([same_codes, compare("Error", &attributes, &ours)]))
 }

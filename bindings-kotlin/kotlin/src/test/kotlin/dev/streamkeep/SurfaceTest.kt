@@ -76,7 +76,7 @@ class SurfaceTest {
 
     @Test
     fun `every code has its class with its facts as properties`() {
-        val attributes = surface["error"]["attributes_on_the_jvm"].map { it.asText() }.toSet() - setOf("message", "cause")
+        val attributes = surface["error"]["attributes"].map { it.asText() }.toSet() - setOf("message", "cause")
         assertEquals(attributes, properties(StreamkeepException::class.java))
         for ((code, facts) in surface["error"]["codes"].properties()) {
             val type = Class.forName("dev.streamkeep." + pascal(code) + "Exception")
