@@ -18,7 +18,7 @@ EFFORT ?= 20
 
 timed = @start=$$(date +%s); $(2); echo "$(1): $$(( $$(date +%s) - start )) s"
 
-.PHONY: help demo test matrix test-inner format lint test-rust test-faults test-python test-node test-jvm digests small-benches torture torture-inner bench bench-inner
+.PHONY: help demo generate test matrix test-inner format lint test-rust test-faults test-python test-node test-jvm digests small-benches torture torture-inner bench bench-inner
 
 help: ## Lists the commands.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -27,6 +27,9 @@ demo: ## Imports a log into an embedded store, reads, folds and follows it (FILE
 	@cargo build --quiet --release -p streamkeep-examples --bin demo
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	"$(CARGO_TARGET_DIR)/release/demo" "$(or $(URL),sqlite:$$folder/demo.db)" "$(FILE)"
+
+generate: ## Writes the files that follow from generate/surface.json; the tests fail while one differs.
+	@cargo run --quiet --release -p streamkeep-generate
 
 test: ## Runs the tests of all backends and languages, on a temporary Postgres and MongoDB.
 	@start=$$(date +%s); cargo build --release -p streamkeep-tests --bin with-servers; \
@@ -49,7 +52,7 @@ lint: ## Runs the lints.
 	$(call timed,lint,cargo clippy --release --workspace --all-targets -- -D warnings; cargo clippy --release -p streamkeep --all-features --all-targets -- -D warnings)
 
 test-rust: ## Tests core, its documentation, the rules, the scenarios and the model.
-	$(call timed,test-rust,cargo test --release -p streamkeep --all-features; cargo test --release -p streamkeep-tests --test suite)
+	$(call timed,test-rust,cargo test --release -p streamkeep --all-features; cargo test --release -p streamkeep-generate; cargo test --release -p streamkeep-tests --test suite)
 	$(call timed,first program in Rust,examples/rust/test.sh)
 
 test-faults: ## Runs storms, cuts and cancellations, and planted bugs that must make them fail: one extra build.

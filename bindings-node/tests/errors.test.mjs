@@ -142,7 +142,7 @@ onEach('a closed store says so, and closing twice is fine', async ({ open }) => 
 
 test('every code has its class', () => {
   const classes = Object.values(streamkeep).filter((value) => value?.prototype instanceof StreamkeepError)
-  assert.equal(classes.length, Object.keys(JSON.parse(shared('tests/surface.json')).error.codes).length)
+  assert.equal(classes.length, Object.keys(JSON.parse(shared('generate/surface.json')).error.codes).length)
   assert.ok(classes.every((type) => type.prototype.name === type.name))
 })
 

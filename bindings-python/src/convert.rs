@@ -7,7 +7,7 @@ use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyList, PyString, PyTuple};
-use streamkeep::{Direction, Event, ExpectedVersion, ImportEvent, Payload, Query, QueryItem, RecordedEvent, Snapshot};
+use streamkeep::{Event, ImportEvent, Payload, Query, QueryItem, RecordedEvent, Snapshot};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -55,31 +55,21 @@ pub(crate) fn seconds(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<Dura
     Ok(Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST).min(LONGEST))
 }
 
-pub(crate) fn direction(value: &Bound<'_, PyAny>) -> PyResult<Direction> {
-    match text("direction", value)?.as_str() {
-        "forward" => Ok(Direction::Forward),
-        "backward" => Ok(Direction::Backward),
-        _ => Err(Failure::argument("direction", "direction must be 'forward' or 'backward'").into()),
-    }
+/// Reads a number of connections.
+pub(crate) fn small_number(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<u32> {
+    let large = |_| Failure::config(format!("{argument} is too large"));
+    Ok(u32::try_from(number(argument, value)?).map_err(large)?)
 }
 
-pub(crate) fn expected(value: &Bound<'_, PyAny>) -> PyResult<ExpectedVersion> {
-    if !value.is_instance_of::<PyString>() {
-        return number("expected", value).map(ExpectedVersion::Exact);
-    }
-    match text("expected", value)?.as_str() {
-        "any" => Ok(ExpectedVersion::Any),
-        "no-stream" => Ok(ExpectedVersion::NoStream),
-        "stream-exists" => Ok(ExpectedVersion::StreamExists),
-        _ => Err(Failure::argument("expected", "expected must be ANY, NO_STREAM, STREAM_EXISTS or a version").into()),
-    }
+pub(crate) fn flag(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    value.extract().map_err(|_| PyTypeError::new_err(format!("{argument} must be a bool")))
 }
 
 /// Reads a query: a sequence of items, each with four sequences of names (types, tags, categories, streams).
-pub(crate) fn query(items: &Bound<'_, PyAny>) -> PyResult<Query> {
+pub(crate) fn query(argument: &str, items: &Bound<'_, PyAny>) -> PyResult<Query> {
     let lists = |lists: Bound<'_, PyAny>| -> PyResult<QueryItem> {
         let names = |place: usize| -> PyResult<Vec<String>> {
-            lists.get_item(place)?.try_iter()?.map(|name| text("query", &name?)).collect()
+            lists.get_item(place)?.try_iter()?.map(|name| text(argument, &name?)).collect()
         };
         Ok(QueryItem { types: names(0)?, tags: names(1)?, categories: names(2)?, streams: names(3)? })
     };
@@ -117,12 +107,17 @@ pub(crate) fn event(fields: &Bound<'_, PyAny>) -> PyResult<Event> {
     })
 }
 
-pub(crate) fn events(batch: &Bound<'_, PyList>) -> PyResult<Vec<Event>> {
-    batch.iter().map(|fields| event(&fields)).collect()
+/// Reads a list.
+fn list<'a, 'py>(argument: &str, value: &'a Bound<'py, PyAny>) -> PyResult<&'a Bound<'py, PyList>> {
+    value.cast::<PyList>().map_err(|_| PyTypeError::new_err(format!("{argument} must be a list")))
+}
+
+pub(crate) fn events(argument: &str, batch: &Bound<'_, PyAny>) -> PyResult<Vec<Event>> {
+    list(argument, batch)?.iter().map(|fields| event(&fields)).collect()
 }
 
 /// Reads events to import: (stream, version, microseconds since the epoch, event).
-pub(crate) fn imports(batch: &Bound<'_, PyList>) -> PyResult<Vec<ImportEvent>> {
+pub(crate) fn imports(argument: &str, batch: &Bound<'_, PyAny>) -> PyResult<Vec<ImportEvent>> {
     let import = |fields: Bound<'_, PyAny>| -> PyResult<ImportEvent> {
         let (stream, version, micros, fields): (
             Bound<'_, PyAny>,
@@ -142,7 +137,7 @@ pub(crate) fn imports(batch: &Bound<'_, PyList>) -> PyResult<Vec<ImportEvent>> {
             event: event(&fields)?,
         })
     };
-    batch.iter().map(import).collect()
+    list(argument, batch)?.iter().map(import).collect()
 }
 
 /// Converts recorded events to Python. Neighbours often have the same stream, type and metadata, and then share one
@@ -199,7 +194,7 @@ pub(crate) fn recorded<'py>(py: Python<'py>, events: &[RecordedEvent]) -> PyResu
 }
 
 /// Reads a snapshot: (stream, version, schema, is JSON, data).
-pub(crate) fn snapshot(fields: &Bound<'_, PyAny>) -> PyResult<Snapshot> {
+pub(crate) fn snapshot(_argument: &str, fields: &Bound<'_, PyAny>) -> PyResult<Snapshot> {
     type Fields<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>, bool, Bound<'py, PyBytes>);
     let (stream, version, schema, is_json, data): Fields<'_> = fields.extract()?;
     Ok(Snapshot {

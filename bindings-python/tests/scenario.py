@@ -9,13 +9,16 @@ import secrets
 import uuid
 
 import streamkeep as sk
+from conftest import ROOT
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 STEP_KEYS = {"op", "args", "on", "expect", "error", "save", "as", "take", "when_caught_up"}
 EVENT_KEYS = {"type", "data", "metadata", "tags", "id", "schema"}
 OPERATIONS = {
-    "open", "append", "import_events", "read", "read_all", "read_page", "subscribe", "save_snapshot", "load_snapshot", "head", "close",
-}  # fmt: skip
+    name: entry
+    for name, entry in json.loads((ROOT / "generate" / "surface.json").read_text())["store"].items()
+    if "python" in entry.get("only", ["python"])
+}
 
 
 async def settled(answer):
@@ -80,29 +83,14 @@ class Run:
         if op == "open":
             return await self.open(step["as"], args)
         store = self.handles[step.get("on", "store")]
-        args = durations(args)
-        if op == "append":
-            return fields(await settled(store.append(args.pop("stream"), list(map(event, args.pop("events"))), **expecting(args))))
-        if op == "import_events":
-            return fields(await settled(store.import_events(list(map(imported, args.pop("events"))), **args)))
-        if op == "read":
-            return await events(store.read(args.pop("stream"), **args))
-        if op == "read_all":
-            return await events(store.read_all(**querying(args)))
-        if op == "read_page":
-            page = fields(await settled(store.read_page(**querying(args))))
-            return {**page, "events": list(map(recorded, page["events"]))}
+        args = taken(OPERATIONS[op], args)
         if op == "subscribe":
-            return await self.subscribe(store, step, querying(args))
-        if op == "save_snapshot":
-            return await settled(store.save_snapshot(snapshot(args.pop("snapshot")), **args))
-        if op == "load_snapshot":
-            found = await settled(store.load_snapshot(args.pop("stream"), args.pop("schema"), **args))
-            return found and {name: getattr(found, name) for name in ("stream", "version", "schema")} | {"data": told(found)}
-        return await settled(getattr(store, op)(**args))
+            return await self.subscribe(store, step, args)
+        arguments = [args.pop(argument["name"]) for argument in OPERATIONS[op]["arguments"]]
+        return told(await answer(getattr(store, op)(*arguments, **args)))
 
     async def open(self, name, args):
-        args = durations(args)
+        args = taken(OPERATIONS["open"], args)
         extra = args.pop("url", "")
         extra = extra.replace("?", "&", 1) if "?" in self.base else extra
         own = args.pop("namespace", None)
@@ -152,32 +140,31 @@ class Run:
         return answer
 
 
-def fields(result):
-    return {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
-
-
 def known(given, keys):
     assert set(given) <= keys, f"unknown: {set(given) - keys}"
 
 
-def durations(args):
-    return {key.removesuffix("_ms"): value / 1000 if key.endswith("_ms") else value for key, value in args.items()}
+def taken(operation, args):
+    """Converts the arguments and options of an operation, each by its type."""
+    kinds = {one["name"]: one["type"] for one in operation["arguments"] + operation["options"]}
+    names = {name: name.removesuffix("_ms") if kinds.get(name.removesuffix("_ms")) == "duration" else name for name in args}
+    known(names.values(), set(kinds))
+    return {names[name]: CONVERT.get(kinds[names[name]], same)(value) for name, value in args.items()}
 
 
-def expecting(args):
-    if isinstance(args.get("expected"), str):
-        args["expected"] = sk.ExpectedVersion(args["expected"])
-    return args
+def same(value):
+    return value
 
 
-def querying(args):
-    if "query" in args:
-        items = args["query"]
-        query = sk.Query(**items[0]) if items else sk.Query()
-        for item in items[1:]:
-            query |= sk.Query(**item)
-        args["query"] = query
-    return args
+def expected(given):
+    return sk.ExpectedVersion(given) if isinstance(given, str) else given
+
+
+def query(items):
+    made = sk.Query(**items[0]) if items else sk.Query()
+    for item in items[1:]:
+        made |= sk.Query(**item)
+    return made
 
 
 def event(given):
@@ -211,10 +198,33 @@ def snapshot(given):
             return sk.Snapshot.json(*place, text)
 
 
-def told(content):
+CONVERT = {
+    "event[]": lambda given: list(map(event, given)),
+    "import_event[]": lambda given: list(map(imported, given)),
+    "snapshot": snapshot,
+    "query": query,
+    "expected": expected,
+    "duration": lambda milliseconds: milliseconds / 1000,
+}
+
+
+def payload(content):
     if content.content_type == "application/json":
         return content.data_bytes.decode()
     return {"base64": base64.b64encode(content.data_bytes).decode()}
+
+
+def told(result):
+    """Tells an answer in the format of the scenarios."""
+    if isinstance(result, list):
+        return list(map(told, result))
+    if isinstance(result, sk.RecordedEvent):
+        return recorded(result)
+    if isinstance(result, sk.Snapshot):
+        return {name: getattr(result, name) for name in ("stream", "version", "schema")} | {"data": payload(result)}
+    if dataclasses.is_dataclass(result):
+        return {field.name: told(getattr(result, field.name)) for field in dataclasses.fields(result)}
+    return result
 
 
 def recorded(one):
@@ -224,7 +234,7 @@ def recorded(one):
         "position": one.position,
         "id": str(one.id),
         "type": one.type,
-        "data": told(one),
+        "data": payload(one),
         "metadata": one.metadata_bytes.decode(),
         "tags": list(one.tags),
         "schema": one.schema,
@@ -233,8 +243,12 @@ def recorded(one):
     }
 
 
-async def events(read):
-    return [recorded(one) async for one in read] if hasattr(read, "__aiter__") else list(map(recorded, read))
+async def answer(result):
+    """Waits for a result, and reads events to their end."""
+    if hasattr(result, "__aiter__"):
+        return [one async for one in result]
+    result = await settled(result)
+    return list(result) if inspect.isgenerator(result) else result
 
 
 def facts(error):

@@ -26,7 +26,7 @@ pub fn trials() -> Vec<Trial> {
 
 /// The parsed file.
 fn surface() -> Result<Value, String> {
-    let text = std::fs::read_to_string(TESTS.join("surface.json")).map_err(|error| error.to_string())?;
+    let text = std::fs::read_to_string(TESTS.join("../generate/surface.json")).map_err(|error| error.to_string())?;
     serde_json::from_str(&text).map_err(|error| error.to_string())
 }
 
@@ -34,10 +34,19 @@ fn is_for(entry: &Value, language: &str) -> bool {
     entry["only"].as_array().is_none_or(|languages| languages.iter().any(|only| only == language))
 }
 
-/// The names of a method's arguments and options that a language has.
-fn names(method: &Value, part: &str, language: &str) -> BTreeSet<String> {
-    let entries = method[part].as_array().into_iter().flatten().filter(|entry| is_for(entry, language));
+/// The names of the entries of a part, for example of a method's options, that a language has.
+fn names(entry: &Value, part: &str, language: &str) -> BTreeSet<String> {
+    let entries = entry[part].as_array().into_iter().flatten().filter(|entry| is_for(entry, language));
     entries.filter_map(|entry| entry["name"].as_str().map(str::to_owned)).collect()
+}
+
+/// The names of the fields of a type, and of the words of a value.
+fn fields(surface: &Value, of: &str) -> BTreeSet<String> {
+    names(&surface["types"][of], "fields", "every language")
+}
+
+fn words(surface: &Value, of: &str) -> BTreeSet<String> {
+    names(&surface["values"][of], "words", "every language")
 }
 
 fn strings(list: &Value) -> BTreeSet<String> {

@@ -1,15 +1,26 @@
+# Generated from generate/surface.json by `make generate`. Do not edit it.
+
 """The native module, which is private. Without a bridge a call blocks; with one, its result goes to the bridge's loop."""
 
 import asyncio
 from typing import Final, Generic, Literal, TypeAlias, TypeVar, final, overload
 
-from streamkeep.fields import EventFields, Imported, ImportFields, Items, Paged, Place, RecordedFields, SnapshotFields
+from streamkeep.fields import (
+    AppendResultFields,
+    EventFields,
+    ImportEventFields,
+    ImportResultFields,
+    Items,
+    PageFields,
+    RecordedEventFields,
+    SnapshotFields,
+)
 
 __all__ = ["Bridge", "Call", "Cursor", "Store", "__version__", "new_id", "open", "panic_inside", "stop"]
 
 _T = TypeVar("_T")
 
-_Batch: TypeAlias = tuple[list[RecordedFields], bool]
+_Batch: TypeAlias = tuple[list[RecordedEventFields], bool]
 
 __version__: Final[str]
 
@@ -36,13 +47,109 @@ class Cursor:
 @final
 class Store:
     @overload
-    def append(self, bridge: None, stream: str, events: list[EventFields], expected: int | str, timeout: float | None) -> Place: ...
+    def append(
+        self,
+        bridge: None,
+        stream: str,
+        events: list[EventFields],
+        expected: int | str,
+        timeout: float | None,
+    ) -> AppendResultFields: ...
     @overload
-    def append(self, bridge: Bridge, stream: str, events: list[EventFields], expected: int | str, timeout: float | None) -> Call[Place]: ...
+    def append(
+        self,
+        bridge: Bridge,
+        stream: str,
+        events: list[EventFields],
+        expected: int | str,
+        timeout: float | None,
+    ) -> Call[AppendResultFields]: ...
     @overload
-    def import_events(self, bridge: None, events: list[ImportFields], timeout: float | None) -> Imported: ...
+    def close(
+        self,
+        bridge: None,
+    ) -> None: ...
     @overload
-    def import_events(self, bridge: Bridge, events: list[ImportFields], timeout: float | None) -> Call[Imported]: ...
+    def close(
+        self,
+        bridge: Bridge,
+    ) -> Call[None]: ...
+    @overload
+    def head(
+        self,
+        bridge: None,
+        timeout: float | None,
+    ) -> int: ...
+    @overload
+    def head(
+        self,
+        bridge: Bridge,
+        timeout: float | None,
+    ) -> Call[int]: ...
+    @overload
+    def import_events(
+        self,
+        bridge: None,
+        events: list[ImportEventFields],
+        timeout: float | None,
+    ) -> ImportResultFields: ...
+    @overload
+    def import_events(
+        self,
+        bridge: Bridge,
+        events: list[ImportEventFields],
+        timeout: float | None,
+    ) -> Call[ImportResultFields]: ...
+    @overload
+    def load_snapshot(
+        self,
+        bridge: None,
+        stream: str,
+        schema: str,
+        at_or_before: int | None,
+        timeout: float | None,
+    ) -> SnapshotFields | None: ...
+    @overload
+    def load_snapshot(
+        self,
+        bridge: Bridge,
+        stream: str,
+        schema: str,
+        at_or_before: int | None,
+        timeout: float | None,
+    ) -> Call[SnapshotFields | None]: ...
+    @overload
+    def read_page(
+        self,
+        bridge: None,
+        after: int,
+        query: Items,
+        limit: int | None,
+        timeout: float | None,
+    ) -> PageFields: ...
+    @overload
+    def read_page(
+        self,
+        bridge: Bridge,
+        after: int,
+        query: Items,
+        limit: int | None,
+        timeout: float | None,
+    ) -> Call[PageFields]: ...
+    @overload
+    def save_snapshot(
+        self,
+        bridge: None,
+        snapshot: SnapshotFields,
+        timeout: float | None,
+    ) -> None: ...
+    @overload
+    def save_snapshot(
+        self,
+        bridge: Bridge,
+        snapshot: SnapshotFields,
+        timeout: float | None,
+    ) -> Call[None]: ...
     def read(
         self,
         stream: str,
@@ -61,31 +168,12 @@ class Store:
         limit: int | None,
         timeout: float | None,
     ) -> Cursor: ...
-    @overload
-    def read_page(self, bridge: None, after: int, query: Items, limit: int | None, timeout: float | None) -> Paged: ...
-    @overload
-    def read_page(self, bridge: Bridge, after: int, query: Items, limit: int | None, timeout: float | None) -> Call[Paged]: ...
-    def subscribe(self, query: Items, start: Literal["beginning", "now"] | None, after: int | None) -> Cursor: ...
-    @overload
-    def save_snapshot(self, bridge: None, snapshot: SnapshotFields, timeout: float | None) -> None: ...
-    @overload
-    def save_snapshot(self, bridge: Bridge, snapshot: SnapshotFields, timeout: float | None) -> Call[None]: ...
-    @overload
-    def load_snapshot(
-        self, bridge: None, stream: str, schema: str, at_or_before: int | None, timeout: float | None
-    ) -> SnapshotFields | None: ...
-    @overload
-    def load_snapshot(
-        self, bridge: Bridge, stream: str, schema: str, at_or_before: int | None, timeout: float | None
-    ) -> Call[SnapshotFields | None]: ...
-    @overload
-    def head(self, bridge: None, timeout: float | None) -> int: ...
-    @overload
-    def head(self, bridge: Bridge, timeout: float | None) -> Call[int]: ...
-    @overload
-    def close(self, bridge: None) -> None: ...
-    @overload
-    def close(self, bridge: Bridge) -> Call[None]: ...
+    def subscribe(
+        self,
+        query: Items,
+        start: Literal["beginning", "now"] | None,
+        after: int | None,
+    ) -> Cursor: ...
 
 @overload
 def open(
@@ -94,7 +182,7 @@ def open(
     *,
     namespace: str | None = None,
     create: bool | None = None,
-    durability: str | None = None,
+    durability: Literal["full", "relaxed"] | None = None,
     timeout: float | None = None,
     poll_interval: float | None = None,
     max_connections: int | None = None,
@@ -107,7 +195,7 @@ def open(
     *,
     namespace: str | None = None,
     create: bool | None = None,
-    durability: str | None = None,
+    durability: Literal["full", "relaxed"] | None = None,
     timeout: float | None = None,
     poll_interval: float | None = None,
     max_connections: int | None = None,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from streamkeep._native import Call, Cursor
     from streamkeep.event import Event, ImportEvent
-    from streamkeep.fields import RecordedFields
+    from streamkeep.fields import RecordedEventFields
     from streamkeep.handle import Direction, Seconds, Start
 
 _T = TypeVar("_T")
@@ -274,11 +274,11 @@ class AsyncEvents:
         self._operation = operation
         self._on_caught_up = on_caught_up
         self._timeout = timeout
-        self._events: Iterator[RecordedFields] = iter(())
+        self._events: Iterator[RecordedEventFields] = iter(())
         self._caught_up = False
         self._ended = False
         self._waiting = False
-        self._call: Call[tuple[list[RecordedFields], bool] | None] | None = None
+        self._call: Call[tuple[list[RecordedEventFields], bool] | None] | None = None
 
     def __aiter__(self) -> Self:
         return self

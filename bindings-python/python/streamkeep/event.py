@@ -16,7 +16,7 @@ from streamkeep.json import decode, encode
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from streamkeep.fields import EventFields, ImportFields, RecordedFields
+    from streamkeep.fields import EventFields, ImportEventFields, RecordedEventFields
 
 
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -126,7 +126,7 @@ class RecordedEvent(_Described):
     __slots__ = ("_fields",)
     __match_args__ = ("type", "data")
     _content_at = 5
-    _fields: RecordedFields
+    _fields: RecordedEventFields
 
     def __init__(
         self,
@@ -212,7 +212,7 @@ class ImportEvent(Frozen):
         self._set("version", version)
         self._set("recorded_at", recorded_at)
 
-    def _crossing(self) -> ImportFields:
+    def _crossing(self) -> ImportEventFields:
         micros = None if self.recorded_at is None else _micros(self.recorded_at)
         return self.stream, self.version, micros, self.event._fields
 
@@ -237,10 +237,10 @@ def crossing(events: Iterable[Event]) -> list[EventFields]:
     return [event._fields if type(event) is Event else _refuse("events", event, "append") for event in events]
 
 
-def imports_crossing(events: Iterable[ImportEvent]) -> list[ImportFields]:
+def imports_crossing(events: Iterable[ImportEvent]) -> list[ImportEventFields]:
     """Convert events to import for the native module."""
 
-    def crosses(event: ImportEvent) -> ImportFields:
+    def crosses(event: ImportEvent) -> ImportEventFields:
         if not isinstance(event, ImportEvent):
             raise TypeError("events must be ImportEvent objects")
         return event._crossing()  # noqa: SLF001 ours
@@ -254,7 +254,7 @@ def _refuse(argument: str, event: object, operation: str | None = None) -> NoRet
     raise TypeError("an event must be an Event object")
 
 
-def recorded(fields: RecordedFields) -> RecordedEvent:
+def recorded(fields: RecordedEventFields) -> RecordedEvent:
     """Make a recorded event from its fields."""
     return restored(RecordedEvent, fields)
 

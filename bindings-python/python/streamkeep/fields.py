@@ -1,21 +1,25 @@
+# Generated from generate/surface.json by `make generate`. Do not edit it.
+
 """The form in which values are passed to the native module and back."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
 
+# version, position, repeated
+AppendResultFields: TypeAlias = tuple[int, int, bool]
 # type, is JSON, data, metadata, tags, id, schema
 EventFields: TypeAlias = tuple[str, bool, bytes, bytes, tuple[str, ...], bytes, str | None]
-# stream, version, microseconds since the epoch, event
-ImportFields: TypeAlias = tuple[str, int | None, int | None, EventFields]
-# stream, version, position, id, type, is JSON, data, metadata, tags, schema, microseconds since the epoch
-RecordedFields: TypeAlias = tuple[str, int, int, bytes, str, bool, bytes, bytes, tuple[str, ...], str | None, int]
-# events, reached, caught up
-Paged: TypeAlias = tuple[list[RecordedFields], int, bool]
-# version, position, repeated
-Place: TypeAlias = tuple[int, int, bool]
+# stream, version, recorded at in microseconds since 1970, event
+ImportEventFields: TypeAlias = tuple[str, int | None, int | None, EventFields]
 # imported, passed over, position
-Imported: TypeAlias = tuple[int, int, int]
-# each item's types, tags, categories and streams
-Items: TypeAlias = Sequence[tuple[Sequence[str], Sequence[str], Sequence[str], Sequence[str]]]
+ImportResultFields: TypeAlias = tuple[int, int, int]
+# types, tags, categories, streams
+QueryItemFields: TypeAlias = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+# stream, version, position, id, type, is JSON, data, metadata, tags, schema, recorded at in microseconds since 1970
+RecordedEventFields: TypeAlias = tuple[str, int, int, bytes, str, bool, bytes, bytes, tuple[str, ...], str | None, int]
+# events, reached, caught up
+PageFields: TypeAlias = tuple[list[RecordedEventFields], int, bool]
 # stream, version, schema, is JSON, data
 SnapshotFields: TypeAlias = tuple[str, int, str, bool, bytes]
+# a query
+Items: TypeAlias = Sequence[QueryItemFields]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from streamkeep._native import Cursor
     from streamkeep.event import Event, ImportEvent
-    from streamkeep.fields import RecordedFields
+    from streamkeep.fields import RecordedEventFields
     from streamkeep.handle import Direction, Seconds, Start
 
 
@@ -214,7 +214,7 @@ class Subscription:
         self._cursor = cursor
         self._on_caught_up = on_caught_up
         self._timeout = timeout
-        self._events: Iterator[RecordedFields] = iter(())
+        self._events: Iterator[RecordedEventFields] = iter(())
         self._caught_up = False
         self._ended = False
 

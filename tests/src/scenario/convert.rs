@@ -6,10 +6,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
-use streamkeep::{
-    Direction, Durability, Event, ExpectedVersion, ImportEvent, Payload, Query, QueryItem, RecordedEvent, Snapshot,
-    Start,
-};
+use streamkeep::{Event, EventStore, ImportEvent, Payload, Query, QueryItem, RecordedEvent, Snapshot};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -46,12 +43,22 @@ pub(super) fn number(value: Value) -> Taken<u64> {
     value.as_u64().ok_or_else(|| format!("not a number: {value}"))
 }
 
+pub(super) fn small_number(value: Value) -> Taken<u32> {
+    u32::try_from(number(value)?).map_err(|error| error.to_string())
+}
+
 pub(super) fn flag(value: Value) -> Taken<bool> {
     value.as_bool().ok_or_else(|| format!("not true or false: {value}"))
 }
 
 pub(super) fn millis(value: Value) -> Taken<Duration> {
     number(value).map(Duration::from_millis)
+}
+
+/// The store for a call that takes its timeout from the handle.
+pub(super) fn within(store: &EventStore, args: &mut Args) -> Taken<EventStore> {
+    let timeout = args.optional("timeout_ms", millis)?;
+    Ok(timeout.map_or_else(|| store.clone(), |timeout| store.with_timeout(timeout)))
 }
 
 pub(super) fn list<T>(value: Value, item: impl FnMut(Value) -> Taken<T>) -> Taken<Vec<T>> {
@@ -68,39 +75,6 @@ fn texts(value: Value) -> Taken<Vec<String>> {
 
 fn id(value: Value) -> Taken<Uuid> {
     text(value)?.parse().map_err(|error| format!("not an id: {error}"))
-}
-
-pub(super) fn expected(value: Value) -> Taken<ExpectedVersion> {
-    match value.as_str() {
-        Some("any") => Ok(ExpectedVersion::Any),
-        Some("no-stream") => Ok(ExpectedVersion::NoStream),
-        Some("stream-exists") => Ok(ExpectedVersion::StreamExists),
-        _ => number(value).map(ExpectedVersion::Exact),
-    }
-}
-
-pub(super) fn direction(value: Value) -> Taken<Direction> {
-    match text(value)?.as_str() {
-        "forward" => Ok(Direction::Forward),
-        "backward" => Ok(Direction::Backward),
-        other => Err(format!("unknown direction '{other}'")),
-    }
-}
-
-pub(super) fn start(value: Value) -> Taken<Start> {
-    match text(value)?.as_str() {
-        "beginning" => Ok(Start::Beginning),
-        "now" => Ok(Start::Now),
-        other => Err(format!("unknown start '{other}'")),
-    }
-}
-
-pub(super) fn durability(value: Value) -> Taken<Durability> {
-    match text(value)?.as_str() {
-        "full" => Ok(Durability::Full),
-        "relaxed" => Ok(Durability::Relaxed),
-        other => Err(format!("unknown durability '{other}'")),
-    }
 }
 
 fn payload(value: Value) -> Taken<Payload> {
@@ -188,7 +162,7 @@ pub(super) fn events_value(events: &[RecordedEvent]) -> Value {
     Value::Array(events.iter().map(event_value).collect())
 }
 
-fn event_value(event: &RecordedEvent) -> Value {
+pub(super) fn event_value(event: &RecordedEvent) -> Value {
     json!({
         "stream": event.stream,
         "version": event.version,

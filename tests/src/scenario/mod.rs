@@ -2,6 +2,7 @@
 
 mod compare;
 mod convert;
+mod operations;
 mod proof;
 mod run;
 

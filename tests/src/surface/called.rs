@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{all, compare, names, strings, surface};
+use super::{all, compare, fields, names, surface, words};
 use crate::scenario::{self, Outcome, Step};
 
 /// Durations have their unit in the names of a scenario.
@@ -33,18 +33,18 @@ pub(super) fn everything() -> Result<(), String> {
     });
     let types =
         ["event", "recorded_event", "import_event", "append_result", "import_result", "page", "query_item", "snapshot"];
-    let fields = types.map(|of| {
+    let each_field = types.map(|of| {
         let missing: Vec<String> =
-            strings(&surface["types"][of]).into_iter().filter(|field| !used.words.contains(field)).collect();
+            fields(&surface, of).into_iter().filter(|field| !used.words.contains(field)).collect();
         if missing.is_empty() { Ok(()) } else { Err(format!("no scenario has {of} with {missing:?}")) }
     });
     let known = surface["types"].as_object().map(|types| types.keys().cloned().collect()).unwrap_or_default();
     let same_types = compare("the types looked for", &types.map(str::to_owned).into(), &known);
-    let values = surface["values"].as_object().into_iter().flatten().flat_map(|(_, values)| strings(values));
+    let values = surface["values"].as_object().into_iter().flatten().flat_map(|(of, _)| words(&surface, of));
     let values = values.map(|value| {
         if used.words.contains(&value) { Ok(()) } else { Err(format!("no scenario uses the value '{value}'")) }
     });
-    all(each.chain(fields).chain([same_types]).chain(values))
+    all(each.chain(each_field).chain([same_types]).chain(values))
 }
 
 #[derive(Default)]

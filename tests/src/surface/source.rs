@@ -6,18 +6,9 @@ use std::path::Path;
 use serde_json::Value;
 use syn::{Fields, FnArg, ImplItem, Item, Pat, Visibility};
 
-use super::{all, compare, is_for, names, strings, surface};
+use super::{all, compare, fields, is_for, names, strings, surface, words};
 use crate::harness::TESTS;
 
-/// The structs with a method's options.
-const OPTIONS: [(&str, &str); 6] = [
-    ("open", "OpenOptions"),
-    ("append", "AppendOptions"),
-    ("read", "ReadOptions"),
-    ("read_all", "ReadAllOptions"),
-    ("read_page", "ReadPageOptions"),
-    ("subscribe", "SubscribeOptions"),
-];
 /// Methods of the options that are not options.
 const NO_OPTIONS: [&str; 2] = ["new", "open"];
 
@@ -77,13 +68,13 @@ impl Source {
         }
     }
 
-    fn options_of(&self, method: &str) -> BTreeSet<String> {
-        let Some((_, options)) = OPTIONS.iter().find(|(of, _)| *of == method) else { return BTreeSet::new() };
-        if *options == "OpenOptions" {
-            let methods = self.methods.get(*options).into_iter().flatten().map(|(name, _)| name.clone());
+    fn options_of(&self, method: &Value) -> BTreeSet<String> {
+        let Some(options) = method["options_type"].as_str() else { return BTreeSet::new() };
+        if options == "OpenOptions" {
+            let methods = self.methods.get(options).into_iter().flatten().map(|(name, _)| name.clone());
             return methods.filter(|name| !NO_OPTIONS.contains(&name.as_str())).collect();
         }
-        self.fields.get(*options).cloned().unwrap_or_default()
+        self.fields.get(options).cloned().unwrap_or_default()
     }
 }
 
@@ -119,7 +110,7 @@ pub(super) fn methods_and_options() -> Result<(), String> {
         .map(|(name, method, arguments)| {
             let mut expected = names(method, "arguments", "rust");
             let mut actual = arguments.clone();
-            let mut options = source.options_of(name);
+            let mut options = source.options_of(method);
             if actual.remove("options") && options.is_empty() {
                 options = names(method, "options", "rust");
             }
@@ -134,7 +125,7 @@ pub(super) fn methods_and_options() -> Result<(), String> {
 pub(super) fn types_and_errors() -> Result<(), String> {
     let (surface, source) = (surface()?, Source::read()?);
     let types = surface["types"].as_object().ok_or("surface.json must have types")?;
-    let each = types.iter().map(|(name, fields)| {
+    let each = types.keys().map(|name| {
         let mut actual = source.fields.get(&camel(name)).cloned().unwrap_or_default();
         // `type` is reserved in Rust, and the content type is a method of the payload.
         if actual.remove("event_type") {
@@ -143,17 +134,13 @@ pub(super) fn types_and_errors() -> Result<(), String> {
         if source.methods.get(&camel(name)).is_some_and(|methods| methods.contains_key("content_type")) {
             actual.insert("content_type".to_owned());
         }
-        compare(&camel(name), &strings(fields), &actual)
+        compare(&camel(name), &fields(&surface, name), &actual)
     });
     let values =
         [("expected", "ExpectedVersion"), ("direction", "Direction"), ("start", "Start"), ("durability", "Durability")]
             .map(|(name, of)| {
                 let variants = source.variants.get(of).into_iter().flatten().filter(|(variant, _)| *variant != "Exact");
-                compare(
-                    of,
-                    &strings(&surface["values"][name]),
-                    &variants.map(|(variant, _)| lower(variant, '-')).collect(),
-                )
+                compare(of, &words(&surface, name), &variants.map(|(variant, _)| lower(variant, '-')).collect())
             });
     all(each.chain(values).chain([errors(&surface, &source)]))
 }

@@ -10,7 +10,7 @@ import kotlin.test.assertNotNull
 
 /** Kotlin's and Java's classes have exactly the methods, options and fields of `surface.json`, in their own case. */
 class SurfaceTest {
-    private val surface = ObjectMapper().readTree(repository.resolve("tests/surface.json").toFile())
+    private val surface = ObjectMapper().readTree(repository.resolve("generate/surface.json").toFile())
 
     private fun JsonNode.here() = !has("only") || path("only").any { it.asText() == "jvm" }
 
@@ -62,16 +62,17 @@ class SurfaceTest {
             "snapshot" to Snapshot::class.java,
         )
         assertEquals(surface["types"].fieldNames().asSequence().toSet(), classes.keys)
-        for ((name, type) in classes) assertEquals(surface["types"][name].map { camel(it.asText()) }.toSet(), properties(type), name)
+        for ((name, type) in classes) assertEquals(names(surface["types"][name]["fields"]).toSet(), properties(type), name)
     }
 
     @Test
     fun `values have their names`() {
-        fun said(name: String) = surface["values"][name].map { pascal(it.asText()) }
+        fun words(name: String) = surface["values"][name]["words"].map { it["name"].asText() }
+        fun said(name: String) = words(name).map(::pascal)
         assertEquals(said("direction"), Direction.entries.map { it.name })
         assertEquals(said("start"), Start.entries.map { it.name })
         assertEquals(said("durability"), Durability.entries.map { it.name })
-        assertEquals(surface["values"]["expected"].map { it.asText() }, listOf(Expected.Any, Expected.NoStream, Expected.StreamExists).map { "$it" })
+        assertEquals(words("expected"), listOf(Expected.Any, Expected.NoStream, Expected.StreamExists).map { "$it" })
     }
 
     @Test
