@@ -2,8 +2,8 @@
 //!
 //! A call from the JVM costs the same however little it carries, so one call carries everything that waits. The JVM
 //! submits requests with [`submit`], which never waits, and one of its threads takes the answers with [`take`]. Both get
-//! a channel's number and not its address, so that a wrong number is an error and no crash. `native.rs` has the
-//! functions that the JVM calls, and its side is `Channel.kt`.
+//! a channel's number and not its address, so that a wrong number is an error and no crash. `native.rs` and `control.rs`
+//! have the functions that the JVM calls, and its side is `Channel.kt`.
 //!
 //! When a channel ends, so do its calls, its stores and its readers; with the last one, the threads of this library end.
 //!

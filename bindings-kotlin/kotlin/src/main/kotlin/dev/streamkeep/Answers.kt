@@ -44,7 +44,7 @@ internal class Answers(private val take: () -> FrameReader?, private val find: (
     /** Leaves the present thread to what it does, and goes on with another one. */
     private fun goOn() {
         // If no thread can be started, the present one remains.
-        giver = startThread("streamkeep-answers", ::giveAll)
+        giver = startThread("streamkeep-answers", work = ::giveAll)
         calling = 0
     }
 
@@ -78,7 +78,7 @@ internal class Answers(private val take: () -> FrameReader?, private val find: (
 
     private fun beWatched() {
         calling = ++handovers
-        if (watch == null) watch = startThread("streamkeep-watch", ::watch)
+        if (watch == null) watch = startThread("streamkeep-watch", work = ::watch)
         if (watchSleeps) {
             watchSleeps = false
             toWatch.signal()
@@ -124,9 +124,9 @@ internal class Answers(private val take: () -> FrameReader?, private val find: (
         }
 
         /** Starts a daemon thread that has nothing of the thread that starts it: no class loader and no thread locals. */
-        private fun startThread(name: String, work: () -> Unit): Thread = Thread(null, work, name, 0, false).apply {
+        fun startThread(name: String, context: ClassLoader? = Answers::class.java.classLoader, work: () -> Unit): Thread = Thread(null, work, name, 0, false).apply {
             isDaemon = true
-            contextClassLoader = Answers::class.java.classLoader
+            contextClassLoader = context
             start()
         }
     }

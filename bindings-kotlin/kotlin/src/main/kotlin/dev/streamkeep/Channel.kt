@@ -1,5 +1,10 @@
 package dev.streamkeep
 
+import dev.streamkeep.internal.ffi.StartException
+import dev.streamkeep.internal.ffi.begin
+import dev.streamkeep.internal.ffi.counts
+import dev.streamkeep.internal.ffi.end
+import dev.streamkeep.internal.ffi.version
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.suspendCancellableCoroutine
 import java.io.ByteArrayOutputStream
@@ -186,7 +191,7 @@ internal class Channel private constructor(private val number: Long) {
             over = Reply.CLOSED
             current = null
         }
-        Crossing.end(number)
+        ended(number)
     }
 
     /** A store's share of the channel, from before it is opened until it is closed. */
@@ -219,10 +224,10 @@ internal class Channel private constructor(private val number: Long) {
         fun newNumber(): Long = numbers.incrementAndGet()
 
         /** The calls that wait for an answer, here and in the native library; for tests. */
-        val callsUnderWay: Pair<Int, Int> get() = synchronized(lock) { current }?.let { it.pending.size to Crossing.calls(it.number) } ?: (0 to 0)
+        val callsUnderWay: Pair<Int, Int> get() = synchronized(lock) { current }?.let { it.pending.size to Jna.call { counts(it.number) }.calls } ?: (0 to 0)
 
         /** The stores and readers of the native library; for tests. */
-        val nativeHandles: Int get() = synchronized(lock) { current }?.let { Crossing.handles(it.number) } ?: 0
+        val nativeHandles: Int get() = synchronized(lock) { current }?.let { Jna.call { counts(it.number) }.handles } ?: 0
 
         /** @throws ConfigException if the native library cannot be used */
         fun share(): Share = synchronized(lock) {
@@ -232,16 +237,33 @@ internal class Channel private constructor(private val number: Long) {
         }
 
         private fun start(): Channel {
-            val version = nativeVersion()
-            if (version != VERSION) throw ConfigException("streamkeep $VERSION was loaded with the native library $version: both must have the same version", Circumstances())
-            val number = Crossing.begin()
-            if (number == 0L) throw UnavailableException("the threads of the native library cannot be started", Circumstances(retryable = true))
-            return Channel(number).apply { answers.start() }
+            Jna.inOwnThread(::load)
+            return try {
+                Channel(begun()).apply { answers.start() }
+            } catch (failed: Throwable) {
+                Jna.inOwnThread(Jna::release)
+                throw failed
+            }
         }
 
-        /** The library's first use, which loads it. A later attempt after a failure fails in the same way. */
-        private fun nativeVersion(): String = try {
-            Crossing.version().decodeToString()
+        private fun begun(): Long {
+            val native = Jna.call(::version)
+            if (native != VERSION) throw ConfigException("streamkeep $VERSION was loaded with the native library $native: both must have the same version", Circumstances())
+            return try {
+                Jna.call(::begin)
+            } catch (failed: StartException.Threads) {
+                throw UnavailableException("the threads of the native library cannot be started: ${failed.reason}", Circumstances(retryable = true))
+            }
+        }
+
+        private fun ended(number: Long) {
+            Jna.call { end(number) }
+            synchronized(lock) { if (current == null) Jna.inOwnThread(Jna::release) }
+        }
+
+        /** A later attempt after a failure fails in the same way. */
+        private fun load() = try {
+            Crossing.ensureLoaded()
         } catch (failed: ExceptionInInitializerError) {
             throw (failed.cause as? ConfigException)?.also { whyNotLoaded = it } ?: failed
         } catch (failed: NoClassDefFoundError) {

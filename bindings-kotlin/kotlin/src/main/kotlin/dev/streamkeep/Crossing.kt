@@ -1,130 +1,20 @@
 package dev.streamkeep
 
-import java.io.IOException
-import java.nio.file.Files
-import java.nio.file.Path
-import kotlin.io.path.deleteIfExists
-import kotlin.io.path.exists
-import kotlin.io.path.listDirectoryEntries
-
-/** The functions of the native library, `native.rs`. */
+/**
+ * The frequent calls of the native library, by JNI: `native.rs`. The rare ones are functions that UniFFI generates from
+ * `control.rs`, of which a call costs ten times as much.
+ */
 internal object Crossing {
     init {
         NativeLibrary.load()
     }
 
-    @JvmStatic
-    external fun version(): ByteArray
-
-    @JvmStatic
-    external fun begin(): Long
+    /** Loads the library, if it is not loaded yet. */
+    fun ensureLoaded() = Unit
 
     @JvmStatic
     external fun submit(channel: Long, frame: ByteArray): Boolean
 
     @JvmStatic
     external fun take(channel: Long): ByteArray?
-
-    @JvmStatic
-    external fun end(channel: Long)
-
-    @JvmStatic
-    external fun calls(channel: Long): Int
-
-    @JvmStatic
-    external fun handles(channel: Long): Int
-}
-
-/**
- * Loads the native library, which is in the jar, from a file in the temporary folder.
- *
- * A process unpacks it once. Every further class loader gets a link to that file, because the JVM loads no file for two
- * class loaders, and because the system maps a file into memory once, however many links it has.
- */
-internal object NativeLibrary {
-    /** A folder for the unpacked library, instead of the temporary folder. */
-    const val FOLDER = "streamkeep.tmpdir"
-
-    /** A file with the library, instead of the one in the jar. */
-    const val FILE = "streamkeep.library"
-
-    private const val UNPACKED = "streamkeep.unpacked."
-    private const val PREFIX = "streamkeep-"
-
-    /** @throws ConfigException if there is no library for this platform, or if it cannot be unpacked or loaded */
-    fun load() {
-        val given = System.getProperty(FILE)
-        if (given != null) return loadFile(Path.of(given).toAbsolutePath(), "set -D$FILE to a library of this platform, or do not set it")
-        val name = resourceName()
-        val hash = resource("$name.sha256") ?: throw ConfigException(
-            "this jar has no native library for this platform ($name)",
-            Circumstances(hint = "build one with bindings-kotlin/native.sh and set -D$FILE to its path"),
-        )
-        val folder = Path.of(System.getProperty(FOLDER) ?: System.getProperty("java.io.tmpdir"))
-        // The properties are what all class loaders of a process share.
-        synchronized(System.getProperties()) {
-            val link = try {
-                link(folder, name, UNPACKED + hash.decodeToString().trim())
-            } catch (cause: IOException) {
-                throw ConfigException("the native library cannot be unpacked to $folder: $cause", Circumstances(cause = cause, hint = "set -D$FOLDER to a folder that this process may write and execute files in"))
-            }
-            try {
-                loadFile(link, "$folder may be mounted noexec: set -D$FOLDER to a folder that this process may write and execute files in")
-            } finally {
-                link.deleteIfExists()
-            }
-        }
-    }
-
-    @Suppress("UnsafeDynamicallyLoadedCode")
-    private fun loadFile(file: Path, hint: String) {
-        try {
-            System.load(file.toString())
-        } catch (cause: UnsatisfiedLinkError) {
-            throw ConfigException("the native library cannot be loaded: ${cause.message}", Circumstances(cause = cause, hint = hint))
-        }
-    }
-
-    /** A new link to the library that this process has unpacked. */
-    private fun link(folder: Path, name: String, property: String): Path {
-        val known = System.getProperty(property)?.let(Path::of)?.takeIf { it.exists() && it.parent.parent == folder.toAbsolutePath() }
-        val unpacked = known ?: unpack(folder.toAbsolutePath(), name).also { System.setProperty(property, it.toString()) }
-        val link = unpacked.resolveSibling("${java.util.UUID.randomUUID()}.${unpacked.fileName}")
-        return try {
-            Files.createLink(link, unpacked)
-        } catch (_: UnsupportedOperationException) {
-            Files.copy(unpacked, link)
-        } catch (_: IOException) {
-            Files.copy(unpacked, link)
-        }
-    }
-
-    private fun unpack(folder: Path, name: String): Path {
-        removeLeftovers(folder)
-        val own = Files.createTempDirectory(folder, "$PREFIX${ProcessHandle.current().pid()}-")
-        own.toFile().deleteOnExit()
-        val file = own.resolve(name.substringAfterLast('/'))
-        file.toFile().deleteOnExit()
-        resourceStream(name).use { Files.copy(it ?: throw IOException("$name is missing in the jar"), file) }
-        return file
-    }
-
-    /** Removes what processes that were killed have left. */
-    private fun removeLeftovers(folder: Path) {
-        val left = runCatching { folder.listDirectoryEntries("$PREFIX*-*") }.getOrDefault(emptyList())
-        for (of in left) {
-            val pid = of.fileName.toString().removePrefix(PREFIX).substringBefore('-').toLongOrNull() ?: continue
-            if (ProcessHandle.of(pid).isEmpty) runCatching { of.toFile().deleteRecursively() }
-        }
-    }
-
-    private fun resourceName(): String {
-        val isMac = System.getProperty("os.name").startsWith("Mac")
-        val machine = System.getProperty("os.arch").let { if (it == "amd64" || it == "x86_64") "x86-64" else it }
-        return if (isMac) "darwin-$machine/libstreamkeep_kotlin.dylib" else "linux-$machine/libstreamkeep_kotlin.so"
-    }
-
-    private fun resourceStream(name: String) = NativeLibrary::class.java.getResourceAsStream("/$name")
-
-    private fun resource(name: String): ByteArray? = resourceStream(name)?.use { it.readBytes() }
 }

@@ -22,6 +22,7 @@ import kotlin.random.Random
 import kotlin.test.assertEquals
 import kotlin.test.assertTrue
 import kotlin.time.Duration.Companion.microseconds
+import kotlin.time.Duration
 import kotlin.time.Duration.Companion.seconds
 import kotlin.time.measureTime
 
@@ -139,8 +140,8 @@ internal fun quiet(): Pair<Int, Int> {
 }
 
 /** Waits for a condition, at most some seconds. */
-internal fun eventually(otherwise: String, condition: () -> Boolean) {
-    val deadline = System.nanoTime() + 10.seconds.inWholeNanoseconds
+internal fun eventually(otherwise: String, within: Duration = 10.seconds, condition: () -> Boolean) {
+    val deadline = System.nanoTime() + within.inWholeNanoseconds
     while (!condition()) {
         check(System.nanoTime() < deadline) { otherwise }
         Thread.sleep(1)

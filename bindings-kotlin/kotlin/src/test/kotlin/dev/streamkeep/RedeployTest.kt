@@ -8,7 +8,7 @@ import java.nio.file.Files
 import java.nio.file.Path
 import kotlin.test.assertContains
 import kotlin.test.assertEquals
-import kotlin.test.assertTrue
+import kotlin.time.Duration.Companion.seconds
 
 /** Nothing of the library stays after the last close, and what hinders its loading is told. */
 class RedeployTest {
@@ -18,12 +18,18 @@ class RedeployTest {
     }
 
     @Test
+    fun `a thread of JNA that others use remains`() {
+        assertEquals("threads of JNA: 1", run("dev.streamkeep.SharedJna"))
+    }
+
+    @Test
     fun `a file that may not be executed is told with the property to set`() {
         val folder = Files.createTempDirectory("streamkeep-planted")
         try {
             // Where no file can be made, and with a file that the linker refuses as it refuses one that is noexec.
             val file = Files.createFile(folder.resolve("file"))
             assertContains(run("dev.streamkeep.Opens", "-Dstreamkeep.tmpdir=$file"), Regex("config .*cannot be unpacked to $file.* set -Dstreamkeep.tmpdir"))
+            assertContains(run("dev.streamkeep.Opens", "-Djna.tmpdir=$file"), Regex("config .*JNA cannot load.* set -Dstreamkeep.tmpdir"))
             assertContains(run("dev.streamkeep.Opens", "-Dstreamkeep.library=$file"), Regex("config .*cannot be loaded.* set -Dstreamkeep.library"))
             assertEquals("open", run("dev.streamkeep.Opens", "-Dstreamkeep.tmpdir=$folder"))
             Files.delete(file)
@@ -47,19 +53,25 @@ class RedeployTest {
 internal object Redeploy {
     @JvmStatic
     fun main(args: Array<String>) {
-        val path = System.getProperty("java.class.path").split(File.pathSeparator).map { Path.of(it).toUri().toURL() }.toTypedArray()
-        round(path)
+        // The first round starts threads of the JVM itself.
+        val first = round(path)
+        eventually("threads of JNA: ${jnaThreads()}", 1.seconds) { jnaThreads() == 0 }
         val before = threads()
-        val loaders = List(TIMES) { round(path) }
-        eventually("loaders: ${loaders.count { it.get() != null }}, threads: $before before, ${threads()} now") {
+        val loaders = List(TIMES) { round(path) } + first
+        eventually("loaders: ${loaders.count { it.get() != null }}, threads: $before before, ${threads()} now", 2.seconds) {
             System.gc()
             loaders.all { it.get() == null } && threads() <= before
         }
+        check(jnaThreads() == 0) { "threads of JNA remain" }
         println("0 loaders alive, no thread more")
     }
 
-    private fun round(path: Array<java.net.URL>): WeakReference<ClassLoader> {
-        val loader = URLClassLoader(path, ClassLoader.getPlatformClassLoader())
+    val path = System.getProperty("java.class.path").split(File.pathSeparator).map { Path.of(it).toUri().toURL() }.toTypedArray()
+
+    fun jnaThreads() = Thread.getAllStackTraces().keys.count { it.name == "JNA Cleaner" }
+
+    fun round(path: Array<java.net.URL>, parent: ClassLoader = ClassLoader.getPlatformClassLoader()): WeakReference<ClassLoader> {
+        val loader = URLClassLoader(path, parent)
         val type = loader.loadClass("dev.streamkeep.BlockingEventStore")
         val folder = Files.createTempDirectory("streamkeep")
         for (url in listOf("memory:", "sqlite:$folder/test.db")) {
@@ -75,9 +87,22 @@ internal object Redeploy {
         return WeakReference(loader)
     }
 
-    private fun threads() = File("/proc/self/task").list()?.size ?: Thread.activeCount()
+    fun threads() = File("/proc/self/task").list()?.size ?: Thread.activeCount()
 
     private const val TIMES = 10
+}
+
+/** Opens and closes stores whose JNA belongs to another class loader. */
+internal object SharedJna {
+    @JvmStatic
+    fun main(args: Array<String>) {
+        val (jna, others) = Redeploy.path.partition { "/jna-" in it.path }
+        URLClassLoader(jna.toTypedArray(), ClassLoader.getPlatformClassLoader()).use {
+            Redeploy.round(others.toTypedArray(), it)
+            Thread.sleep(100)
+            println("threads of JNA: ${Redeploy.jnaThreads()}")
+        }
+    }
 }
 
 internal object Opens {
