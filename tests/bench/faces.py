@@ -3,7 +3,7 @@
 
 Each round of a face runs in a new process, which first warms up with a round that is not counted. The faces take turns, and each turn
 begins with another face. Each face's test leaves a launcher of its program in $STREAMKEEP_CACHE/benches; cargo builds Rust's. All faces
-use one database, with their own namespaces, and read the same log.
+use one database, with their own namespaces, and read the same log, but for memory, where each process has its own.
 """
 
 import argparse
@@ -47,12 +47,13 @@ Workload = dict[str, str | int]
 def main() -> None:
     """Run the measurements of the command line."""
     parser = argparse.ArgumentParser(description="Compares the faces of all languages.")
-    parser.add_argument("url", help="sqlite: (in a temporary folder), postgres://… or mongodb://…")
+    parser.add_argument("url", help="memory:, sqlite: (in a temporary folder), postgres://… or mongodb://…")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each face; the median counts")
+    parser.add_argument("--faces", default=",".join(FACES), help="which faces; the first one is the base of the ratios")
     parser.add_argument("--small", action="store_true", help="one very short round, to check that it runs; without Rust")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        url = f"sqlite:{folder}/bench.db" if arguments.url == "sqlite:" else arguments.url
+        url = {"sqlite:": f"sqlite:{folder}/bench.db", "memory:": "memory:bench"}.get(arguments.url, arguments.url)
         numbers = workload(url) | (SMALL if arguments.small else {})
         file = Path(folder) / "workload.json"
         file.write_text(json.dumps(numbers))
@@ -61,7 +62,7 @@ def main() -> None:
                 figures = measure(face, url, file)
                 print(f"{face}: {', '.join(f'{name} {figure:.0f}' for name, figure in figures.items())}")
         else:
-            print_table(rounds(url, arguments.rounds, file), numbers)
+            print_table(rounds(arguments.faces.split(","), url, arguments.rounds, file), numbers)
 
 
 def workload(url: str) -> Workload:
@@ -71,12 +72,12 @@ def workload(url: str) -> Workload:
     return {name: value for name, value in read.items() if not isinstance(value, dict)}
 
 
-def rounds(url: str, count: int, file: Path) -> dict[str, list[Figures]]:
-    """Measure every face in turn."""
-    measured: dict[str, list[Figures]] = {face: [] for face in FACES}
+def rounds(faces: list[str], url: str, count: int, file: Path) -> dict[str, list[Figures]]:
+    """Measure the faces in turn."""
+    measured: dict[str, list[Figures]] = {face: [] for face in faces}
     for number in range(count):
-        first = number % len(FACES)
-        for face in FACES[first:] + FACES[:first]:
+        first = number % len(faces)
+        for face in faces[first:] + faces[:first]:
             measured[face].append(measure(face, url, file))
     return measured
 
@@ -100,12 +101,13 @@ def measure(face: str, url: str, file: Path) -> Figures:
 
 
 def print_table(measured: dict[str, list[Figures]], numbers: Workload) -> None:
-    """Print medians with half the distance from the lowest to the highest, and their ratio to Rust's."""
-    print("median ±spread (ratio to Rust); a latency is better when it is lower, a rate when it is higher\n")
-    print(f"| row | unit | {' | '.join(FACES)} |\n|---|---|{'---|' * len(FACES)}")
+    """Print medians with half the distance from the lowest to the highest, and their ratio to those of the first face."""
+    base_face = next(iter(measured))
+    print(f"median ±spread (ratio to {base_face}); a latency is better when it is lower, a rate when it is higher\n")
+    print(f"| row | unit | {' | '.join(measured)} |\n|---|---|{'---|' * len(measured)}")
     for name, (row, unit) in ROWS.items():
-        columns = {face: [figures[name] for figures in measured[face]] for face in FACES}
-        base = statistics.median(columns["rust"])
+        columns = {face: [figures[name] for figures in measured[face]] for face in measured}
+        base = statistics.median(columns[base_face])
         cells = [cell(column, base) for column in columns.values()]
         print(f"| {row.format_map(numbers)} | {unit} | {' | '.join(cells)} |")
 
