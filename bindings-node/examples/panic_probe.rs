@@ -1,11 +1,13 @@
-//! An addon for the tests alone: panics behind the same guards as the package's functions. The package itself has no
-//! such thing to call.
+//! An addon for the tests alone: panics behind the same guards as the package's functions, and results that JavaScript
+//! cannot have. The package itself has no such thing to call.
 
 #![allow(missing_docs, clippy::panic, reason = "its one purpose")]
 
-use napi::Env;
-use napi::bindgen_prelude::Object;
 use napi_derive::napi;
+use streamkeep_node::{Failure, NativeMailbox};
+
+/// One character more than a string of JavaScript can have.
+const TOO_LONG: usize = (1 << 29) - 23;
 
 #[napi(catch_unwind)]
 pub fn panic_now() {
@@ -13,6 +15,25 @@ pub fn panic_now() {
 }
 
 #[napi(catch_unwind)]
-pub fn panic_later(env: &Env) -> napi::Result<Object<'_>> {
-    streamkeep_node::promise(env, |()| (), async { panic!("a probe") })
+pub fn panic_later(mailbox: &NativeMailbox, number: u32) -> napi::Result<()> {
+    mailbox.calls().start(number, |()| (), async { panic_in_call() })
+}
+
+#[napi(catch_unwind)]
+pub fn panic_in_answer(mailbox: &NativeMailbox, number: u32) -> napi::Result<()> {
+    mailbox.calls().start(number, |()| panic_now(), async { Ok::<_, Failure>(()) })
+}
+
+#[napi(catch_unwind)]
+pub fn answer_too_much(mailbox: &NativeMailbox, number: u32) -> napi::Result<()> {
+    mailbox.calls().start(number, |()| "x".repeat(TOO_LONG), async { Ok::<_, Failure>(()) })
+}
+
+#[napi(catch_unwind)]
+pub fn echo(mailbox: &NativeMailbox, number: u32) -> napi::Result<()> {
+    mailbox.calls().start(number, move |()| number, async { Ok::<_, Failure>(()) })
+}
+
+fn panic_in_call() -> Result<(), Failure> {
+    panic!("a probe")
 }

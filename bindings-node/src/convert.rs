@@ -13,6 +13,8 @@ use uuid::Uuid;
 
 use crate::error::invalid_argument;
 
+const GREAT_BYTES: usize = 32 * 1024;
+
 /// JSON text, or bytes.
 pub(crate) type PayloadIn = Either<String, Uint8Array>;
 
@@ -136,6 +138,15 @@ pub(crate) fn open(url: String, given: OpenIn) -> napi::Result<OpenOptions> {
         options = options.max_connections(u32::try_from(connections).unwrap_or(u32::MAX));
     }
     Ok(options)
+}
+
+/// Whether to check the events of an append takes so long that JavaScript's thread must not do it.
+pub(crate) fn are_great(events: &[EventIn]) -> bool {
+    let length = |event: &EventIn| match &event.data {
+        Either::A(text) => text.len(),
+        Either::B(bytes) => bytes.len(),
+    };
+    events.iter().map(length).sum::<usize>() > GREAT_BYTES
 }
 
 pub(crate) fn event(given: EventIn) -> napi::Result<Event> {

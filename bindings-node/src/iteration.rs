@@ -1,23 +1,24 @@
 //! Iterations: reads and subscriptions, which TypeScript pulls page by page.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use napi::Env;
-use napi::bindgen_prelude::Object;
 use napi_derive::napi;
 use streamkeep::{Events, Subscription};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use crate::mailbox::Calls;
 use crate::page::{Page, PageOut};
-use crate::runtime::{promise, runtime};
+use crate::runtime::{apart, runtime};
 
 /// A read or a subscription. Closing it, or its garbage collection, ends the work behind it.
 #[napi]
 pub struct NativeIteration {
     source: Arc<Mutex<Option<Source>>>,
     ended: CancellationToken,
+    calls: Rc<Calls>,
 }
 
 /// The source of the events. It counts as one of its store's iterations while it exists.
@@ -60,15 +61,16 @@ impl Source {
 
 #[napi]
 impl NativeIteration {
-    pub(crate) fn new(of: Of, counted: Counted) -> Self {
-        Self { source: Arc::new(Mutex::new(Some(Source { of, _counted: counted }))), ended: CancellationToken::new() }
+    pub(crate) fn new(of: Of, counted: Counted, calls: Rc<Calls>) -> Self {
+        let source = Arc::new(Mutex::new(Some(Source { of, _counted: counted })));
+        Self { source, ended: CancellationToken::new(), calls }
     }
 
     /// Returns the next page; `None` at the end and after a close.
     #[napi(catch_unwind)]
-    pub fn next<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+    pub fn next(&self, number: u32) -> napi::Result<()> {
         let (source, ended) = (Arc::clone(&self.source), self.ended.clone());
-        promise(env, |page: Option<Page>| page.map(PageOut::from), async move {
+        let pull = apart(async move {
             let mut source = source.lock().await;
             let page = match source.as_mut() {
                 None => Ok(None),
@@ -78,7 +80,8 @@ impl NativeIteration {
                 *source = None;
             }
             page
-        })
+        })?;
+        self.calls.start(number, |page: Option<Page>| page.map(PageOut::from), pull)
     }
 
     /// Ends the iteration. A caller that waits for a page gets the end.

@@ -5,16 +5,19 @@
 
 #![allow(unreachable_pub, missing_debug_implementations, reason = "JavaScript uses and prints what napi exports")]
 
+mod call;
 mod convert;
 mod error;
 mod iteration;
+mod mailbox;
 mod page;
 mod runtime;
 mod store;
 
 use napi_derive::napi;
 
-pub use self::runtime::promise;
+pub use self::error::Failure;
+pub use self::mailbox::NativeMailbox;
 
 /// The version of this module, which TypeScript compares with its own.
 #[napi(catch_unwind)]

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { ClosedError } from 'streamkeep'
 import { all, onEach, until } from './backends.mjs'
 
-// The native module counts its reads and subscriptions. A store opened through it shows whether they end.
+// The native module counts its reads and subscriptions, which shows whether they end.
 const require = createRequire(import.meta.url)
 const native = require(require.resolve('streamkeep').replace(/dist.index\.js$/, 'binding.cjs'))
 
@@ -13,16 +13,16 @@ const filled = async (open, count = 2500) => {
   return store
 }
 
-/** How many iterations of the store exist, by the native object that the store was opened with. */
+/** How many iterations exist, by the native stores that were appended to. */
 function counting() {
-  const opened = []
-  const { open } = native
-  native.open = async (...given) => {
-    const store = await open(...given)
-    opened.push(store)
-    return store
+  const used = new Set()
+  const { prototype } = native.NativeStore
+  const { append } = prototype
+  prototype.append = function (...given) {
+    used.add(this)
+    return append.apply(this, given)
   }
-  return { alive: () => opened.reduce((sum, store) => sum + store.iterations(), 0), stop: () => (native.open = open) }
+  return { alive: () => [...used].reduce((sum, store) => sum + store.iterations(), 0), stop: () => (prototype.append = append) }
 }
 
 onEach('pages follow one another without a gap, either way', async ({ open }) => {

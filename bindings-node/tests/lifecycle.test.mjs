@@ -55,6 +55,31 @@ for (const backend of BACKENDS) {
     free()
   })
 
+  test(`${backend}: worker threads that are terminated while 1,000 calls wait crash nothing, 20 times`, { skip }, async () => {
+    const { url, free } = place(backend)
+    const ended = await child('thousands', url, 110_000)
+    assert.deepEqual([ended.code, ended.signal], [0, null], ended.errors)
+    assert.match(ended.output, /20 terminated/)
+    free()
+  })
+
+  test(`${backend}: a process that ends while 1,000 calls wait ends as it says, 10 times`, { skip }, async () => {
+    const { url, free } = place(backend)
+    for (let round = 0; round < 10; round += 1) {
+      const ended = await child('exitOfThousand', url)
+      assert.deepEqual([ended.code, ended.signal], [7, null], ended.errors)
+    }
+    free()
+  })
+
+  test(`${backend}: what was aborted does not keep the process alive`, { skip }, async () => {
+    const { url, free } = place(backend)
+    const ended = await child('aborted', url)
+    assert.deepEqual([ended.code, ended.signal], [0, null], ended.errors)
+    assert.ok(ended.output.includes('ready true') && ended.afterMs < 1000, `${ended.output} ${ended.afterMs} ms`)
+    free()
+  })
+
   test(`${backend}: a process that ends in the middle of its work ends as it says, 20 times`, { skip }, async () => {
     const { url, free } = place(backend)
     for (let round = 0; round < 20; round += 1) {

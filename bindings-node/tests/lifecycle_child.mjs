@@ -41,6 +41,39 @@ const PROGRAMS = {
     console.log('50 terminated')
   },
 
+  /** Each worker is terminated while a thousand of its calls wait. */
+  async thousands(url) {
+    const store = await EventStore.open(url, { namespace })
+    for (let round = 0; round < 20; round += 1) {
+      const worker = new Worker(here, { workerData: { work: 'thousand', url, round } })
+      await once(worker, 'message')
+      await worker.terminate()
+      await store.append('after', [{ type: 'E' }])
+    }
+    await store.close()
+    console.log('20 terminated')
+  },
+
+  /** Ends while a thousand calls wait. */
+  async exitOfThousand(url) {
+    const store = await EventStore.open(url, { namespace })
+    await Promise.race(thousand(store, process.pid))
+    process.exit(7)
+  },
+
+  /** Has nothing more to do after an append was aborted, and a read of what never comes. */
+  async aborted(url) {
+    const store = await EventStore.open(url, { namespace })
+    const stop = new AbortController()
+    const appending = store.append('s', [{ type: 'E' }], { signal: stop.signal })
+    const live = store.subscribe({ start: 'now', signal: stop.signal })
+    const end = live.next()
+    stop.abort()
+    await appending.catch(() => undefined)
+    console.log('ready', (await end).done)
+    globalThis.kept = [store, live]
+  },
+
   async exit(url) {
     const store = await EventStore.open(url, { namespace })
     void storm(store)
@@ -57,12 +90,22 @@ const WORKERS = {
     await storm(store, () => parentPort.postMessage('at work'))
   },
 
+  async thousand(url, round) {
+    const store = await EventStore.open(url, { namespace })
+    const calls = thousand(store, round)
+    await Promise.race(calls)
+    parentPort.postMessage('at work')
+    await Promise.all(calls)
+  },
+
   async late(url) {
     const store = await EventStore.open(url, { namespace })
     await store.append('late', [{ type: 'Late' }])
     await store.close()
   },
 }
+
+const thousand = (store, of) => Array.from({ length: 1000 }, (_, call) => (call % 10 === 9 ? store.head() : store.append(`s-${of}-${call}`, [{ type: 'E' }])))
 
 async function storm(store, begun = () => undefined) {
   for (let round = 0; ; round += 1) {
@@ -79,4 +122,4 @@ function late(url) {
 }
 
 if (isMainThread) await PROGRAMS[process.argv[2]](process.argv[3])
-else await WORKERS[workerData.work](workerData.url)
+else await WORKERS[workerData.work](workerData.url, workerData.round)

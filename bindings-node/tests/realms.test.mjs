@@ -7,6 +7,7 @@ import { isAbsolute } from 'node:path'
 import { test } from 'node:test'
 import vm from 'node:vm'
 import * as main from 'streamkeep'
+import { until } from './backends.mjs'
 
 const outer = createRequire(import.meta.url)
 
@@ -85,6 +86,26 @@ test('a store of another realm can be disposed of', async () => {
   }
   await assert.rejects(store.head(), main.ClosedError)
 })
+
+test('a copy of the package that nobody uses is collected, with its realm', async () => {
+  const copies = []
+  for (let round = 0; round < 5; round += 1) copies.push(await used())
+  await until('most copies are collected', () => {
+    globalThis.gc()
+    return copies.filter((copy) => copy.deref() === undefined).length >= 4
+  })
+})
+
+/** A copy of the package that opened a store, and had answers and errors. */
+async function used() {
+  const { streamkeep } = inContext()
+  const store = await streamkeep.EventStore.open('memory:')
+  await store.append('s', [{ type: 'E' }])
+  await thrown(store.append('', [{ type: 'E' }]))
+  for await (const e of store.readAll()) assert.equal(e.version, 1)
+  await store.close()
+  return new WeakRef(streamkeep.EventStore)
+}
 
 test('what another copy of the package made can be given to this one', async () => {
   const { streamkeep } = inContext()

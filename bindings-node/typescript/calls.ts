@@ -1,6 +1,6 @@
 // A call of this package: where it was made, and the error in which it can end.
 
-import { classOf, InvalidArgumentError, type ErrorCode, type Outcome } from './errors.js'
+import { classOf, InternalError, InvalidArgumentError, type ErrorCode, type Outcome } from './errors.js'
 import { isMarked } from './realm.js'
 
 /** An error in the form in which core passes it. */
@@ -42,10 +42,18 @@ export class CallSite<Operation extends string = string> {
     Error.captureStackTrace(this, below)
   }
 
-  /** Converts a rejection of the native module, or a refused argument, to the error of this call. */
-  errorFrom(rejected: unknown): unknown {
-    if (isMarked(rejected, 'error')) return rejected
-    const error = this.#make(rejected)
+  /** Converts what the native module threw or answered, or a refused argument, to the error of this call. */
+  errorFrom(rejected: unknown): Error {
+    return isMarked(rejected, 'error') ? (rejected as Error) : this.#here(this.#make(rejected))
+  }
+
+  /** The error of a call whose answer this package could not take. */
+  broken(cause: unknown): Error {
+    return this.#here(new InternalError('the answer could not be taken', { operation: this.operation, cause }))
+  }
+
+  /** Gives an error the stack of this call. */
+  #here(error: Error): Error {
     const frames = this.stack?.replace(/^[^\n]*/, '') ?? ''
     Object.defineProperty(error, 'stack', { value: `${error.name}: ${error.message}${frames}`, writable: true, configurable: true })
     return error
@@ -57,7 +65,7 @@ export class CallSite<Operation extends string = string> {
       const { argument, message, cause } = rejected
       return new InvalidArgumentError(message, { argument, operation, cause })
     }
-    const message = messageOf(rejected)
+    const message = typeof rejected === 'string' ? rejected : messageOf(rejected)
     if (!message.startsWith('{"')) return new InvalidArgumentError(message, { argument: 'arguments', operation, cause: rejected })
     const { code, fields, message: words, hint, cause, ...rest } = JSON.parse(message) as ErrorData
     const { argument } = fields
@@ -74,17 +82,3 @@ function messageOf(rejected: unknown): string {
 }
 
 const camel = (name: string): string => name.replace(/_[a-z]/g, (found) => found.slice(1).toUpperCase())
-
-/** @internal Wraps the reason of a signal that ended a call, until the call rejects with the reason itself. */
-export class Aborted {
-  constructor(readonly reason: unknown) {}
-}
-
-/** @internal Runs a call. Any failure rejects with an error that has the caller's stack. */
-export async function told<T>(site: CallSite, call: () => Promise<T>): Promise<T> {
-  try {
-    return await call()
-  } catch (error) {
-    throw error instanceof Aborted ? error.reason : site.errorFrom(error)
-  }
-}

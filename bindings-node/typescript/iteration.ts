@@ -2,6 +2,7 @@
 
 import type { CallSite } from './calls.js'
 import type { AnyEvent } from './events.js'
+import { mailbox } from './mailbox.js'
 import type { NativeIteration, NativePage } from './native.js'
 import { disposable } from './realm.js'
 import { decode, type Recorded } from './recorded.js'
@@ -13,8 +14,8 @@ export interface Source {
   open: () => NativeIteration
   /** Whether the store was closed. */
   closed: () => boolean
-  /** A call that the native module refuses with its own error after the store was closed. */
-  refused: () => Promise<unknown>
+  /** Starts a call that the native module refuses with its own error after the store was closed. */
+  refused: (number: number) => void
   signal?: Signal | undefined
   onCaughtUp?: (() => void | Promise<void>) | undefined
   site: CallSite
@@ -107,9 +108,8 @@ export class EventIterator<E extends AnyEvent = AnyEvent> implements AsyncIterab
   /** After the store was closed, events of the current page are not returned any more. */
   async #refuse(): Promise<void> {
     this.#page = []
-    await this.#source.refused().catch((error: unknown) => {
-      throw this.#source.site.errorFrom(error)
-    })
+    const { site, refused } = this.#source
+    await mailbox.call(site, undefined, () => refused, ignore)
   }
 
   async #caughtUp(): Promise<void> {
@@ -137,13 +137,15 @@ export class EventIterator<E extends AnyEvent = AnyEvent> implements AsyncIterab
     }
     signal?.addEventListener('abort', stop, { once: true })
     try {
-      this.#native ??= open()
-      return await this.#native.next()
-    } catch (error) {
-      throw site.errorFrom(error)
+      return await mailbox.call(site, undefined, () => this.#start(open), page)
     } finally {
       signal?.removeEventListener('abort', stop)
     }
+  }
+
+  #start(open: () => NativeIteration): (number: number) => void {
+    const pulled = (this.#native ??= open())
+    return (number) => pulled.next(number)
   }
 
   #end(): void {
@@ -154,6 +156,8 @@ export class EventIterator<E extends AnyEvent = AnyEvent> implements AsyncIterab
     this.#native = undefined
   }
 }
+
+const page = (found: NativePage | null): NativePage | null => found
 
 function ignore(): undefined {
   return undefined

@@ -51,38 +51,41 @@ export interface NativeOpenOptions {
   insecure?: boolean
 }
 
+/** The native calls answer the mailbox, under the number that they are given. */
 export interface NativeIteration {
-  next(): Promise<NativePage | null>
+  next(number: number): void
   close(): void
 }
 
-export interface NativeCancel {
-  cancel(): void
-}
-
 export interface NativeStore {
-  append(
-    stream: string,
-    events: NativeEvent[],
-    options: { expected?: string | number; timeoutMs?: number },
-    cancel?: NativeCancel,
-  ): Promise<{ version: number; position: number; repeated: boolean } | null>
-  importEvents(events: NativeEvent[], timeoutMs?: number, cancel?: NativeCancel): Promise<{ imported: number; passedOver: number; position: number } | null>
+  append(number: number, stream: string, events: NativeEvent[], options: { expected?: string | number; timeoutMs?: number }): void
+  importEvents(number: number, events: NativeEvent[], timeoutMs?: number): void
   read(stream: string, options: NativeReadOptions): NativeIteration
   readAll(options: NativeReadOptions): NativeIteration
   subscribe(options: NativeReadOptions): NativeIteration
-  readPage(options: NativeReadOptions, cancel?: NativeCancel): Promise<NativePage | null>
-  saveSnapshot(snapshot: { stream: string; version: number; schema: string; data: string | Uint8Array }, timeoutMs?: number, cancel?: NativeCancel): Promise<null>
-  loadSnapshot(stream: string, schema: string, atOrBefore?: number, timeoutMs?: number, cancel?: NativeCancel): Promise<{ found?: NativeSnapshot } | null>
-  head(timeoutMs?: number, cancel?: NativeCancel): Promise<number | null>
-  close(): Promise<void>
+  readPage(number: number, options: NativeReadOptions): void
+  saveSnapshot(number: number, snapshot: { stream: string; version: number; schema: string; data: string | Uint8Array }, timeoutMs?: number): void
+  loadSnapshot(number: number, stream: string, schema: string, atOrBefore?: number, timeoutMs?: number): void
+  head(number: number, timeoutMs?: number): void
+  close(number: number): void
   isClosed(): boolean
 }
 
+export interface NativeMailbox {
+  /** Gives answers to this function, and keeps the event loop alive, until `release`. */
+  hold(settle: Settle): void
+  release(): void
+  /** Abandons a call: it gets no answer any more. */
+  abandon(number: number): void
+}
+
+/** Takes the number of a call, its result, and its error as JSON (else null); then those of the next call. */
+export type Settle = (answers: unknown[]) => void
+
 interface Native {
-  open(url: string, options: NativeOpenOptions, cancel?: NativeCancel): Promise<NativeStore | null>
+  open(mailbox: NativeMailbox, number: number, url: string, options: NativeOpenOptions): void
   newId(): string
-  NativeCancel: new () => NativeCancel
+  NativeMailbox: new () => NativeMailbox
   NativeStore: new () => NativeStore
 }
 

@@ -1,11 +1,12 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 import { take } from './arguments.js'
-import { CallSite, refuse, Refusal, told } from './calls.js'
+import { CallSite, refuse, Refusal } from './calls.js'
 import { importToNative, toNative, type AnyEvent, type Event, type ImportEvent } from './events.js'
 import { EventIterator, type Source } from './iteration.js'
 import { wellFormed } from './json.js'
-import { native, type NativeIteration, type NativeOpenOptions, type NativeReadOptions, type NativeStore } from './native.js'
+import { mailbox } from './mailbox.js'
+import { native, type NativeIteration, type NativePage, type NativeReadOptions, type NativeSnapshot, type NativeStore } from './native.js'
 import {
   CHECKS,
   type AppendOptions,
@@ -19,7 +20,6 @@ import {
 } from './options.js'
 import { disposable, kindOf } from './realm.js'
 import { decode, type Recorded } from './recorded.js'
-import { abortable, type Signal } from './signal.js'
 import { snapshotFrom, snapshotToNative, type NewSnapshot, type Snapshot } from './snapshots.js'
 
 /** The result of an append. */
@@ -77,11 +77,12 @@ export class EventStore<E extends AnyEvent = AnyEvent> {
    * Rejects with `config` if the URL, an option or the configuration of the server is wrong, and with `unavailable` if
    * the database cannot be reached.
    */
-  static async open<E extends AnyEvent = AnyEvent>(url: string, options?: OpenOptions): Promise<EventStore<E>> {
-    return told(new CallSite('open'), async () => {
+  static open<E extends AnyEvent = AnyEvent>(url: string, options?: OpenOptions): Promise<EventStore<E>> {
+    const prepare = (): Start => {
       const [at, taken] = [wellFormed('url', url), take(options, CHECKS.open)]
-      return new EventStore<E>(await opened(at, taken, options?.signal))
-    })
+      return (number) => native.open(mailbox.native, number, at, taken)
+    }
+    return mailbox.call(new CallSite('open'), options, prepare, (opened: NativeStore) => new EventStore<E>(opened))
   }
 
   /**
@@ -95,13 +96,12 @@ export class EventStore<E extends AnyEvent = AnyEvent> {
    * `limit-exceeded`, `unavailable` past the deadline, `closed`; or with the signal's reason: the append is then stored
    * completely or not at all.
    */
-  async append(stream: string, events: readonly Event<E>[], options?: AppendOptions): Promise<AppendResult> {
-    return told(new CallSite('append'), async () => {
-      const [name, taken] = [wellFormed('stream', stream), take(options, CHECKS.append)]
-      const given = list(events).map(toNative)
-      const { version, position, repeated } = await abortable(options?.signal, (cancel) => this.#native.append(name, given, taken, cancel))
-      return { version, position, repeated }
-    })
+  append(stream: string, events: readonly Event<E>[], options?: AppendOptions): Promise<AppendResult> {
+    const prepare = (): Start => {
+      const [name, taken, given] = [wellFormed('stream', stream), take(options, CHECKS.append), list(events).map(toNative)]
+      return (number) => this.#native.append(number, name, given, taken)
+    }
+    return mailbox.call(new CallSite('append'), options, prepare, ({ version, position, repeated }: AppendResult) => ({ version, position, repeated }))
   }
 
   /**
@@ -112,13 +112,13 @@ export class EventStore<E extends AnyEvent = AnyEvent> {
    * import can be repeated and resumed. Rejects with `duplicate-event` if an id is known with other content, and with
    * `conflict` if a version does not follow.
    */
-  async importEvents(events: readonly ImportEvent<E>[], options?: CallOptions): Promise<ImportResult> {
-    return told(new CallSite('importEvents'), async () => {
-      const { timeoutMs } = take(options, CHECKS.call)
-      const given = list(events).map(importToNative)
-      const { imported, passedOver, position } = await abortable(options?.signal, (cancel) => this.#native.importEvents(given, timeoutMs, cancel))
-      return { imported, passedOver, position }
-    })
+  importEvents(events: readonly ImportEvent<E>[], options?: CallOptions): Promise<ImportResult> {
+    const prepare = (): Start => {
+      const [{ timeoutMs }, given] = [take(options, CHECKS.call), list(events).map(importToNative)]
+      return (number) => this.#native.importEvents(number, given, timeoutMs)
+    }
+    const convert = ({ imported, passedOver, position }: ImportResult): ImportResult => ({ imported, passedOver, position })
+    return mailbox.call(new CallSite('importEvents'), options, prepare, convert)
   }
 
   /** Reads the events of a stream page by page, in the order of versions. An absent stream has none. */
@@ -135,12 +135,13 @@ export class EventStore<E extends AnyEvent = AnyEvent> {
   }
 
   /** Reads one page of the log and tells how far it looked: `reached` is the `after` of the next page. */
-  async readPage(options?: ReadPageOptions<E['type']>): Promise<Page<E>> {
-    return told(new CallSite('readPage'), async () => {
+  readPage(options?: ReadPageOptions<E['type']>): Promise<Page<E>> {
+    const prepare = (): Start => {
       const taken = take(options, CHECKS.readPage)
-      const page = await abortable(options?.signal, (cancel) => this.#native.readPage(taken, cancel))
-      return { events: decode<E>(page), reached: page.reached, caughtUp: page.caughtUp }
-    })
+      return (number) => this.#native.readPage(number, taken)
+    }
+    const convert = (page: NativePage): Page<E> => ({ events: decode<E>(page), reached: page.reached, caughtUp: page.caughtUp })
+    return mailbox.call(new CallSite('readPage'), options, prepare, convert)
   }
 
   /**
@@ -158,38 +159,42 @@ export class EventStore<E extends AnyEvent = AnyEvent> {
    * Saves a snapshot, and replaces one with the same stream, schema and version. An older snapshot never replaces a
    * newer one.
    */
-  async saveSnapshot<S>(snapshot: NewSnapshot<S>, options?: CallOptions): Promise<void> {
-    return told(new CallSite('saveSnapshot'), async () => {
+  saveSnapshot<S>(snapshot: NewSnapshot<S>, options?: CallOptions): Promise<void> {
+    const prepare = (): Start => {
       const [given, { timeoutMs }] = [snapshotToNative(snapshot), take(options, CHECKS.call)]
-      await abortable(options?.signal, (cancel) => this.#native.saveSnapshot(given, timeoutMs, cancel))
-    })
+      return (number) => this.#native.saveSnapshot(number, given, timeoutMs)
+    }
+    return mailbox.call(new CallSite('saveSnapshot'), options, prepare, nothing)
   }
 
   /** Loads the newest valid snapshot of a stream and schema; `undefined` if there is none. */
-  async loadSnapshot<S = unknown>(stream: string, schema: string, options?: LoadSnapshotOptions): Promise<Snapshot<S> | undefined> {
-    return told(new CallSite('loadSnapshot'), async () => {
+  loadSnapshot<S = unknown>(stream: string, schema: string, options?: LoadSnapshotOptions): Promise<Snapshot<S> | undefined> {
+    const prepare = (): Start => {
       const { atOrBefore, timeoutMs } = take(options, CHECKS.loadSnapshot)
       const [of, by] = [wellFormed('stream', stream), wellFormed('schema', schema)]
-      const { found } = await abortable(options?.signal, (cancel) => this.#native.loadSnapshot(of, by, atOrBefore, timeoutMs, cancel))
-      return found === undefined ? undefined : snapshotFrom<S>(found)
-    })
+      return (number) => this.#native.loadSnapshot(number, of, by, atOrBefore, timeoutMs)
+    }
+    const convert = ({ found }: { found?: NativeSnapshot }): Snapshot<S> | undefined => (found === undefined ? undefined : snapshotFrom<S>(found))
+    return mailbox.call(new CallSite('loadSnapshot'), options, prepare, convert)
   }
 
   /** Returns the position of the last committed event that is safe to read; 0 if the log is empty. */
-  async head(options?: CallOptions): Promise<number> {
-    return told(new CallSite('head'), async () => {
+  head(options?: CallOptions): Promise<number> {
+    const prepare = (): Start => {
       const { timeoutMs } = take(options, CHECKS.call)
-      return abortable(options?.signal, (cancel) => this.#native.head(timeoutMs, cancel))
-    })
+      return (number) => this.#native.head(number, timeoutMs)
+    }
+    return mailbox.call(new CallSite('head'), options, prepare, (head: number) => head)
   }
 
   /**
    * Closes the store: waits for calls in flight, then frees everything. Closing twice is fine; any later use is
    * `closed`.
    */
-  async close(): Promise<void> {
+  close(): Promise<void> {
     this.#closed = true
-    return told(new CallSite('close'), () => this.#native.close())
+    const prepare = (): Start => (number) => this.#native.close(number)
+    return mailbox.call(new CallSite('close'), undefined, prepare, nothing)
   }
 
   /** Closes the store, for `await using`. */
@@ -219,18 +224,14 @@ export class EventStore<E extends AnyEvent = AnyEvent> {
       }
     }
     const { signal, onCaughtUp } = kept ?? {}
-    return EventIterator.of<E>({ open, closed: () => this.#closed, refused: () => this.#native.head(), signal, onCaughtUp, site })
+    return EventIterator.of<E>({ open, closed: () => this.#closed, refused: (number) => this.#native.head(number), signal, onCaughtUp, site })
   }
 }
 
-/** Opens a native store. One whose caller has gone in the meantime is closed. */
-async function opened(url: string, options: NativeOpenOptions, signal: Signal | undefined): Promise<NativeStore> {
-  return abortable(signal, async (cancel) => {
-    const store = await native.open(url, options, cancel)
-    if (signal?.aborted === true) void store?.close()
-    return store
-  })
-}
+/** Starts a native call under a number. */
+type Start = (number: number) => void
+
+const nothing = (): void => undefined
 
 /** The events of a call: an array, or anything that can be iterated but a string. */
 function list(events: unknown): unknown[] {
