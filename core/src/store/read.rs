@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use super::EventStore;
 use crate::error::{Error, Result};
+use crate::event::RecordedEvent;
 use crate::limits::{PAGE_BYTES, PAGE_EVENTS};
 use crate::options::{ReadAllOptions, ReadOptions, ReadPageOptions};
 use crate::position::Direction;
 use crate::read::{Events, Page};
-use crate::request::LogPageRequest;
+use crate::request::{LogPageRequest, StreamPageRequest};
+use crate::stream::check_stream;
 
 impl EventStore {
     /// Reads the events of a stream, in the order of versions. An absent stream has none.
@@ -106,6 +108,42 @@ impl EventStore {
         };
         let page = self.handle.read_log(request).await?;
         Ok(Page { events: page.events, reached: page.reached, caught_up: page.caught_up })
+    }
+
+    /// Gives the last event of a stream, or `None` if the stream is absent.
+    ///
+    /// An acknowledged append is seen at once.
+    ///
+    /// # Errors
+    /// `invalid-argument` for a name that is not allowed; `unavailable` past the deadline; `closed`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> streamkeep::Result<()> {
+    /// use streamkeep::{Event, EventStore, ExpectedVersion};
+    /// let store = EventStore::open("memory:").await?;
+    /// let events = ["OrderPlaced", "OrderPaid"].map(|event_type| Event::json_text(event_type, "{}"));
+    /// store.append("order-42", events, ExpectedVersion::NoStream).await?;
+    /// let last = store.last("order-42").await?;
+    /// assert_eq!(last.map(|event| (event.version, event.event_type)), Some((2, "OrderPaid".to_owned())));
+    /// assert!(store.last("order-43").await?.is_none());
+    /// # store.close().await }
+    /// ```
+    pub async fn last(&self, stream: impl Into<String> + Send) -> Result<Option<RecordedEvent>> {
+        self.last_checked(stream.into()).await.map_err(|error| error.with_operation("last"))
+    }
+
+    async fn last_checked(&self, stream: String) -> Result<Option<RecordedEvent>> {
+        check_stream(&stream)?;
+        let request = StreamPageRequest {
+            stream,
+            from_version: 1,
+            to_version: u64::MAX,
+            direction: Direction::Backward,
+            max_events: 1,
+            max_bytes: PAGE_BYTES,
+            deadline: self.deadline(None),
+        };
+        Ok(self.handle.read_stream(request).await?.events.pop())
     }
 
     /// Gives the position of the last event that is safe to read, or 0 if there is none.

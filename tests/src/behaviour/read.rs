@@ -12,6 +12,7 @@ pub(super) fn cases() -> Vec<Case> {
     crate::cases![
         a_reader_sees_its_own_writes_at_once,
         a_reader_never_sees_a_hole_or_half_an_append,
+        the_last_event_of_a_stream_is_seen_at_once,
         a_long_stream_is_read_page_by_page_in_both_directions,
         a_page_holds_at_most_1_000_events_and_4_mib_or_one_event,
         abandoned_readers_hold_no_connection,
@@ -51,6 +52,23 @@ async fn a_reader_never_sees_a_hole_or_half_an_append(room: Room) {
         seen = length;
     }
     writing.await.expect("the writer ends");
+}
+
+async fn the_last_event_of_a_stream_is_seen_at_once(room: Room) {
+    let (writer, reader) = (room.store().await, room.store().await);
+    assert_eq!(reader.last("s").await.expect("an absent stream has no last event"), None);
+    for number in 1..=10 {
+        append(&writer, "s", events(number)).await;
+        append(&writer, "s-other", [event(number)]).await;
+        let last = reader.last("s").await.expect("the last event is read");
+        assert!(last.is_some());
+        assert_eq!(last, stream(&reader, "s").await.pop());
+    }
+    let refused = reader.last("").await.expect_err("a stream has a name");
+    assert_eq!((refused.code(), refused.operation()), ("invalid-argument", Some("last")));
+    reader.close().await.expect("the store closes");
+    let refused = reader.last("s").await.expect_err("a closed store reads nothing");
+    assert_eq!((refused.code(), refused.operation()), ("closed", Some("last")));
 }
 
 async fn a_long_stream_is_read_page_by_page_in_both_directions(room: Room) {
