@@ -3,6 +3,7 @@ package dev.streamkeep;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
+import java.util.concurrent.Flow;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 
@@ -53,6 +54,19 @@ public final class AsyncEvents implements EventReader {
         var pass = new Pass(consumer, executor);
         pass.request();
         return pass.done;
+    }
+
+    /**
+     * These events for reactive libraries, on the thread that takes the store's answers. They are read as the one
+     * subscriber requests them, and cancelling ends the work behind them.
+     */
+    public Flow.Publisher<RecordedEvent> publisher() {
+        return publisher(Runnable::run);
+    }
+
+    /** These events for reactive libraries, in tasks of {@code executor}. */
+    public Flow.Publisher<RecordedEvent> publisher(Executor executor) {
+        return new EventPublisher(this, executor);
     }
 
     /** One batch after the other to a consumer. Batches that are there already do not grow the stack. */

@@ -1,6 +1,7 @@
 package dev.streamkeep
 
 import java.time.Instant
+import java.time.temporal.ChronoUnit
 import java.util.UUID
 
 /**
@@ -73,7 +74,7 @@ public class Payload private constructor(private val given: String?, private val
  * @property id the id of the occurrence; by default a new one is made
  * @property schema the name of the shape of [data], chosen by its author
  */
-public data class Event @JvmOverloads constructor(
+public class Event @JvmOverloads constructor(
     public val type: String,
     public val data: Payload = Payload.EMPTY,
     public val metadata: String = "{}",
@@ -82,16 +83,19 @@ public data class Event @JvmOverloads constructor(
     public val schema: String? = null,
 ) {
     /** The same event with this metadata, the text of a JSON object. */
-    public fun withMetadata(jsonObject: String): Event = copy(metadata = jsonObject)
+    public fun withMetadata(jsonObject: String): Event = changed(metadata = jsonObject)
 
     /** The same event with these tags. */
-    public fun withTags(vararg tags: String): Event = copy(tags = tags.toList())
+    public fun withTags(vararg tags: String): Event = changed(tags = tags.toList())
 
     /** The same event with this id. */
-    public fun withId(id: UUID): Event = copy(id = id)
+    public fun withId(id: UUID): Event = changed(id = id)
 
     /** The same event with this name of the shape of its data. */
-    public fun withSchema(schema: String): Event = copy(schema = schema)
+    public fun withSchema(schema: String): Event = changed(schema = schema)
+
+    internal fun changed(data: Payload = this.data, metadata: String = this.metadata, tags: List<String> = this.tags, id: UUID = this.id, schema: String? = this.schema): Event =
+        Event(type, data, metadata, tags, id, schema)
 
     internal fun write(frame: RequestWriter) {
         frame.text(type, "type")
@@ -101,6 +105,14 @@ public data class Event @JvmOverloads constructor(
         frame.uuid(id)
         frame.optional(schema) { frame.text(it, "schema") }
     }
+
+    private fun fields() = listOf("type" to type, "data" to data, "metadata" to metadata, "tags" to tags, "id" to id, "schema" to schema)
+
+    override fun equals(other: Any?): Boolean = other is Event && fields() == other.fields()
+
+    override fun hashCode(): Int = fields().hashCode()
+
+    override fun toString(): String = described("Event", fields())
 
     public companion object {
         /** An event whose data is JSON text, which is kept byte for byte. */
@@ -146,8 +158,7 @@ public data class Event @JvmOverloads constructor(
  * @property schema the name of the shape of [data], chosen by its author
  * @property recordedAt when it was recorded, in microseconds; it informs, and is never an order
  */
-@ConsistentCopyVisibility
-public data class RecordedEvent internal constructor(
+public class RecordedEvent internal constructor(
     public val stream: String,
     public val version: Long,
     public val position: Long,
@@ -159,8 +170,25 @@ public data class RecordedEvent internal constructor(
     public val schema: String?,
     public val recordedAt: Instant,
 ) {
+    /**
+     * A recorded event, for tests of code that takes one.
+     *
+     * @param event what was appended
+     */
+    @JvmOverloads
+    public constructor(stream: String, version: Long, position: Long, event: Event, recordedAt: Instant = Instant.now().truncatedTo(ChronoUnit.MICROS)) :
+        this(stream, version, position, event.id, event.type, event.data, event.metadata, event.tags, event.schema, recordedAt)
+
     /** `application/json` or `application/octet-stream`. */
     public val contentType: String get() = data.contentType
+
+    private fun fields() = listOf("stream" to stream, "version" to version, "position" to position, "id" to id, "type" to type, "data" to data, "metadata" to metadata, "tags" to tags, "schema" to schema, "recordedAt" to recordedAt)
+
+    override fun equals(other: Any?): Boolean = other is RecordedEvent && fields() == other.fields()
+
+    override fun hashCode(): Int = fields().hashCode()
+
+    override fun toString(): String = described("RecordedEvent", fields())
 
     internal companion object {
         fun read(frame: FrameReader): RecordedEvent = RecordedEvent(
@@ -186,7 +214,7 @@ public data class RecordedEvent internal constructor(
  * @property version its version there; the default is the stream's next one
  * @property recordedAt when it was recorded, rounded down to the microsecond; the default is now
  */
-public data class ImportEvent @JvmOverloads constructor(
+public class ImportEvent @JvmOverloads constructor(
     public val stream: String,
     public val event: Event,
     public val version: Long? = null,
@@ -198,6 +226,14 @@ public data class ImportEvent @JvmOverloads constructor(
         frame.optionalLong(recordedAt?.let(::microsOf))
         event.write(frame)
     }
+
+    private fun fields() = listOf("stream" to stream, "event" to event, "version" to version, "recordedAt" to recordedAt)
+
+    override fun equals(other: Any?): Boolean = other is ImportEvent && fields() == other.fields()
+
+    override fun hashCode(): Int = fields().hashCode()
+
+    override fun toString(): String = described("ImportEvent", fields())
 }
 
 private const val MICROS = 1_000_000L

@@ -12,7 +12,11 @@ public sealed class Expected(private val text: String) {
     public data object StreamExists : Expected("stream-exists")
 
     /** The stream's version is exactly this. 0 means the same as [NoStream]. */
-    public data class Exact(public val version: Long) : Expected(version.toString())
+    public class Exact(public val version: Long) : Expected(version.toString()) {
+        override fun equals(other: kotlin.Any?): Boolean = other is Exact && version == other.version
+
+        override fun hashCode(): Int = version.hashCode()
+    }
 
     /** `any`, `no-stream`, `stream-exists` or the version. */
     final override fun toString(): String = text
@@ -78,23 +82,31 @@ public enum class Durability {
  * @property categories the stream's category is one of these
  * @property streams the stream is one of these
  */
-public data class QueryItem @JvmOverloads constructor(
+public class QueryItem @JvmOverloads constructor(
     public val types: List<String> = emptyList(),
     public val tags: List<String> = emptyList(),
     public val categories: List<String> = emptyList(),
     public val streams: List<String> = emptyList(),
 ) {
     /** The same item with these types. */
-    public fun withTypes(vararg types: String): QueryItem = copy(types = types.toList())
+    public fun withTypes(vararg types: String): QueryItem = QueryItem(types.toList(), tags, categories, streams)
 
     /** The same item with these tags. */
-    public fun withTags(vararg tags: String): QueryItem = copy(tags = tags.toList())
+    public fun withTags(vararg tags: String): QueryItem = QueryItem(types, tags.toList(), categories, streams)
 
     /** The same item with these categories. */
-    public fun withCategories(vararg categories: String): QueryItem = copy(categories = categories.toList())
+    public fun withCategories(vararg categories: String): QueryItem = QueryItem(types, tags, categories.toList(), streams)
 
     /** The same item with these streams. */
-    public fun withStreams(vararg streams: String): QueryItem = copy(streams = streams.toList())
+    public fun withStreams(vararg streams: String): QueryItem = QueryItem(types, tags, categories, streams.toList())
+
+    private fun fields() = listOf("types" to types, "tags" to tags, "categories" to categories, "streams" to streams)
+
+    override fun equals(other: Any?): Boolean = other is QueryItem && fields() == other.fields()
+
+    override fun hashCode(): Int = fields().hashCode()
+
+    override fun toString(): String = described("QueryItem", fields())
 }
 
 /**
@@ -104,7 +116,7 @@ public data class QueryItem @JvmOverloads constructor(
  *
  * @property items the items; an empty list matches everything
  */
-public data class Query(public val items: List<QueryItem>) {
+public class Query(public val items: List<QueryItem>) {
     /** A query of one item. Without any restriction it matches everything. */
     public constructor(
         types: List<String> = emptyList(),
@@ -115,6 +127,14 @@ public data class Query(public val items: List<QueryItem>) {
 
     /** Joins two queries: an event matches if it matches either. */
     public infix fun or(other: Query): Query = if (items.isEmpty() || other.items.isEmpty()) everything() else Query(items + other.items)
+
+    private fun fields() = listOf("items" to items)
+
+    override fun equals(other: Any?): Boolean = other is Query && fields() == other.fields()
+
+    override fun hashCode(): Int = fields().hashCode()
+
+    override fun toString(): String = described("Query", fields())
 
     public companion object {
         private val EVERYTHING = Query(emptyList<QueryItem>())
@@ -137,7 +157,15 @@ public data class Query(public val items: List<QueryItem>) {
  * @property schema the name of the code that made it; a snapshot with another schema is another snapshot
  * @property data the state, at most 8 MiB
  */
-public data class Snapshot(public val stream: String, public val version: Long, public val schema: String, public val data: Payload)
+public class Snapshot(public val stream: String, public val version: Long, public val schema: String, public val data: Payload) {
+    private fun fields() = listOf("stream" to stream, "version" to version, "schema" to schema, "data" to data)
+
+    override fun equals(other: Any?): Boolean = other is Snapshot && fields() == other.fields()
+
+    override fun hashCode(): Int = fields().hashCode()
+
+    override fun toString(): String = described("Snapshot", fields())
+}
 
 /**
  * The result of an append.
@@ -147,7 +175,15 @@ public data class Snapshot(public val stream: String, public val version: Long, 
  * be uncommitted
  * @property repeated whether the same events were appended before; the result is then the one of that time
  */
-public data class AppendResult(public val version: Long, public val position: Long, public val repeated: Boolean)
+public class AppendResult(public val version: Long, public val position: Long, public val repeated: Boolean) {
+    private fun fields() = listOf("version" to version, "position" to position, "repeated" to repeated)
+
+    override fun equals(other: Any?): Boolean = other is AppendResult && fields() == other.fields()
+
+    override fun hashCode(): Int = fields().hashCode()
+
+    override fun toString(): String = described("AppendResult", fields())
+}
 
 /**
  * What an import did.
@@ -156,7 +192,15 @@ public data class AppendResult(public val version: Long, public val position: Lo
  * @property passedOver events that were stored already, with the same content
  * @property position the position of the last event given; 0 if none was given
  */
-public data class ImportResult(public val imported: Long, public val passedOver: Long, public val position: Long)
+public class ImportResult(public val imported: Long, public val passedOver: Long, public val position: Long) {
+    private fun fields() = listOf("imported" to imported, "passedOver" to passedOver, "position" to position)
+
+    override fun equals(other: Any?): Boolean = other is ImportResult && fields() == other.fields()
+
+    override fun hashCode(): Int = fields().hashCode()
+
+    override fun toString(): String = described("ImportResult", fields())
+}
 
 /**
  * One page of the log.
@@ -165,4 +209,15 @@ public data class ImportResult(public val imported: Long, public val passedOver:
  * @property reached how far the page looked: the `after` of the next page
  * @property caughtUp whether nothing more was there to read
  */
-public data class Page(public val events: List<RecordedEvent>, public val reached: Long, public val caughtUp: Boolean)
+public class Page(public val events: List<RecordedEvent>, public val reached: Long, public val caughtUp: Boolean) {
+    private fun fields() = listOf("events" to events, "reached" to reached, "caughtUp" to caughtUp)
+
+    override fun equals(other: Any?): Boolean = other is Page && fields() == other.fields()
+
+    override fun hashCode(): Int = fields().hashCode()
+
+    override fun toString(): String = described("Page", fields())
+}
+
+/** A value as a text: its name, and its fields in their order. */
+internal fun described(name: String, fields: List<Pair<String, Any?>>): String = fields.joinToString(", ", "$name(", ")") { (field, value) -> "$field=$value" }

@@ -132,7 +132,7 @@ internal class ScenarioValues {
     private fun event(node: JsonNode): Event {
         keys(node, "type", "data", "metadata", "tags", "id", "schema")
         var event = Event(node["type"].asText(), tags = texts(node["tags"]), schema = node["schema"]?.asText())
-        node["data"]?.let { event = event.copy(data = payload(it)) }
+        node["data"]?.let { event = event.changed(data = payload(it)) }
         node["metadata"]?.let { event = event.withMetadata(it.asText()) }
         node["id"]?.let { event = event.withId(UUID.fromString(it.asText())) }
         return event

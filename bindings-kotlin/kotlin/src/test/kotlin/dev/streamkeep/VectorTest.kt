@@ -79,7 +79,7 @@ class VectorTest {
         val stream = randomName("v")
         val first = Event.json("V", case["a"].asText())
         store.append(stream, listOf(first))
-        return store.append(stream, listOf(first.copy(data = Payload.json(case["b"].asText()))))
+        return store.append(stream, listOf(first.changed(data = Payload.json(case["b"].asText()))))
     }
 
     private fun payload(case: JsonNode): Payload = case["hex"]?.let { Payload.json(HexFormat.of().parseHex(it.asText())) } ?: Payload.json(text(case))
