@@ -19,8 +19,9 @@ use tokio::task::AbortHandle;
 
 use crate::error::Failure;
 use crate::frame::{Reader, Writer};
+use crate::operations;
 use crate::runtime::SharedRuntime;
-use crate::store::{self, Answer, Handles};
+use crate::store::{Answer, Handles};
 
 /// Withdraws a call: its future is dropped, and it gets no answer.
 const CANCEL: u8 = 1;
@@ -119,7 +120,7 @@ impl Channel {
             match self.handles.prepare(operation, &mut Reader::new(body)) {
                 Ok(Some(work)) => self.start(call, work),
                 Ok(None) => {}
-                Err(failure) => self.answer(call, Err(failure.of(store::name(operation)))),
+                Err(failure) => self.answer(call, Err(failure.of(operations::name(operation)))),
             }
         }
         Ok(())

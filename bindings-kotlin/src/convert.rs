@@ -1,9 +1,6 @@
 //! Converts requests to core's types, and answers to frames.
 
-use streamkeep::{
-    Batch, Direction, Durability, Event, ExpectedVersion, ImportEvent, OpenOptions, Payload, Query, QueryItem,
-    ReadAllOptions, ReadOptions, ReadPageOptions, RecordedEvent, Snapshot, Start, SubscribeOptions,
-};
+use streamkeep::{Batch, Event, ImportEvent, Payload, Query, QueryItem, RecordedEvent, Snapshot};
 use time::OffsetDateTime;
 
 use crate::error::Failure;
@@ -16,44 +13,6 @@ const MICROSECOND_NANOS: i128 = 1_000;
 const ENDED: u8 = 1;
 /// Marks that everything that was committed so far was given.
 const CAUGHT_UP: u8 = 2;
-
-pub(crate) fn open_options(frame: &mut Reader<'_>) -> Read<OpenOptions> {
-    let mut options = OpenOptions::new(frame.text()?);
-    if let Some(namespace) = frame.optional(Reader::text)? {
-        options = options.namespace(namespace);
-    }
-    if let Some(create) = frame.optional(Reader::flag)? {
-        options = options.create(create);
-    }
-    if let Some(relaxed) = frame.optional(Reader::flag)? {
-        options = options.durability(if relaxed { Durability::Relaxed } else { Durability::Full });
-    }
-    if let Some(timeout) = frame.optional_duration("timeout")? {
-        options = options.timeout(timeout);
-    }
-    if let Some(interval) = frame.optional_duration("poll_interval")? {
-        options = options.poll_interval(interval);
-    }
-    if let Some(connections) = frame.optional_number("max_connections")? {
-        let connections = u32::try_from(connections)
-            .map_err(|_| Failure::argument("max_connections", "max_connections is too large"))?;
-        options = options.max_connections(connections);
-    }
-    if let Some(insecure) = frame.optional(Reader::flag)? {
-        options = options.insecure(insecure);
-    }
-    Ok(options)
-}
-
-pub(crate) fn expected(frame: &mut Reader<'_>) -> Read<ExpectedVersion> {
-    match frame.byte()? {
-        0 => Ok(ExpectedVersion::Any),
-        1 => Ok(ExpectedVersion::NoStream),
-        2 => Ok(ExpectedVersion::StreamExists),
-        3 => Ok(ExpectedVersion::Exact(frame.number("expected")?)),
-        _ => Err(Failure::internal("an expected version of an unknown kind")),
-    }
-}
 
 fn payload(frame: &mut Reader<'_>) -> Read<Payload> {
     let is_bytes = frame.flag()?;
@@ -85,11 +44,7 @@ pub(crate) fn import_event(frame: &mut Reader<'_>) -> Read<ImportEvent> {
     Ok(ImportEvent { stream, version, recorded_at, event: event(frame)? })
 }
 
-fn direction(frame: &mut Reader<'_>) -> Read<Direction> {
-    Ok(if frame.flag()? { Direction::Backward } else { Direction::Forward })
-}
-
-fn query(frame: &mut Reader<'_>) -> Read<Query> {
+pub(crate) fn query(frame: &mut Reader<'_>) -> Read<Query> {
     let items = frame.list(|frame| {
         Ok(QueryItem {
             types: frame.texts()?,
@@ -101,42 +56,8 @@ fn query(frame: &mut Reader<'_>) -> Read<Query> {
     Ok(Query { items })
 }
 
-pub(crate) fn read_options(frame: &mut Reader<'_>) -> Read<ReadOptions> {
-    Ok(ReadOptions {
-        from_version: frame.number("from_version")?,
-        to_version: frame.optional_number("to_version")?.unwrap_or(u64::MAX),
-        direction: direction(frame)?,
-        limit: frame.optional_number("limit")?,
-        timeout: frame.optional_duration("timeout")?,
-    })
-}
-
-pub(crate) fn read_all_options(frame: &mut Reader<'_>) -> Read<ReadAllOptions> {
-    Ok(ReadAllOptions {
-        after: frame.number("after")?,
-        before: frame.optional_number("before")?,
-        query: query(frame)?,
-        direction: direction(frame)?,
-        limit: frame.optional_number("limit")?,
-        timeout: frame.optional_duration("timeout")?,
-    })
-}
-
-pub(crate) fn read_page_options(frame: &mut Reader<'_>) -> Read<ReadPageOptions> {
-    Ok(ReadPageOptions {
-        after: frame.number("after")?,
-        query: query(frame)?,
-        limit: frame.optional_number("limit")?,
-        timeout: frame.optional_duration("timeout")?,
-    })
-}
-
-pub(crate) fn subscribe_options(frame: &mut Reader<'_>) -> Read<SubscribeOptions> {
-    Ok(SubscribeOptions {
-        query: query(frame)?,
-        start: frame.optional(Reader::flag)?.map(|now| if now { Start::Now } else { Start::Beginning }),
-        after: frame.optional_number("after")?,
-    })
+pub(crate) fn small_number(frame: &mut Reader<'_>, argument: &'static str) -> Read<u32> {
+    u32::try_from(frame.number(argument)?).map_err(|_| Failure::argument(argument, format!("{argument} is too large")))
 }
 
 pub(crate) fn snapshot(frame: &mut Reader<'_>) -> Read<Snapshot> {
@@ -153,17 +74,14 @@ fn write_payload(frame: &mut Writer, payload: &Payload) {
     frame.bytes(payload.as_bytes());
 }
 
-pub(crate) fn write_snapshot(frame: &mut Writer, snapshot: Option<&Snapshot>) {
-    frame.flag(snapshot.is_some());
-    if let Some(snapshot) = snapshot {
-        frame.text(&snapshot.stream);
-        frame.number(snapshot.version);
-        frame.text(&snapshot.schema);
-        write_payload(frame, &snapshot.data);
-    }
+pub(crate) fn write_snapshot(frame: &mut Writer, snapshot: &Snapshot) {
+    frame.text(&snapshot.stream);
+    frame.number(snapshot.version);
+    frame.text(&snapshot.schema);
+    write_payload(frame, &snapshot.data);
 }
 
-fn write_recorded(frame: &mut Writer, event: &RecordedEvent) {
+pub(crate) fn write_recorded(frame: &mut Writer, event: &RecordedEvent) {
     frame.text(&event.stream);
     frame.number(event.version);
     frame.number(event.position);

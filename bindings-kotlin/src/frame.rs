@@ -52,6 +52,13 @@ impl Writer {
         }
     }
 
+    pub(crate) fn optional<T>(&mut self, value: Option<&T>, write: impl FnOnce(&mut Self, &T)) {
+        self.flag(value.is_some());
+        if let Some(value) = value {
+            write(self, value);
+        }
+    }
+
     pub(crate) fn texts(&mut self, values: &[String]) {
         self.length(values.len());
         values.iter().for_each(|value| self.text(value));

@@ -10,6 +10,7 @@ mod convert;
 mod error;
 mod frame;
 mod native;
+mod operations;
 mod runtime;
 mod store;
 

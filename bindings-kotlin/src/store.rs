@@ -1,4 +1,5 @@
-//! The operations: converts the bytes of a request to a call of core, and its result to bytes.
+//! The stores and readers of a channel, and the calls that concern them. `operations.rs`, which is generated, has the
+//! other ones.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -6,43 +7,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use streamkeep::{AppendOptions, Error, EventStore, Events, RecordedEvent, Stopper, Subscription};
+use streamkeep::{Error, EventStore, Events, OpenOptions, RecordedEvent, Stopper, Subscription};
 
 use crate::convert;
 use crate::error::Failure;
 use crate::frame::{Reader, Writer};
+use crate::operations::{self, CLOSE, OPEN};
 
-const OPEN: u8 = 2;
-const APPEND: u8 = 3;
-const IMPORT_EVENTS: u8 = 4;
-const READ: u8 = 5;
-const READ_ALL: u8 = 6;
-const READ_PAGE: u8 = 7;
-const SUBSCRIBE: u8 = 8;
-const NEXT: u8 = 9;
-const STOP: u8 = 10;
-const SAVE_SNAPSHOT: u8 = 11;
-const LOAD_SNAPSHOT: u8 = 12;
-const HEAD: u8 = 13;
-const CLOSE: u8 = 14;
-
-/// The name of an operation, as every language's errors have it.
-pub(crate) const fn name(operation: u8) -> &'static str {
-    match operation {
-        OPEN => "open",
-        APPEND => "append",
-        IMPORT_EVENTS => "import_events",
-        READ => "read",
-        READ_ALL => "read_all",
-        READ_PAGE => "read_page",
-        SUBSCRIBE => "subscribe",
-        SAVE_SNAPSHOT => "save_snapshot",
-        LOAD_SNAPSHOT => "load_snapshot",
-        HEAD => "head",
-        CLOSE => "close",
-        _ => "next",
-    }
-}
+/// The next page of a reader, and its end. The generated operations have greater numbers.
+const NEXT: u8 = 2;
+const STOP: u8 = 3;
 
 /// The result of a call: the answer's bytes, and for `open` the store, which is kept when the answer is delivered.
 #[derive(Debug, Default)]
@@ -51,7 +25,7 @@ pub(crate) struct Answer {
     opened: Option<(i64, EventStore)>,
 }
 
-type Work = BoxFuture<'static, Result<Answer, Failure>>;
+pub(crate) type Work = BoxFuture<'static, Result<Answer, Failure>>;
 
 /// The JVM's stores and readers, by the numbers that it gave them.
 #[derive(Debug, Default)]
@@ -93,20 +67,13 @@ impl Handles {
             _ => {}
         }
         let store = locked(&self.stores).get(&number).cloned().ok_or(Failure::Closed)?;
-        let work = match operation {
-            APPEND => append(store, frame)?,
-            IMPORT_EVENTS => import_events(store, frame)?,
-            READ | READ_ALL | SUBSCRIBE => self.begin(operation, store, frame)?,
-            READ_PAGE => read_page(store, frame)?,
-            SAVE_SNAPSHOT => save_snapshot(store, frame)?,
-            LOAD_SNAPSHOT => load_snapshot(store, frame)?,
-            HEAD => {
-                let store = timed(store, frame)?;
-                async move { answer(|frame, head| frame.number(head), store.head().await?) }.boxed()
-            }
-            _ => return Err(Failure::internal("an unknown operation")),
-        };
-        Ok(Some(work))
+        if operations::reads(operation) {
+            let number = frame.long()?;
+            let reading = operations::begin(operation, store, frame)?;
+            locked(&self.readers).insert(number, reading);
+            return self.next(number).map(Some);
+        }
+        operations::prepare(operation, store, frame).map(Some)
     }
 
     pub(crate) fn clear(&self) {
@@ -127,25 +94,6 @@ impl Handles {
             answer(|_, ()| (), ())
         }
         .boxed()
-    }
-
-    /// Makes a reader and fetches its first page.
-    fn begin(&self, operation: u8, store: EventStore, frame: &mut Reader<'_>) -> Result<Work, Failure> {
-        let number = frame.long()?;
-        let reading = match operation {
-            READ => {
-                let stream = frame.text()?;
-                let events = store.read(stream, convert::read_options(frame)?);
-                Reading::pages(store, events)
-            }
-            READ_ALL => {
-                let events = store.read_all(convert::read_all_options(frame)?);
-                Reading::pages(store, events)
-            }
-            _ => Reading::subscription(store.subscribe(convert::subscribe_options(frame)?)),
-        };
-        locked(&self.readers).insert(number, reading);
-        self.next(number)
     }
 
     fn next(&self, number: i64) -> Result<Work, Failure> {
@@ -174,71 +122,25 @@ impl Handles {
 }
 
 /// The store with the timeout of a call that takes no other options.
-fn timed(store: EventStore, frame: &mut Reader<'_>) -> Result<EventStore, Failure> {
+pub(crate) fn timed(store: EventStore, frame: &mut Reader<'_>) -> Result<EventStore, Failure> {
     Ok(frame.optional_duration("timeout")?.map_or_else(|| store.clone(), |timeout| store.with_timeout(timeout)))
 }
 
-fn answer<T>(write: impl FnOnce(&mut Writer, T), value: T) -> Result<Answer, Failure> {
+pub(crate) fn answer<T>(write: impl FnOnce(&mut Writer, T), value: T) -> Result<Answer, Failure> {
     let mut body = Writer::default();
     write(&mut body, value);
     Ok(Answer { body, opened: None })
 }
 
 fn open(number: i64, frame: &mut Reader<'_>) -> Result<Work, Failure> {
-    let options = convert::open_options(frame)?;
+    let options = OpenOptions::new(frame.text()?);
+    let options = operations::open_options(options, frame)?;
     Ok(async move { Ok(Answer { body: Writer::default(), opened: Some((number, options.open().await?)) }) }.boxed())
-}
-
-fn append(store: EventStore, frame: &mut Reader<'_>) -> Result<Work, Failure> {
-    let stream = frame.text()?;
-    let options = AppendOptions { expected: convert::expected(frame)?, timeout: frame.optional_duration("timeout")? };
-    let events = frame.list(convert::event)?;
-    let write = |frame: &mut Writer, done: streamkeep::AppendResult| {
-        frame.number(done.version);
-        frame.number(done.position);
-        frame.flag(done.repeated);
-    };
-    Ok(async move { answer(write, store.append(stream, events, options).await?) }.boxed())
-}
-
-fn import_events(store: EventStore, frame: &mut Reader<'_>) -> Result<Work, Failure> {
-    let store = timed(store, frame)?;
-    let events = frame.list(convert::import_event)?;
-    let write = |frame: &mut Writer, done: streamkeep::ImportResult| {
-        frame.number(done.imported);
-        frame.number(done.passed_over);
-        frame.number(done.position);
-    };
-    Ok(async move { answer(write, store.import_events(events).await?) }.boxed())
-}
-
-fn read_page(store: EventStore, frame: &mut Reader<'_>) -> Result<Work, Failure> {
-    let options = convert::read_page_options(frame)?;
-    let write = |frame: &mut Writer, page: streamkeep::Page| {
-        convert::write_events(frame, &page.events);
-        frame.number(page.reached);
-        frame.flag(page.caught_up);
-    };
-    Ok(async move { answer(write, store.read_page(options).await?) }.boxed())
-}
-
-fn save_snapshot(store: EventStore, frame: &mut Reader<'_>) -> Result<Work, Failure> {
-    let store = timed(store, frame)?;
-    let snapshot = convert::snapshot(frame)?;
-    Ok(async move { answer(|_, ()| (), store.save_snapshot(snapshot).await?) }.boxed())
-}
-
-fn load_snapshot(store: EventStore, frame: &mut Reader<'_>) -> Result<Work, Failure> {
-    let store = timed(store, frame)?;
-    let (stream, schema, at_or_before) = (frame.text()?, frame.text()?, frame.optional_number("at_or_before")?);
-    let write =
-        |frame: &mut Writer, found: Option<streamkeep::Snapshot>| convert::write_snapshot(frame, found.as_ref());
-    Ok(async move { answer(write, store.load_snapshot(stream, schema, at_or_before).await?) }.boxed())
 }
 
 /// A read or a subscription that the JVM pulls.
 #[derive(Clone, Debug)]
-struct Reading {
+pub(crate) struct Reading {
     source: Arc<tokio::sync::Mutex<Source>>,
     stopper: Option<Stopper>,
 }
@@ -250,11 +152,11 @@ enum Source {
 }
 
 impl Reading {
-    fn pages(store: EventStore, events: Events) -> Self {
+    pub(crate) fn pages(store: EventStore, events: Events) -> Self {
         Self { source: Arc::new(tokio::sync::Mutex::new(Source::Pages { store, events, ahead: None })), stopper: None }
     }
 
-    fn subscription(subscription: Subscription) -> Self {
+    pub(crate) fn subscription(subscription: Subscription) -> Self {
         let stopper = Some(subscription.stopper());
         Self { source: Arc::new(tokio::sync::Mutex::new(Source::Subscription(subscription))), stopper }
     }

@@ -4,11 +4,11 @@ use anyhow::{Context, Result};
 
 use crate::description::Surface;
 use crate::files::File;
-use crate::{python, rust};
+use crate::{jvm, python, rust};
 
 type Language = (&'static str, fn(&Surface) -> Result<Vec<File>>);
 
-const LANGUAGES: &[Language] = &[("rust", rust::files), ("python", python::files)];
+const LANGUAGES: &[Language] = &[("rust", rust::files), ("python", python::files), ("jvm", jvm::files)];
 
 /// The generated files of all languages.
 ///

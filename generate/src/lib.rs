@@ -7,6 +7,7 @@
 
 pub mod description;
 pub mod files;
+pub mod jvm;
 pub mod languages;
 pub mod names;
 pub mod python;

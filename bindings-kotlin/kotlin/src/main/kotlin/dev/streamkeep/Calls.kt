@@ -4,7 +4,7 @@ import java.time.Duration
 import java.util.concurrent.CompletableFuture
 
 /**
- * A request to the native library, and how to read its answer. The numbers of the operations are those of `store.rs`.
+ * A request to the native library, and how to read its answer. `Operation` has the numbers.
  */
 internal class Request<T>(
     val frame: RequestWriter,
@@ -40,110 +40,29 @@ internal class Reply(val failed: Boolean, val frame: FrameReader) {
 internal class Batch(val events: List<RecordedEvent>, val ended: Boolean, val caughtUp: Boolean)
 
 /** A store by its number, with its requests. When this object is collected, the store is closed. */
-internal class Calls private constructor(private val share: Channel.Share, private val number: Long) {
+internal class Calls private constructor(private val share: Channel.Share, private val number: Long) : Operations() {
     val channel: Channel get() = share.channel
 
-    private fun <T> request(operation: Int, read: (FrameReader) -> T, write: RequestWriter.() -> Unit): Request<T> =
+    override fun <T> request(operation: Int, read: (FrameReader) -> T, write: RequestWriter.() -> Unit): Request<T> =
         Request(RequestWriter(operation).apply { long(number) }.apply(write), read)
-
-    fun append(stream: String, events: List<Event>, options: AppendOptions): Request<AppendResult> =
-        request(APPEND, { AppendResult(it.long(), it.long(), it.flag()) }) {
-            text(stream, "stream")
-            when (val expected = options.expected) {
-                Expected.Any -> byte(0)
-                Expected.NoStream -> byte(1)
-                Expected.StreamExists -> byte(2)
-                is Expected.Exact -> byte(EXACT).also { long(expected.version) }
-            }
-            optionalDuration(options.timeout)
-            int(events.size)
-            // The compiler refuses other elements, but a raw or unchecked list of Java's can have them.
-            for (event in events as List<Any?>) (event as? Event ?: throw notAnEvent(event)).write(this)
-        }
-
-    fun importEvents(events: List<ImportEvent>, timeout: Duration?): Request<ImportResult> = request(IMPORT_EVENTS, { ImportResult(it.long(), it.long(), it.long()) }) {
-        optionalDuration(timeout)
-        int(events.size)
-        events.forEach { it.write(this) }
-    }
-
-    fun read(stream: String, options: ReadOptions): Reading = reading(READ) {
-        text(stream, "stream")
-        long(options.fromVersion)
-        optionalLong(options.toVersion)
-        flag(options.direction == Direction.Backward)
-        optionalLong(options.limit)
-        optionalDuration(options.timeout)
-    }
-
-    fun readAll(options: ReadAllOptions): Reading = reading(READ_ALL) {
-        long(options.after)
-        optionalLong(options.before)
-        query(options.query)
-        flag(options.direction == Direction.Backward)
-        optionalLong(options.limit)
-        optionalDuration(options.timeout)
-    }
-
-    fun readPage(options: ReadPageOptions): Request<Page> = request(READ_PAGE, { Page(events(it), it.long(), it.flag()) }) {
-        long(options.after)
-        query(options.query)
-        optionalLong(options.limit)
-        optionalDuration(options.timeout)
-    }
-
-    fun subscribe(options: SubscribeOptions): Reading = reading(SUBSCRIBE) {
-        query(options.query)
-        optional(options.start) { flag(it == Start.Now) }
-        optionalLong(options.after)
-    }
-
-    fun saveSnapshot(snapshot: Snapshot, timeout: Duration?): Request<Unit> = request(SAVE_SNAPSHOT, {}) {
-        optionalDuration(timeout)
-        text(snapshot.stream, "stream")
-        long(snapshot.version)
-        text(snapshot.schema, "schema")
-        snapshot.data.write(this)
-    }
-
-    fun loadSnapshot(stream: String, schema: String, atOrBefore: Long?, timeout: Duration?): Request<Snapshot?> =
-        request(LOAD_SNAPSHOT, { it.optional { Snapshot(it.text(), it.long(), it.text(), Payload.read(it)) } }) {
-            optionalDuration(timeout)
-            text(stream, "stream")
-            text(schema, "schema")
-            optionalLong(atOrBefore)
-        }
-
-    fun head(timeout: Duration?): Request<Long> = request(HEAD, FrameReader::long) { optionalDuration(timeout) }
 
     fun close(): Request<Unit> = close(share, number)
 
-    private fun reading(operation: Int, write: RequestWriter.() -> Unit): Reading {
+    override fun reading(operation: Int, write: RequestWriter.() -> Unit): Reading {
         val reader = Channel.newNumber()
         return Reading(channel, reader) { request(operation, ::batch) { long(reader).also { write() } } }
     }
 
     companion object {
-        private const val OPEN = 2
-        private const val APPEND = 3
-        private const val IMPORT_EVENTS = 4
-        private const val READ = 5
-        private const val READ_ALL = 6
-        private const val READ_PAGE = 7
-        private const val SUBSCRIBE = 8
-        private const val NEXT = 9
-        private const val STOP = 10
-        private const val SAVE_SNAPSHOT = 11
-        private const val LOAD_SNAPSHOT = 12
-        private const val HEAD = 13
-        private const val CLOSE = 14
+        // The numbers that are not of a store; `Operation` has the others.
+        private const val NEXT = 2
+        private const val STOP = 3
 
-        private const val EXACT = 3
         private const val ENDED = 1
         private const val CAUGHT_UP = 2
 
         private fun close(share: Channel.Share, number: Long) =
-            Request<Unit>(RequestWriter(CLOSE).apply { long(number) }, {}, settled = { failed -> if (!failed) share.release() })
+            Request<Unit>(RequestWriter(Operation.CLOSE).apply { long(number) }, {}, settled = { failed -> if (!failed) share.release() })
 
         suspend fun open(url: String, options: OpenOptions): Calls = opening(url, options) { channel, request -> channel.call(request) }
 
@@ -156,19 +75,13 @@ internal class Calls private constructor(private val share: Channel.Share, priva
         }
 
         private inline fun <R> opening(url: String, options: OpenOptions, begin: (Channel, Request<Calls>) -> R): R {
-            val frame = RequestWriter(OPEN)
+            val frame = RequestWriter(Operation.OPEN)
             val number = Channel.newNumber()
             // Before there is a share of the channel, because a text can be refused.
             with(frame) {
                 long(number)
                 text(url, "url")
-                optional(options.namespace) { text(it, "namespace") }
-                optional(options.create, ::flag)
-                optional(options.durability) { flag(it == Durability.Relaxed) }
-                optionalDuration(options.timeout)
-                optionalDuration(options.pollInterval)
-                optionalLong(options.maxConnections?.toLong())
-                optional(options.insecure, ::flag)
+                options.write(this)
             }
             val share = Channel.share()
             val forget = { share.channel.ask(close(share, number)) }
@@ -199,7 +112,27 @@ private fun notAnEvent(given: Any?) = InvalidArgumentException(
     Circumstances(operation = "append"),
 )
 
-private fun RequestWriter.query(query: Query) {
+/** The compiler refuses other elements, but a raw or unchecked list of Java's can have them. */
+internal fun RequestWriter.events(events: List<Any?>) {
+    int(events.size)
+    for (event in events) (event as? Event ?: throw notAnEvent(event)).write(this)
+}
+
+internal fun RequestWriter.imports(events: List<ImportEvent>) {
+    int(events.size)
+    events.forEach { it.write(this) }
+}
+
+internal fun RequestWriter.expected(expected: Expected) = when (expected) {
+    Expected.Any -> byte(0)
+    Expected.NoStream -> byte(1)
+    Expected.StreamExists -> byte(2)
+    is Expected.Exact -> byte(EXACT).also { long(expected.version) }
+}
+
+private const val EXACT = 3
+
+internal fun RequestWriter.query(query: Query) {
     int(query.items.size)
     for (item in query.items) listOf(item.types, item.tags, item.categories, item.streams).forEach { texts(it, "query") }
 }

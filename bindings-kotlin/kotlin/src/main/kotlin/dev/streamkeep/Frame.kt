@@ -16,7 +16,7 @@ internal class RequestWriter(private val code: Int) {
     private var size = HEAD_BYTES
 
     /** The name of the call, as every language's errors have it. */
-    val operation: String? get() = OPERATIONS[code]
+    val operation: String? get() = Operation.name(code)
 
     val isClose: Boolean get() = operation == "close"
 
@@ -89,10 +89,6 @@ internal class RequestWriter(private val code: Int) {
     }
 
     private companion object {
-        val OPERATIONS = mapOf(
-            2 to "open", 3 to "append", 4 to "import_events", 5 to "read", 6 to "read_all", 7 to "read_page", 8 to "subscribe",
-            11 to "save_snapshot", 12 to "load_snapshot", 13 to "head", 14 to "close",
-        )
         const val INITIAL_BYTES = 256
         const val HEAD_BYTES = Long.SIZE_BYTES + 1 + Int.SIZE_BYTES
 

@@ -1,14 +1,51 @@
+// Generated from generate/surface.json by `make generate`. Do not edit it.
+
 package dev.streamkeep
 
 import java.time.Duration
 import java.util.function.Consumer
 
 /*
- * The options for Java: `ReadOptions.defaults().withFromVersion(5)`. Kotlin has named arguments instead. Core sets the
- * defaults, so that they are the same in every language.
+ * The options for Java: `ReadOptions.defaults().withFromVersion(5)`. Kotlin has named arguments instead.
  */
 
-/** How to open a store. Each option can also be a parameter of the URL, which wins. */
+/** The options of `append`. */
+public class AppendOptions internal constructor(
+    internal val expected: Expected = Expected.Any,
+    internal val timeout: Duration? = null,
+) {
+    /** The expected version of the stream. The default is any. */
+    public fun withExpected(expected: Expected): AppendOptions = changed(expected = expected)
+
+    /** How long it may take, waiting included. The default is the timeout of the store. */
+    public fun withTimeout(timeout: Duration): AppendOptions = changed(timeout = timeout)
+
+    private fun changed(
+        expected: Expected = this.expected,
+        timeout: Duration? = this.timeout,
+    ): AppendOptions = AppendOptions(expected, timeout)
+
+    internal fun write(frame: RequestWriter): Unit = with(frame) {
+        expected(expected)
+        optionalDuration(timeout)
+    }
+
+    private fun fields() = listOf("expected" to expected, "timeout" to timeout)
+
+    override fun equals(other: Any?): Boolean = other is AppendOptions && fields() == other.fields()
+
+    override fun hashCode(): Int = fields().hashCode()
+
+    override fun toString(): String = described("AppendOptions", fields())
+
+    public companion object {
+        /** Every option at its default. */
+        @JvmStatic
+        public fun defaults(): AppendOptions = AppendOptions()
+    }
+}
+
+/** The options of `open`. Each can also be a parameter of the URL, which wins. */
 public class OpenOptions internal constructor(
     internal val namespace: String? = null,
     internal val create: Boolean? = null,
@@ -18,7 +55,7 @@ public class OpenOptions internal constructor(
     internal val maxConnections: Int? = null,
     internal val insecure: Boolean? = null,
 ) {
-    /** The namespace, a separate log. The default is `default`. */
+    /** The namespace: a separate log inside the database. The default is `default`. */
     public fun withNamespace(namespace: String): OpenOptions = changed(namespace = namespace)
 
     /** Whether opening creates what is missing. If not, opening never writes. The default is true. */
@@ -49,6 +86,16 @@ public class OpenOptions internal constructor(
         insecure: Boolean? = this.insecure,
     ): OpenOptions = OpenOptions(namespace, create, durability, timeout, pollInterval, maxConnections, insecure)
 
+    internal fun write(frame: RequestWriter): Unit = with(frame) {
+        optional(namespace) { text(it, "namespace") }
+        optional(create) { flag(it) }
+        optional(durability) { byte(it.ordinal) }
+        optionalDuration(timeout)
+        optionalDuration(pollInterval)
+        optional(maxConnections) { long(it.toLong()) }
+        optional(insecure) { flag(it) }
+    }
+
     private fun fields() = listOf("namespace" to namespace, "create" to create, "durability" to durability, "timeout" to timeout, "pollInterval" to pollInterval, "maxConnections" to maxConnections, "insecure" to insecure)
 
     override fun equals(other: Any?): Boolean = other is OpenOptions && fields() == other.fields()
@@ -64,35 +111,7 @@ public class OpenOptions internal constructor(
     }
 }
 
-/** How to append. */
-public class AppendOptions internal constructor(internal val expected: Expected = Expected.Any, internal val timeout: Duration? = null) {
-    /** The expected version of the stream. The default is any version. */
-    public fun withExpected(expected: Expected): AppendOptions = changed(expected = expected)
-
-    /** How long it may take, waiting included. The default is the timeout of the store. */
-    public fun withTimeout(timeout: Duration): AppendOptions = changed(timeout = timeout)
-
-    private fun changed(
-        expected: Expected = this.expected,
-        timeout: Duration? = this.timeout,
-    ): AppendOptions = AppendOptions(expected, timeout)
-
-    private fun fields() = listOf("expected" to expected, "timeout" to timeout)
-
-    override fun equals(other: Any?): Boolean = other is AppendOptions && fields() == other.fields()
-
-    override fun hashCode(): Int = fields().hashCode()
-
-    override fun toString(): String = described("AppendOptions", fields())
-
-    public companion object {
-        /** Every option at its default. */
-        @JvmStatic
-        public fun defaults(): AppendOptions = AppendOptions()
-    }
-}
-
-/** Which part of a stream to read. */
+/** The options of `read`. */
 public class ReadOptions internal constructor(
     internal val fromVersion: Long = 1,
     internal val toVersion: Long? = null,
@@ -123,6 +142,14 @@ public class ReadOptions internal constructor(
         timeout: Duration? = this.timeout,
     ): ReadOptions = ReadOptions(fromVersion, toVersion, direction, limit, timeout)
 
+    internal fun write(frame: RequestWriter): Unit = with(frame) {
+        long(fromVersion)
+        optional(toVersion) { long(it) }
+        byte(direction.ordinal)
+        optional(limit) { long(it) }
+        optionalDuration(timeout)
+    }
+
     private fun fields() = listOf("fromVersion" to fromVersion, "toVersion" to toVersion, "direction" to direction, "limit" to limit, "timeout" to timeout)
 
     override fun equals(other: Any?): Boolean = other is ReadOptions && fields() == other.fields()
@@ -138,7 +165,7 @@ public class ReadOptions internal constructor(
     }
 }
 
-/** Which part of the log to read. */
+/** The options of `readAll`. */
 public class ReadAllOptions internal constructor(
     internal val after: Long = 0,
     internal val before: Long? = null,
@@ -174,6 +201,15 @@ public class ReadAllOptions internal constructor(
         timeout: Duration? = this.timeout,
     ): ReadAllOptions = ReadAllOptions(after, before, query, direction, limit, timeout)
 
+    internal fun write(frame: RequestWriter): Unit = with(frame) {
+        long(after)
+        optional(before) { long(it) }
+        query(query)
+        byte(direction.ordinal)
+        optional(limit) { long(it) }
+        optionalDuration(timeout)
+    }
+
     private fun fields() = listOf("after" to after, "before" to before, "query" to query, "direction" to direction, "limit" to limit, "timeout" to timeout)
 
     override fun equals(other: Any?): Boolean = other is ReadAllOptions && fields() == other.fields()
@@ -189,7 +225,7 @@ public class ReadAllOptions internal constructor(
     }
 }
 
-/** Which page of the log to read. */
+/** The options of `readPage`. */
 public class ReadPageOptions internal constructor(
     internal val after: Long = 0,
     internal val query: Query = Query.everything(),
@@ -215,6 +251,13 @@ public class ReadPageOptions internal constructor(
         timeout: Duration? = this.timeout,
     ): ReadPageOptions = ReadPageOptions(after, query, limit, timeout)
 
+    internal fun write(frame: RequestWriter): Unit = with(frame) {
+        long(after)
+        query(query)
+        optional(limit) { long(it) }
+        optionalDuration(timeout)
+    }
+
     private fun fields() = listOf("after" to after, "query" to query, "limit" to limit, "timeout" to timeout)
 
     override fun equals(other: Any?): Boolean = other is ReadPageOptions && fields() == other.fields()
@@ -230,7 +273,7 @@ public class ReadPageOptions internal constructor(
     }
 }
 
-/** What to subscribe to. */
+/** The options of `subscribe`. */
 public class SubscribeOptions internal constructor(
     internal val query: Query = Query.everything(),
     internal val start: Start? = null,
@@ -248,8 +291,7 @@ public class SubscribeOptions internal constructor(
 
     /**
      * Called on the reading thread when everything that was committed so far was given, and again after the reader was
-     * a whole page behind and caught up. Its argument is the reader, so `withOnCaughtUp(EventReader::close)` ends the
-     * subscription there.
+     * a whole page behind. Its argument is the reader, so `withOnCaughtUp(EventReader::close)` ends the reading there.
      */
     public fun withOnCaughtUp(onCaughtUp: Consumer<in EventReader>): SubscribeOptions = changed(onCaughtUp = onCaughtUp)
 
@@ -259,6 +301,12 @@ public class SubscribeOptions internal constructor(
         after: Long? = this.after,
         onCaughtUp: Consumer<in EventReader>? = this.onCaughtUp,
     ): SubscribeOptions = SubscribeOptions(query, start, after, onCaughtUp)
+
+    internal fun write(frame: RequestWriter): Unit = with(frame) {
+        query(query)
+        optional(start) { byte(it.ordinal) }
+        optional(after) { long(it) }
+    }
 
     private fun fields() = listOf("query" to query, "start" to start, "after" to after, "onCaughtUp" to onCaughtUp)
 

@@ -158,6 +158,13 @@ public class Query(public val items: List<QueryItem>) {
  * @property data the state, at most 8 MiB
  */
 public class Snapshot(public val stream: String, public val version: Long, public val schema: String, public val data: Payload) {
+    internal fun write(frame: RequestWriter) {
+        frame.text(stream, "stream")
+        frame.long(version)
+        frame.text(schema, "schema")
+        data.write(frame)
+    }
+
     private fun fields() = listOf("stream" to stream, "version" to version, "schema" to schema, "data" to data)
 
     override fun equals(other: Any?): Boolean = other is Snapshot && fields() == other.fields()
@@ -165,6 +172,10 @@ public class Snapshot(public val stream: String, public val version: Long, publi
     override fun hashCode(): Int = fields().hashCode()
 
     override fun toString(): String = described("Snapshot", fields())
+
+    internal companion object {
+        fun read(frame: FrameReader): Snapshot = Snapshot(frame.text(), frame.long(), frame.text(), Payload.read(frame))
+    }
 }
 
 /**

@@ -16,12 +16,10 @@ import kotlin.test.assertTrue
 
 /** The calls by UniFFI and those by JNI reach the same library. */
 class CrossingTest {
-    private val open = 2
-
-    private fun opening(store: Long) = RequestWriter(open).apply {
+    private fun opening(store: Long) = RequestWriter(Operation.OPEN).apply {
         long(store)
         text("memory:", "url")
-        repeat(7) { flag(false) }
+        OpenOptions.defaults().write(this)
     }
 
     @Test
