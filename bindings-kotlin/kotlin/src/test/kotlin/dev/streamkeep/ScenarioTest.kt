@@ -2,6 +2,7 @@ package dev.streamkeep
 
 import com.fasterxml.jackson.databind.JsonNode
 import com.fasterxml.jackson.databind.ObjectMapper
+import com.fasterxml.jackson.databind.node.JsonNodeFactory
 import org.junit.jupiter.api.Assertions.assertTimeoutPreemptively
 import org.junit.jupiter.api.DynamicTest
 import org.junit.jupiter.api.DynamicTest.dynamicTest
@@ -34,6 +35,7 @@ class ScenarioTest {
 private class Scenario(private val face: Opener, backend: Backend, file: Path) {
     private val scenario = ObjectMapper().readTree(file.toFile())
     private val values = ScenarioValues()
+    private val described = Described(values)
     private val stores = mutableMapOf<String, Face>()
     private val base = backend.base()
     private val namespace = randomName("s")
@@ -70,19 +72,19 @@ private class Scenario(private val face: Opener, backend: Backend, file: Path) {
         }
         val store = stores.getValue(step.path("on").asText("store"))
         if (op == "subscribe") {
-            values.keys(args, "query", "start", "after")
             val whenCaughtUp = { step.path("when_caught_up").forEach(::step) }
-            return values.events(store.subscribe(values.subscribeOptions(args), step["take"]?.asInt(), whenCaughtUp))
+            return values.events(store.subscribe(described.options("subscribe", args) as SubscribeOptions, step["take"]?.asInt(), whenCaughtUp))
         }
-        return values.perform(store, op, args)
+        return described.perform(store.store, op, args)
     }
 
     private fun open(args: JsonNode): Face {
-        values.keys(args, "url", "namespace", "create", "durability", "timeout_ms", "poll_interval_ms", "max_connections", "insecure")
         val more = args.path("url").asText("")
         val url = base + if ('?' in base) more.replaceFirst('?', '&') else more
         val own = args["namespace"]?.let { "${namespace}_${it.asText()}" } ?: namespace
-        return face.open(url, values.openOptions(args, own))
+        val all = JsonNodeFactory.instance.objectNode().put("namespace", own)
+        args.properties().filter { it.key != "namespace" }.forEach { (name, value) -> all.set<JsonNode>(name, value) }
+        return face.open(url, described.options("open", all) as OpenOptions)
     }
 }
 

@@ -43,71 +43,25 @@ internal class ScenarioValues {
         }
     }
 
-    fun perform(store: Face, op: String, args: JsonNode): JsonNode = when (op) {
-        "append" -> {
-            keys(args, "stream", "events", "expected", "timeout_ms")
-            val options = AppendOptions(args["expected"]?.let(::expected) ?: Expected.Any, duration(args["timeout_ms"]))
-            val done = store.append(args["stream"].asText(), args["events"].map(::event), options)
-            nodes.objectNode().put("version", done.version).put("position", done.position).put("repeated", done.repeated)
-        }
-        "import_events" -> {
-            keys(args, "events")
-            val done = store.importEvents(args["events"].map(::importEvent))
-            nodes.objectNode().put("imported", done.imported).put("passed_over", done.passedOver).put("position", done.position)
-        }
-        "read" -> events(store.read(args["stream"].asText(), readOptions(args)))
-        "read_all" -> events(store.readAll(readAllOptions(args)))
-        "read_page" -> {
-            keys(args, "after", "query", "limit", "timeout_ms")
-            val options = ReadPageOptions(args.path("after").asLong(), query(args), args["limit"]?.asLong(), duration(args["timeout_ms"]))
-            val page = store.readPage(options)
-            nodes.objectNode().put("reached", page.reached).put("caught_up", page.caughtUp).set("events", events(page.events))
-        }
-        "save_snapshot" -> {
-            keys(args, "snapshot")
-            nothing.also { store.saveSnapshot(snapshot(args["snapshot"])) }
-        }
-        "load_snapshot" -> {
-            keys(args, "stream", "schema", "at_or_before")
-            store.loadSnapshot(args["stream"].asText(), args["schema"].asText(), args["at_or_before"]?.asLong())?.let(::snapshotAnswer) ?: nothing
-        }
-        "head" -> nodes.numberNode(store.head()).also { keys(args) }
-        "close" -> nothing.also { keys(args) }.also { store.close() }
-        else -> fail("unknown operation $op")
+    /** A value of a type of `surface.json`. */
+    fun take(type: String, node: JsonNode): Any = when (type) {
+        "text" -> node.asText()
+        "number" -> node.asLong()
+        "small_number" -> node.asInt()
+        "flag" -> node.asBoolean()
+        "duration" -> Duration.ofMillis(node.asLong())
+        "query" -> query(node)
+        "event[]" -> node.map(::event)
+        "import_event[]" -> node.map(::importEvent)
+        "snapshot" -> snapshot(node)
+        "expected" -> expected(node)
+        "direction" -> word(node, Direction.entries)
+        "start" -> word(node, Start.entries)
+        "durability" -> word(node, Durability.entries)
+        else -> fail("unknown type $type")
     }
 
-    fun openOptions(args: JsonNode, namespace: String) = OpenOptions(
-        namespace,
-        args["create"]?.asBoolean(),
-        args["durability"]?.asText()?.let { if (it == "full") Durability.Full else if (it == "relaxed") Durability.Relaxed else fail("unknown durability $it") },
-        duration(args["timeout_ms"]),
-        duration(args["poll_interval_ms"]),
-        args["max_connections"]?.asInt(),
-        args["insecure"]?.asBoolean(),
-    )
-
-    fun subscribeOptions(args: JsonNode): SubscribeOptions {
-        val start = args["start"]?.asText()?.let { if (it == "beginning") Start.Beginning else if (it == "now") Start.Now else fail("unknown start $it") }
-        return SubscribeOptions(query(args), start, args["after"]?.asLong())
-    }
-
-    private fun readOptions(args: JsonNode): ReadOptions {
-        keys(args, "stream", "from_version", "to_version", "direction", "limit", "timeout_ms")
-        return ReadOptions(args.path("from_version").asLong(1), args["to_version"]?.asLong(), direction(args), args["limit"]?.asLong(), duration(args["timeout_ms"]))
-    }
-
-    private fun readAllOptions(args: JsonNode): ReadAllOptions {
-        keys(args, "after", "before", "query", "direction", "limit", "timeout_ms")
-        return ReadAllOptions(args.path("after").asLong(), args["before"]?.asLong(), query(args), direction(args), args["limit"]?.asLong(), duration(args["timeout_ms"]))
-    }
-
-    private fun direction(args: JsonNode) = when (val said = args.path("direction").asText("forward")) {
-        "forward" -> Direction.Forward
-        "backward" -> Direction.Backward
-        else -> fail("unknown direction $said")
-    }
-
-    private fun duration(millis: JsonNode?): Duration? = millis?.let { Duration.ofMillis(it.asLong()) }
+    private fun <T : Enum<T>> word(node: JsonNode, known: List<T>): T = known.singleOrNull { it.name.replaceFirstChar(Char::lowercase) == node.asText() } ?: fail("$node is none of $known")
 
     private fun expected(node: JsonNode): Expected = when {
         node.isNumber -> Expected.exact(node.asLong())
@@ -119,8 +73,8 @@ internal class ScenarioValues {
 
     private fun texts(node: JsonNode?): List<String> = node?.map(JsonNode::asText).orEmpty()
 
-    private fun query(args: JsonNode): Query = Query(
-        args.path("query").map { item ->
+    private fun query(node: JsonNode): Query = Query(
+        node.map { item ->
             keys(item, "types", "tags", "categories", "streams")
             QueryItem(texts(item["types"]), texts(item["tags"]), texts(item["categories"]), texts(item["streams"]))
         },
@@ -152,12 +106,12 @@ internal class ScenarioValues {
     private fun data(payload: Payload): JsonNode =
         if (payload.isJson) nodes.textNode(payload.text) else nodes.objectNode().put("base64", Base64.getEncoder().encodeToString(payload.bytes))
 
-    private fun snapshotAnswer(it: Snapshot): JsonNode =
+    fun snapshotAnswer(it: Snapshot): JsonNode =
         nodes.objectNode().put("stream", it.stream).put("version", it.version).put("schema", it.schema).set("data", data(it.data))
 
     fun events(events: List<RecordedEvent>): JsonNode = nodes.arrayNode().apply { events.forEach { add(eventAnswer(it)) } }
 
-    private fun eventAnswer(it: RecordedEvent): JsonNode = nodes.objectNode().apply {
+    fun eventAnswer(it: RecordedEvent): JsonNode = nodes.objectNode().apply {
         put("stream", it.stream).put("version", it.version).put("position", it.position).put("id", it.id.toString()).put("type", it.type)
         put("metadata", it.metadata).put("schema", it.schema).put("content_type", it.contentType)
         put("recorded_at", ChronoUnit.MICROS.between(Instant.EPOCH, it.recordedAt))
