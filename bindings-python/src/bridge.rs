@@ -16,6 +16,8 @@ use futures::FutureExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 use tokio::task::JoinHandle;
+use tracing::Dispatch;
+use tracing::dispatcher::with_default;
 
 use crate::engine::{Engine, Owned, locked};
 use crate::error::{Failure, Result};
@@ -34,6 +36,8 @@ struct Calls {
     next_number: AtomicU64,
     mailbox: Arc<Mailbox>,
     bell: Mutex<Socket>,
+    /// Where core's log lines go.
+    writer: Dispatch,
 }
 
 struct Running {
@@ -43,7 +47,7 @@ struct Running {
 }
 
 /// The numbers of the calls that can go on.
-struct Mailbox {
+pub(crate) struct Mailbox {
     letters: Mutex<Letters>,
     rope: Socket,
 }
@@ -106,7 +110,9 @@ impl Bridge {
             next_number: AtomicU64::new(0),
             mailbox: Arc::new(Mailbox { letters: Mutex::default(), rope }),
             bell: Mutex::new(bell),
+            writer: engine.writer().clone(),
         });
+        engine.log().ring_for(&calls.mailbox);
         Ok(Self(Owned::new(engine, calls)))
     }
 
@@ -122,6 +128,7 @@ impl Bridge {
         let ready = calls.ready();
         let _runtime = self.0.engine().handle().enter();
         let went_on: Vec<PyResult<()>> = ready.into_iter().map(|number| calls.go_on(py, number)).collect();
+        self.0.engine().log().hand_over(py);
         went_on.into_iter().collect()
     }
 }
@@ -176,7 +183,8 @@ impl Calls {
     /// Polls a call, and hands its result over if there is one. Returns whether the call goes on.
     fn poll(&self, py: Python<'_>, number: u64, mut running: Running) -> PyResult<bool> {
         let waker = running.waker.clone();
-        match running.work.as_mut().poll(&mut Context::from_waker(&waker)) {
+        let polled = with_default(&self.writer, || running.work.as_mut().poll(&mut Context::from_waker(&waker)));
+        match polled {
             Poll::Ready(deliver) => hand_over(py, running.future.bind(py), deliver).map(|()| false),
             Poll::Pending => {
                 locked(&self.running).insert(number, running);
@@ -188,8 +196,17 @@ impl Calls {
 
 impl Mailbox {
     fn put(&self, number: u64) {
+        self.ring_with(Some(number));
+    }
+
+    /// Makes the loop go on, though no call can.
+    pub(crate) fn ring(&self) {
+        self.ring_with(None);
+    }
+
+    fn ring_with(&self, number: Option<u64>) {
         let mut letters = locked(&self.letters);
-        letters.ready.push(number);
+        letters.ready.extend(number);
         if !std::mem::replace(&mut letters.rung, true) {
             // It only fails if the loop has gone, and then no caller waits.
             let _ = (&self.rope).write(&[1]);

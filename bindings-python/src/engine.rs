@@ -14,8 +14,11 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use pyo3::prelude::*;
 use tokio::runtime::{Builder, Handle, Runtime};
+use tracing::Dispatch;
+use tracing::dispatcher::{set_default, with_default};
 
 use crate::error::{Failure, Result};
+use crate::log::{Log, Writer};
 
 /// How often a blocked caller checks for signals (Ctrl-C) and for the end of the interpreter.
 const TICK: Duration = Duration::from_millis(50);
@@ -34,6 +37,9 @@ pub(crate) struct Engine {
     process_id: u32,
     handle: Handle,
     runtime: Mutex<Option<Runtime>>,
+    log: Arc<Log>,
+    /// Where core's log lines go: to `log`.
+    writer: Dispatch,
     /// The thread that ends the interpreter, after the end has begun.
     leaver: OnceLock<ThreadId>,
     callers: Mutex<usize>,
@@ -65,9 +71,14 @@ impl Engine {
     fn start() -> Result<Self> {
         let no_threads =
             |cause: std::io::Error| Failure::internal(format!("the runtime's threads could not be started: {cause}"));
+        let log = Arc::new(Log::default());
+        // Set for each thread and each poll, and not for the process, in which others may log, too.
+        let writer = Dispatch::new(Writer(Arc::clone(&log)));
+        let of_each_thread = writer.clone();
         let runtime = Builder::new_multi_thread()
             .worker_threads(worker_threads()?)
             .thread_name("streamkeep")
+            .on_thread_start(move || std::mem::forget(set_default(&of_each_thread)))
             .enable_all()
             .build()
             .map_err(no_threads)?;
@@ -75,6 +86,8 @@ impl Engine {
             process_id: std::process::id(),
             handle: runtime.handle().clone(),
             runtime: Mutex::new(Some(runtime)),
+            log,
+            writer,
             leaver: OnceLock::new(),
             callers: Mutex::new(0),
             no_callers: Condvar::new(),
@@ -83,6 +96,14 @@ impl Engine {
 
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    pub(crate) fn log(&self) -> &Log {
+        &self.log
+    }
+
+    pub(crate) fn writer(&self) -> &Dispatch {
+        &self.writer
     }
 
     /// Checks that this process and thread can use the engine.
@@ -114,6 +135,7 @@ impl Engine {
                 }
                 outcome
             });
+            self.log.hand_over(py);
             match outcome {
                 Some(Ok(answer)) => return Ok(answer?),
                 Some(Err(panic)) => return Err(Failure::panicked(panic.as_ref()).into()),
@@ -129,7 +151,8 @@ impl Engine {
         let waker = Waker::from(Arc::clone(parked));
         let until = Instant::now() + TICK;
         loop {
-            if let Poll::Ready(outcome) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            let polled = with_default(&self.writer, || future.as_mut().poll(&mut Context::from_waker(&waker)));
+            if let Poll::Ready(outcome) = polled {
                 return Some(outcome);
             }
             while !parked.woken.swap(false, Ordering::Acquire) {

@@ -6,6 +6,7 @@ mod convert;
 mod cursor;
 mod engine;
 mod error;
+mod log;
 mod socket;
 mod store;
 
@@ -44,6 +45,7 @@ fn panic_inside<'py>(py: Python<'py>, bridge: Option<&Bound<'py, Bridge>>) -> Py
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     error::prepare(py)?;
+    log::prepare(py)?;
     // Made now for the same reason: the first use of a class makes its type, under a lock.
     let _ = py.get_type::<PanicException>();
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
