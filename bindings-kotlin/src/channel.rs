@@ -8,7 +8,8 @@
 //! When a channel ends, so do its calls, its stores and its readers; with the last one, the threads of this library end.
 //!
 //! A submitted frame has requests: call id (0: no answer wanted), operation, length, body. A drained frame has answers:
-//! call id, 0 or 1 (failed), length, body.
+//! call id, 0 or 1 (failed), length, body. A log line of core is an answer too, so that it comes before the answer of the
+//! call that wrote it.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
@@ -19,12 +20,16 @@ use tokio::task::AbortHandle;
 
 use crate::error::Failure;
 use crate::frame::{Reader, Writer};
+use crate::lines;
 use crate::operations;
 use crate::runtime::SharedRuntime;
 use crate::store::{Answer, Handles};
 
 /// Withdraws a call: its future is dropped, and it gets no answer.
 const CANCEL: u8 = 1;
+
+/// The call id of a log line, which no call waits for.
+const LINE: i64 = -1;
 
 /// The size of an answer's head: call id, whether it failed, and the length of the body.
 const ANSWER_HEAD_BYTES: usize = 8 + 1 + 4;
@@ -54,6 +59,7 @@ struct State {
 
 /// Begins a channel. Returns its number.
 pub(crate) fn begin() -> std::io::Result<i64> {
+    lines::forward();
     let channel = Channel {
         runtime: SharedRuntime::get()?,
         handles: Handles::default(),
@@ -93,6 +99,17 @@ pub(crate) fn end(number: i64) {
     calls.into_values().for_each(|call| call.abort());
     channel.handles.clear();
     channel.runtime.release();
+}
+
+/// Gives a log line to all channels: what core does for one handle, it can do for all of them.
+pub(crate) fn log(level: u8, text: &str) {
+    let channels: Vec<_> = CHANNELS.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+    for channel in channels {
+        let mut body = Writer::default();
+        body.byte(level);
+        body.text(text);
+        channel.answer(LINE, Ok(body));
+    }
 }
 
 fn channel(number: i64) -> Option<Arc<Channel>> {

@@ -9,6 +9,7 @@ mod control;
 mod convert;
 mod error;
 mod frame;
+mod lines;
 mod native;
 mod operations;
 mod runtime;

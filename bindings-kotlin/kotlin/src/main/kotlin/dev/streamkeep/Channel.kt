@@ -32,7 +32,7 @@ internal class Channel private constructor(private val number: Long) {
     private val waiting = ConcurrentLinkedQueue<ByteArray>()
     private val crossing = AtomicBoolean()
     private val pending = ConcurrentHashMap<Long, Handover>()
-    private val answers = Answers(::take, ::find, ::lose)
+    private val answers = Answers(::take, { if (it == LINE) HostLog.handover else find(it) }, ::lose)
     private val cleaner = Cleaner.create()
 
     /** The stores that are open or being opened. */
@@ -212,6 +212,9 @@ internal class Channel private constructor(private val number: Long) {
         const val VERSION = "0.1.0"
         private const val CANCEL = 1
         private const val NO_ANSWER = 0L
+
+        /** The id that log lines have instead of a call's. */
+        private const val LINE = -1L
         private const val FRAME_BYTES = 8 * 1024 * 1024
 
         private val lock = Any()
@@ -257,6 +260,7 @@ internal class Channel private constructor(private val number: Long) {
         }
 
         private fun ended(number: Long) {
+            HostLog.await()
             Jna.call { end(number) }
             synchronized(lock) { if (current == null) Jna.inOwnThread(Jna::release) }
         }
