@@ -112,15 +112,16 @@ impl From<streamkeep::Snapshot> for SnapshotOut {
     }
 }
 
-/// The answer of a load: an object, because nothing and a load that was cancelled are two things.
-#[napi(object, object_from_js = false)]
-pub struct LoadedOut {
-    pub found: Option<SnapshotOut>,
+impl From<streamkeep::Page> for Page {
+    fn from(page: streamkeep::Page) -> Self {
+        Self::new(page.events, page.caught_up, page.reached)
+    }
 }
 
-impl From<Option<streamkeep::Snapshot>> for LoadedOut {
-    fn from(found: Option<streamkeep::Snapshot>) -> Self {
-        Self { found: found.map(SnapshotOut::from) }
+/// One event, or none.
+impl From<Option<RecordedEvent>> for Page {
+    fn from(found: Option<RecordedEvent>) -> Self {
+        Self::new(found.into_iter().collect(), true, 0)
     }
 }
 

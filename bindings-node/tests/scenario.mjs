@@ -1,25 +1,13 @@
 // Runs a scenario of tests/scenarios, whose README describes the format.
 import assert from 'node:assert/strict'
-import { EventStore, JsonText } from 'streamkeep'
-import { all, hex } from './backends.mjs'
+import { EventIterator, EventStore, JsonText, RecordedEvent, Snapshot } from 'streamkeep'
+import { all, hex, shared } from './backends.mjs'
 
 const camel = (name) => name.replace(/_[a-z]/g, (found) => found.slice(1).toUpperCase())
 const STEP_KEYS = ['op', 'args', 'on', 'expect', 'error', 'save', 'as', 'take', 'when_caught_up']
 const DEADLINE_MS = 30_000
 
-const KEYS = {
-  open: ['namespace', 'create', 'durability', 'timeout_ms', 'poll_interval_ms', 'max_connections', 'insecure', 'url'],
-  append: ['stream', 'events', 'expected', 'timeout_ms'],
-  import_events: ['events'],
-  read: ['stream', 'from_version', 'to_version', 'direction', 'limit', 'timeout_ms'],
-  read_all: ['after', 'before', 'query', 'direction', 'limit', 'timeout_ms'],
-  read_page: ['after', 'query', 'limit', 'timeout_ms'],
-  subscribe: ['query', 'start', 'after'],
-  save_snapshot: ['snapshot'],
-  load_snapshot: ['stream', 'schema', 'at_or_before'],
-  head: [],
-  close: [],
-}
+const surface = JSON.parse(shared('generate/surface.json'))
 
 /** Refuses unknown keys, so that a scenario with a mistake cannot pass. */
 function known(object, keys, where) {
@@ -41,6 +29,33 @@ function eventIn(given) {
 function importIn(given) {
   known(given, ['stream', 'version', 'recorded_at', 'event'], 'event to import')
   return { ...renamed(given, { recorded_at: 'recordedAtMicros' }), event: eventIn(given.event) }
+}
+
+const snapshotIn = (given) => ({ ...known(given, ['stream', 'version', 'schema', 'data'], 'snapshot'), data: dataIn(given.data) })
+
+/** How a scenario's values are converted, by their types. */
+const CONVERT = { 'event[]': (events) => events.map(eventIn), 'import_event[]': (events) => events.map(importIn), snapshot: snapshotIn }
+
+/** The arguments of an operation in their order, then its options, as the description has them. */
+function taken(operation, args) {
+  const entry = surface.store[operation]
+  const named = ({ name, type }) => (type === 'duration' ? `${name}_ms` : name)
+  const options = entry.options.filter(({ only, type }) => (only === undefined || only.includes('node')) && !['signal', 'callback'].includes(type))
+  known(args, [...entry.arguments, ...options].map(named), operation)
+  const value = (one) => (CONVERT[one.type] ?? ((same) => same))(args[named(one)])
+  const given = options.filter((option) => named(option) in args).map((option) => [camel(named(option)), value(option)])
+  return [...entry.arguments.map(value), Object.fromEntries(given)]
+}
+
+/** An answer in the form of the scenarios. */
+async function told(answer) {
+  if (answer instanceof EventIterator) return (await all(answer)).map(eventOut)
+  if (answer === undefined || answer === null || typeof answer !== 'object') return answer ?? null
+  if (answer instanceof RecordedEvent) return eventOut(answer)
+  if (answer instanceof Snapshot) return { stream: answer.stream, version: answer.version, schema: answer.schema, data: dataOut(answer) }
+  if (Array.isArray(answer)) return Promise.all(answer.map(told))
+  const fields = await Promise.all(Object.entries(snake(answer)).map(async ([name, value]) => [name, await told(value)]))
+  return Object.fromEntries(fields)
 }
 
 const dataOut = (content) => content.text ?? { base64: Buffer.from(content.data).toString('base64') }
@@ -86,7 +101,8 @@ export class Run {
 
   async step(step) {
     known(step, STEP_KEYS, 'step')
-    const args = this.filled(known(step.args ?? {}, KEYS[step.op] ?? assert.fail(`unknown operation '${step.op}'`), step.op))
+    assert.ok(Object.hasOwn(surface.store, step.op), `unknown operation '${step.op}'`)
+    const args = this.filled(step.args ?? {})
     if ('error' in step) {
       const error = await this.call(step, args).then(() => assert.fail('it did not fail'), (thrown) => thrown)
       if (error instanceof assert.AssertionError) throw error
@@ -107,41 +123,15 @@ export class Run {
   async call(step, args) {
     if (step.op === 'open') return this.open(step, args)
     const store = this.handles.get(step.on ?? 'store') ?? assert.fail(`no handle '${step.on}'`)
-    const { stream, schema, events, ...options } = renamed(args)
-    switch (step.op) {
-      case 'append':
-        return store.append(stream, events.map(eventIn), options)
-      case 'import_events':
-        return snake(await store.importEvents(events.map(importIn)))
-      case 'read':
-        return (await all(store.read(stream, options))).map(eventOut)
-      case 'read_all':
-        return (await all(store.readAll(options))).map(eventOut)
-      case 'read_page': {
-        const page = await store.readPage(options)
-        return { events: page.events.map(eventOut), reached: page.reached, caught_up: page.caughtUp }
-      }
-      case 'subscribe':
-        return this.subscribe(step, store, options)
-      case 'save_snapshot': {
-        known(args.snapshot, ['stream', 'version', 'schema', 'data'], 'snapshot')
-        return (await store.saveSnapshot({ ...args.snapshot, data: dataIn(args.snapshot.data) })) ?? null
-      }
-      case 'load_snapshot': {
-        const found = await store.loadSnapshot(stream, schema, options)
-        return found === undefined ? null : { stream: found.stream, version: found.version, schema: found.schema, data: dataOut(found) }
-      }
-      case 'head':
-        return store.head()
-      default:
-        return (await store.close()) ?? null
-    }
+    const given = taken(step.op, args)
+    return step.op === 'subscribe' ? this.subscribe(step, store, given[0]) : told(await store[camel(step.op)](...given))
   }
 
-  async open(step, { url = '', namespace, ...options }) {
+  async open(step, { url = '', namespace, ...args }) {
     const own = namespace === undefined ? this.namespace : `${this.namespace}_${namespace}`
     const added = this.base.includes('?') ? url.replace('?', '&') : url
-    this.handles.set(step.as, await EventStore.open(this.base + added, { ...renamed(options), namespace: own }))
+    const [, options] = taken('open', { ...args, url })
+    this.handles.set(step.as, await EventStore.open(this.base + added, { ...options, namespace: own }))
     return null
   }
 

@@ -39,13 +39,14 @@ export function word(...words: string[]): Check {
   }
 }
 
-const EXPECTED = ['any', 'no-stream', 'stream-exists']
-
-/** @internal The expected version of an append. */
-export function expectedVersion(argument: string, value: unknown): number | string {
-  if (typeof value === 'string' ? EXPECTED.includes(value) : Number.isSafeInteger(value) && (value as number) >= 0) return value as number | string
-  const not = typeof value === 'string' ? '' : `, not ${kindOf(value)}`
-  return refuse(argument, `${argument} must be a version (a whole number from 0 to 2^53 - 1), 'any', 'no-stream' or 'stream-exists'${not}`)
+/** @internal One of a few words, or a version. */
+export function wordOrVersion(...words: string[]): Check {
+  const [last, ...others] = words.map((one) => `'${one}'`).reverse()
+  const taken = `a version (a whole number from 0 to 2^53 - 1), ${others.reverse().join(', ')} or ${last ?? ''}`
+  return (argument, value) => {
+    if (typeof value === 'string' ? words.includes(value) : Number.isSafeInteger(value) && (value as number) >= 0) return value
+    return refuse(argument, `${argument} must be ${taken}${typeof value === 'string' ? '' : `, not ${kindOf(value)}`}`)
+  }
 }
 
 /** @internal An `AbortSignal` of any realm, or of a library that makes its own. */

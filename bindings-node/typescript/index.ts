@@ -25,24 +25,12 @@ export { event } from './events.js'
 export type { AnyEvent, Event, EventOptions, IdentifiedEvent, ImportEvent, Metadata } from './events.js'
 export { EventIterator } from './iteration.js'
 export { JsonText } from './json.js'
-export type {
-  AppendOptions,
-  CallOptions,
-  Direction,
-  Expected,
-  LoadSnapshotOptions,
-  OpenOptions,
-  Query,
-  QueryItem,
-  ReadAllOptions,
-  ReadOptions,
-  ReadPageOptions,
-  SubscribeOptions,
-} from './options.js'
+export type * from './options.js'
 export { RecordedEvent, recordedEvent } from './recorded.js'
 export type { Recorded, RecordedEventFields } from './recorded.js'
 export type { Signal } from './signal.js'
 export { Snapshot } from './snapshots.js'
 export type { NewSnapshot } from './snapshots.js'
 export { EventStore } from './store.js'
-export type { AppendResult, ImportResult, Page } from './store.js'
+export type { Page } from './store.js'
+export type * from './results.js'

@@ -1,4 +1,6 @@
-// The declarations of the native module, as src/*.rs exports it. Private to this package.
+// Generated from generate/surface.json by `make generate`. Do not edit it.
+
+// The declarations of the native module. Private to this package.
 
 export interface NativeEvent {
   type: string
@@ -13,12 +15,20 @@ export interface NativeEvent {
   recordedAtMicros?: number
 }
 
+/** Its layout is in `src/page.rs`. */
 export interface NativePage {
   texts: string[]
   numbers: Float64Array
   bytes?: Uint8Array
   caughtUp: boolean
   reached: number
+}
+
+export interface NativeNewSnapshot {
+  stream: string
+  version: number
+  schema: string
+  data: string | Uint8Array
 }
 
 export interface NativeSnapshot {
@@ -29,16 +39,29 @@ export interface NativeSnapshot {
   bytes?: Uint8Array
 }
 
-export interface NativeReadOptions {
-  fromVersion?: number
-  toVersion?: number
-  after?: number
-  before?: number
-  query?: { types?: string[]; tags?: string[]; categories?: string[]; streams?: string[] }[]
-  direction?: string
-  limit?: number
+export interface NativeQueryItem {
+  types?: string[]
+  tags?: string[]
+  categories?: string[]
+  streams?: string[]
+}
+
+export interface NativeAppendOptions {
+  expected?: string | number
   timeoutMs?: number
-  start?: string
+}
+
+export interface NativeHeadOptions {
+  timeoutMs?: number
+}
+
+export interface NativeImportEventsOptions {
+  timeoutMs?: number
+}
+
+export interface NativeLoadSnapshotOptions {
+  atOrBefore?: number
+  timeoutMs?: number
 }
 
 export interface NativeOpenOptions {
@@ -51,24 +74,57 @@ export interface NativeOpenOptions {
   insecure?: boolean
 }
 
+export interface NativeReadOptions {
+  fromVersion?: number
+  toVersion?: number
+  direction?: string
+  limit?: number
+  timeoutMs?: number
+}
+
+export interface NativeReadAllOptions {
+  after?: number
+  before?: number
+  query?: NativeQueryItem[]
+  direction?: string
+  limit?: number
+  timeoutMs?: number
+}
+
+export interface NativeReadPageOptions {
+  after?: number
+  query?: NativeQueryItem[]
+  limit?: number
+  timeoutMs?: number
+}
+
+export interface NativeSaveSnapshotOptions {
+  timeoutMs?: number
+}
+
+export interface NativeSubscribeOptions {
+  query?: NativeQueryItem[]
+  start?: string
+  after?: number
+}
+
 /** The native calls answer the mailbox, under the number that they are given. */
 export interface NativeIteration {
-  next(number: number): void
+  next(call: number): void
   close(): void
 }
 
 export interface NativeStore {
-  append(number: number, stream: string, events: NativeEvent[], options: { expected?: string | number; timeoutMs?: number }): void
-  importEvents(number: number, events: NativeEvent[], timeoutMs?: number): void
+  append(call: number, stream: string, events: NativeEvent[], options: NativeAppendOptions): void
+  head(call: number, options: NativeHeadOptions): void
+  importEvents(call: number, events: NativeEvent[], options: NativeImportEventsOptions): void
+  loadSnapshot(call: number, stream: string, schema: string, options: NativeLoadSnapshotOptions): void
   read(stream: string, options: NativeReadOptions): NativeIteration
-  readAll(options: NativeReadOptions): NativeIteration
-  subscribe(options: NativeReadOptions): NativeIteration
-  readPage(number: number, options: NativeReadOptions): void
-  saveSnapshot(number: number, snapshot: { stream: string; version: number; schema: string; data: string | Uint8Array }, timeoutMs?: number): void
-  loadSnapshot(number: number, stream: string, schema: string, atOrBefore?: number, timeoutMs?: number): void
-  head(number: number, timeoutMs?: number): void
-  close(number: number): void
-  isClosed(): boolean
+  readAll(options: NativeReadAllOptions): NativeIteration
+  readPage(call: number, options: NativeReadPageOptions): void
+  saveSnapshot(call: number, snapshot: NativeNewSnapshot, options: NativeSaveSnapshotOptions): void
+  subscribe(options: NativeSubscribeOptions): NativeIteration
+  close(call: number): void
 }
 
 export interface NativeMailbox {
@@ -76,14 +132,14 @@ export interface NativeMailbox {
   hold(settle: Settle): void
   release(): void
   /** Abandons a call: it gets no answer any more. */
-  abandon(number: number): void
+  abandon(call: number): void
 }
 
 /** Takes the number of a call, its result, and its error as JSON (else null); then those of the next call. */
 export type Settle = (answers: unknown[]) => void
 
 interface Native {
-  open(mailbox: NativeMailbox, number: number, url: string, options: NativeOpenOptions): void
+  open(mailbox: NativeMailbox, call: number, url: string, options: NativeOpenOptions): void
   newId(): string
   NativeMailbox: new () => NativeMailbox
   NativeStore: new () => NativeStore

@@ -2,7 +2,7 @@ import { count } from './arguments.js'
 import { CallSite, refuse } from './calls.js'
 import { Content, typeOf, valueOf, type ContentType } from './content.js'
 import { encode, JsonText, wellFormed } from './json.js'
-import type { NativeSnapshot } from './native.js'
+import type { NativeNewSnapshot, NativeSnapshot } from './native.js'
 import { isMarked, isRecord, kindOf, mark, ownBytes } from './realm.js'
 
 /** A snapshot to save. Its data is a value, JSON text that is kept as it is, or bytes. */
@@ -56,7 +56,7 @@ export class Snapshot<S = unknown> extends Content {
 }
 
 /** @internal A snapshot to save, in the form of the native module. The state of a loaded one is kept byte for byte. */
-export function snapshotToNative(given: unknown): { stream: string; version: number; schema: string; data: string | Uint8Array } {
+export function snapshotToNative(given: unknown): NativeNewSnapshot {
   if (!isRecord(given)) refuse('snapshot', `snapshot must be an object with stream, version, schema and data, not ${kindOf(given)}`)
   const { stream, version, schema, data } = given
   return {

@@ -6,7 +6,7 @@ import { importToNative, toNative, type AnyEvent, type Event, type ImportEvent }
 import { EventIterator, type Source } from './iteration.js'
 import { wellFormed } from './json.js'
 import { mailbox } from './mailbox.js'
-import { native, type NativeIteration, type NativePage, type NativeReadOptions, type NativeSnapshot, type NativeStore } from './native.js'
+import { native, type NativeIteration, type NativePage, type NativeSnapshot, type NativeStore } from './native.js'
 import {
   CHECKS,
   type AppendOptions,
@@ -20,30 +20,9 @@ import {
 } from './options.js'
 import { disposable, kindOf } from './realm.js'
 import { decode, type Recorded } from './recorded.js'
+import type { AppendResult, ImportResult } from './results.js'
+import type { Signal } from './signal.js'
 import { snapshotFrom, snapshotToNative, type NewSnapshot, type Snapshot } from './snapshots.js'
-
-/** The result of an append. */
-export interface AppendResult {
-  /** The stream's version after the append. */
-  version: number
-  /**
-   * The position of the last event. Do not use it as a cursor: an event with a smaller position can still be
-   * uncommitted.
-   */
-  position: number
-  /** Whether the same events were appended before. The result is then the one of that time. */
-  repeated: boolean
-}
-
-/** What an import did. */
-export interface ImportResult {
-  /** Events written. */
-  imported: number
-  /** Events that were stored already, with the same content. */
-  passedOver: number
-  /** The position of the last event given; 0 if none was given. */
-  position: number
-}
 
 /** One page of the log. */
 export interface Page<E extends AnyEvent = AnyEvent> {
@@ -80,7 +59,7 @@ export class EventStore<E extends AnyEvent = AnyEvent> {
   static open<E extends AnyEvent = AnyEvent>(url: string, options?: OpenOptions): Promise<EventStore<E>> {
     const prepare = (): Start => {
       const [at, taken] = [wellFormed('url', url), take(options, CHECKS.open)]
-      return (number) => native.open(mailbox.native, number, at, taken)
+      return (call) => native.open(mailbox.native, call, at, taken)
     }
     return mailbox.call(new CallSite('open'), options, prepare, (opened: NativeStore) => new EventStore<E>(opened))
   }
@@ -97,11 +76,7 @@ export class EventStore<E extends AnyEvent = AnyEvent> {
    * completely or not at all.
    */
   append(stream: string, events: readonly Event<E>[], options?: AppendOptions): Promise<AppendResult> {
-    const prepare = (): Start => {
-      const [name, taken, given] = [wellFormed('stream', stream), take(options, CHECKS.append), list(events).map(toNative)]
-      return (number) => this.#native.append(number, name, given, taken)
-    }
-    return mailbox.call(new CallSite('append'), options, prepare, ({ version, position, repeated }: AppendResult) => ({ version, position, repeated }))
+    return this.#call(new CallSite('append'), options, () => [wellFormed('stream', stream), list(events).map(toNative)], plain<AppendResult>)
   }
 
   /**
@@ -113,12 +88,7 @@ export class EventStore<E extends AnyEvent = AnyEvent> {
    * `conflict` if a version does not follow.
    */
   importEvents(events: readonly ImportEvent<E>[], options?: CallOptions): Promise<ImportResult> {
-    const prepare = (): Start => {
-      const [{ timeoutMs }, given] = [take(options, CHECKS.call), list(events).map(importToNative)]
-      return (number) => this.#native.importEvents(number, given, timeoutMs)
-    }
-    const convert = ({ imported, passedOver, position }: ImportResult): ImportResult => ({ imported, passedOver, position })
-    return mailbox.call(new CallSite('importEvents'), options, prepare, convert)
+    return this.#call(new CallSite('importEvents'), options, () => [list(events).map(importToNative)], plain<ImportResult>)
   }
 
   /** Reads the events of a stream page by page, in the order of versions. An absent stream has none. */
@@ -136,12 +106,8 @@ export class EventStore<E extends AnyEvent = AnyEvent> {
 
   /** Reads one page of the log and tells how far it looked: `reached` is the `after` of the next page. */
   readPage(options?: ReadPageOptions<E['type']>): Promise<Page<E>> {
-    const prepare = (): Start => {
-      const taken = take(options, CHECKS.readPage)
-      return (number) => this.#native.readPage(number, taken)
-    }
     const convert = (page: NativePage): Page<E> => ({ events: decode<E>(page), reached: page.reached, caughtUp: page.caughtUp })
-    return mailbox.call(new CallSite('readPage'), options, prepare, convert)
+    return this.#call(new CallSite('readPage'), options, () => [], convert)
   }
 
   /**
@@ -160,31 +126,18 @@ export class EventStore<E extends AnyEvent = AnyEvent> {
    * newer one.
    */
   saveSnapshot<S>(snapshot: NewSnapshot<S>, options?: CallOptions): Promise<void> {
-    const prepare = (): Start => {
-      const [given, { timeoutMs }] = [snapshotToNative(snapshot), take(options, CHECKS.call)]
-      return (number) => this.#native.saveSnapshot(number, given, timeoutMs)
-    }
-    return mailbox.call(new CallSite('saveSnapshot'), options, prepare, nothing)
+    return this.#call(new CallSite('saveSnapshot'), options, () => [snapshotToNative(snapshot)], nothing)
   }
 
   /** Loads the newest valid snapshot of a stream and schema; `undefined` if there is none. */
   loadSnapshot<S = unknown>(stream: string, schema: string, options?: LoadSnapshotOptions): Promise<Snapshot<S> | undefined> {
-    const prepare = (): Start => {
-      const { atOrBefore, timeoutMs } = take(options, CHECKS.loadSnapshot)
-      const [of, by] = [wellFormed('stream', stream), wellFormed('schema', schema)]
-      return (number) => this.#native.loadSnapshot(number, of, by, atOrBefore, timeoutMs)
-    }
-    const convert = ({ found }: { found?: NativeSnapshot }): Snapshot<S> | undefined => (found === undefined ? undefined : snapshotFrom<S>(found))
-    return mailbox.call(new CallSite('loadSnapshot'), options, prepare, convert)
+    const convert = (found: NativeSnapshot | null): Snapshot<S> | undefined => (found === null ? undefined : snapshotFrom<S>(found))
+    return this.#call(new CallSite('loadSnapshot'), options, () => [wellFormed('stream', stream), wellFormed('schema', schema)], convert)
   }
 
   /** Returns the position of the last committed event that is safe to read; 0 if the log is empty. */
   head(options?: CallOptions): Promise<number> {
-    const prepare = (): Start => {
-      const { timeoutMs } = take(options, CHECKS.call)
-      return (number) => this.#native.head(number, timeoutMs)
-    }
-    return mailbox.call(new CallSite('head'), options, prepare, (head: number) => head)
+    return this.#call(new CallSite('head'), options, () => [], same<number>)
   }
 
   /**
@@ -193,8 +146,7 @@ export class EventStore<E extends AnyEvent = AnyEvent> {
    */
   close(): Promise<void> {
     this.#closed = true
-    const prepare = (): Start => (number) => this.#native.close(number)
-    return mailbox.call(new CallSite('close'), undefined, prepare, nothing)
+    return mailbox.call(new CallSite('close'), undefined, () => (call) => this.#native.close(call), nothing)
   }
 
   /** Closes the store, for `await using`. */
@@ -206,10 +158,20 @@ export class EventStore<E extends AnyEvent = AnyEvent> {
     disposable(this.prototype)
   }
 
+  /** Makes a call of the native module, which has the same name and takes the arguments, then the options. */
+  #call<O extends Answered, A extends Given<O>, T>(site: CallSite<O>, options: { signal?: Signal | undefined } | undefined, given: () => [...A], convert: (answer: never) => T): Promise<T> {
+    const prepare = (): Start => {
+      const [args, taken] = [given(), take(options, CHECKS[site.operation])]
+      const method = this.#native[site.operation] as (call: number, ...given: unknown[]) => void
+      return (call) => method.call(this.#native, call, ...args, taken)
+    }
+    return mailbox.call(site, options, prepare, convert)
+  }
+
   #iterate(
     site: CallSite<'read' | 'readAll' | 'subscribe'>,
     options: Pick<Source, 'signal' | 'onCaughtUp'> | undefined,
-    start: (taken: NativeReadOptions) => NativeIteration,
+    start: (taken: Record<string, never>) => NativeIteration,
   ): EventIterator<E> {
     // The options count as they are now. A wrong one is reported by the first pull.
     let open: () => NativeIteration
@@ -224,14 +186,21 @@ export class EventStore<E extends AnyEvent = AnyEvent> {
       }
     }
     const { signal, onCaughtUp } = kept ?? {}
-    return EventIterator.of<E>({ open, closed: () => this.#closed, refused: (number) => this.#native.head(number), signal, onCaughtUp, site })
+    return EventIterator.of<E>({ open, closed: () => this.#closed, refused: (call) => this.#native.head(call, {}), signal, onCaughtUp, site })
   }
 }
 
 /** Starts a native call under a number. */
-type Start = (number: number) => void
+type Start = (call: number) => void
+/** The methods with one answer. */
+type Answered = Exclude<keyof NativeStore, 'read' | 'readAll' | 'subscribe' | 'close'>
+/** The arguments of a method of the native module, between the number and the options. */
+type Given<O extends Answered> = Parameters<NativeStore[O]> extends [number, ...infer Args, object] ? Args : never
 
 const nothing = (): void => undefined
+const same = <T>(answer: T): T => answer
+/** An object of this realm. */
+const plain = <T extends object>(answer: T): T => ({ ...answer })
 
 /** The events of a call: an array, or anything that can be iterated but a string. */
 function list(events: unknown): unknown[] {

@@ -4,11 +4,12 @@ use anyhow::{Context, Result};
 
 use crate::description::Surface;
 use crate::files::File;
-use crate::{jvm, python, rust};
+use crate::{jvm, node, python, rust};
 
 type Language = (&'static str, fn(&Surface) -> Result<Vec<File>>);
 
-const LANGUAGES: &[Language] = &[("rust", rust::files), ("python", python::files), ("jvm", jvm::files)];
+const LANGUAGES: &[Language] =
+    &[("rust", rust::files), ("python", python::files), ("node", node::files), ("jvm", jvm::files)];
 
 /// The generated files of all languages.
 ///

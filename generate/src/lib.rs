@@ -10,6 +10,7 @@ pub mod files;
 pub mod jvm;
 pub mod languages;
 pub mod names;
+pub mod node;
 pub mod python;
 pub mod rust;
 pub mod template;
