@@ -54,7 +54,7 @@ const ALONE: &str = "STREAMKEEP_ALONE";
 pub fn in_own_process<F, W>(name: &str, kind: Backend, work: W) -> Trial
 where
     F: Future<Output = Result<(), Failed>> + Send + 'static,
-    W: FnOnce(Ground) -> F + Send + 'static,
+    W: Fn(Ground) -> F + Send + 'static,
 {
     if std::env::var_os(ALONE).is_some() {
         return case(name, kind, work);
