@@ -29,9 +29,6 @@ use crate::version::ExpectedVersion;
 /// The bytes that one permit of `Shared::room` stands for, so that the number of permits stays small.
 const ROOM_UNIT_BYTES: usize = 1024;
 
-/// How often a lane yields to other tasks before it sleeps, while it waits for its callers to append again.
-const GATHERING_TURNS: usize = 256;
-
 /// Collects appends and sends them in groups.
 #[derive(Clone, Debug)]
 pub(crate) struct AppendQueue(Arc<Shared>);
@@ -190,20 +187,17 @@ impl Shared {
     /// Waits for the callers that were just answered to append again. Otherwise the next group would have only the
     /// first of them, and all others would wait for that group.
     async fn gather(&self, sent: usize) {
-        let pause = self.backend.gathering();
+        let gathering = self.backend.gathering();
         let all_back = || sent < 2 || self.state().waiting.len() >= sent;
-        if pause.is_zero() {
-            return;
-        }
         // A caller that appends in a loop is back as soon as its task has run.
-        for _ in 0..GATHERING_TURNS {
+        for _ in 0..gathering.yields {
             if all_back() {
                 return;
             }
             tokio::task::yield_now().await;
         }
-        if !all_back() {
-            tokio::time::sleep(pause).await;
+        if !gathering.pause.is_zero() && !all_back() {
+            tokio::time::sleep(gathering.pause).await;
         }
     }
 

@@ -35,6 +35,8 @@
 
 mod append_queue;
 mod backend;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod combiner;
 mod database;
 mod deadline;
 mod decision;

@@ -21,6 +21,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("scheme table", &["url"]),
     ("backends", &["backend::memory", "backend::sqlite", "backend::postgres", "backend::mongodb"]),
     ("traits", &["backend"]),
+    ("shared writes", &["combiner"]),
     ("messages", &["plan", "decision", "request", "deadline", "diagnosis", "format"]),
     ("vocabulary", &["options", "query", "value", "event", "id", "stream", "error", "version", "position", "limits"]),
     ("per process", &["per_process"]),

@@ -5,7 +5,6 @@ mod candidates;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
@@ -13,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{DatabaseBackend, EventBackend, NamespaceBackends, SnapshotBackend};
+use super::{DatabaseBackend, EventBackend, Gathering, NamespaceBackends, SnapshotBackend};
 use crate::decision::{Decision, Facts, ImportDecision, KnownEvent, decide_appends, decide_import};
 use crate::diagnosis::Diagnosis;
 use crate::error::{Error, Result};
@@ -190,8 +189,8 @@ impl EventBackend for Memory {
         1
     }
 
-    fn gathering(&self) -> Duration {
-        Duration::ZERO
+    fn gathering(&self) -> Gathering {
+        Gathering::NONE
     }
 
     async fn append(&self, group: &[AppendRequest]) -> Vec<Result<AppendResult>> {

@@ -30,15 +30,28 @@ pub(crate) mod postgres;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
 
+/// How long a lane waits for the callers that it has just answered, unless all are back before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gathering {
+    /// How often it yields to other tasks.
+    pub(crate) yields: usize,
+    /// How long it sleeps after that.
+    pub(crate) pause: Duration,
+}
+
+impl Gathering {
+    pub(crate) const NONE: Self = Self { yields: 0, pause: Duration::ZERO };
+}
+
 /// Stores and reads the events of one namespace.
 #[async_trait]
 pub(crate) trait EventBackend: Any + Send + Sync + Debug {
     /// The number of lanes: how many groups of appends the store sends to this backend at the same time.
     fn lanes(&self) -> usize;
 
-    /// How long a lane waits, after it has answered a group, for the same callers to append again before it sends the
-    /// next group. Short compared with the cost of a group; zero if waiting does not pay.
-    fn gathering(&self) -> Duration;
+    /// How a lane waits, after it has answered a group, for the same callers to append again before it sends the next
+    /// group. Short compared with the cost of a group; [`Gathering::NONE`] if waiting does not pay.
+    fn gathering(&self) -> Gathering;
 
     /// Writes a group of appends, in one commit if possible, and answers each in the order given.
     ///

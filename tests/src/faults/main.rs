@@ -15,6 +15,7 @@ mod failpoints;
 mod follow;
 mod ground;
 mod history;
+mod namespaces;
 mod planted;
 mod polls;
 mod process;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
     trials.extend(cuts::trials());
     trials.extend(dead::trials());
     trials.extend(follow::trials());
+    trials.extend(namespaces::trials());
     trials.extend(scripted::trials());
     trials.extend(setback::trials());
     #[cfg(streamkeep_faults)]

@@ -217,7 +217,11 @@ async fn watch_head(ground: Ground, over: CancellationToken) -> streamkeep::Resu
 }
 
 pub async fn read_log(ground: &Ground) -> Result<Vec<Row>, Failed> {
-    let store = ground.open().await?;
+    read_log_of(&ground.open().await?).await
+}
+
+/// The log of a store, which it closes.
+pub async fn read_log_of(store: &EventStore) -> Result<Vec<Row>, Failed> {
     let rows = store.read_all(ReadAllOptions::default()).map_ok(|event| Row::from(&event)).try_collect().await?;
     store.close().await?;
     Ok(rows)

@@ -133,11 +133,15 @@ pub fn refusal(error: &streamkeep::Error, expected: Expected) -> (Answer, Option
     }
 }
 
-/// Up to `most` events, of which one in a hundred is large.
+/// Up to `most` events, of which one in a hundred is large and one in ten has tags.
 pub fn events(rng: &mut Rng, most: usize) -> Vec<Event> {
     let event = |rng: &mut Rng| {
         let padding = "x".repeat(if rng.u8(..100) == 0 { 8_000 } else { rng.usize(..40) });
-        Event::json_text("Happened", format!(r#"{{"n":{},"padding":"{padding}"}}"#, rng.u64(..)))
+        let mut event = Event::json_text("Happened", format!(r#"{{"n":{},"padding":"{padding}"}}"#, rng.u64(..)));
+        if rng.u8(..10) == 0 {
+            event.tags = vec!["tagged".into(), format!("number:{}", rng.u8(..))];
+        }
+        event
     };
     (0..rng.usize(1..=most)).map(|_| event(rng)).collect()
 }

@@ -45,7 +45,7 @@ use self::server_check::ServerCheck;
 use self::watch::{Hints, Watcher};
 use self::work::Work;
 use self::writer::Writer;
-use super::{DatabaseBackend, EventBackend, NamespaceBackends, SnapshotBackend};
+use super::{DatabaseBackend, EventBackend, Gathering, NamespaceBackends, SnapshotBackend};
 use crate::diagnosis::Diagnosis;
 use crate::error::Result;
 use crate::options::OpenOptions;
@@ -57,7 +57,7 @@ use crate::request::{
 /// All transactions of a namespace change the log's head, so the server would refuse a second one at the same time.
 const LANES: usize = 1;
 /// A transaction costs several times as much, and most of its cost does not depend on its size.
-const GATHERING: Duration = Duration::from_millis(1);
+const GATHERING: Gathering = Gathering { yields: 256, pause: Duration::from_millis(1) };
 
 /// Reads the location of a MongoDB database. Connections are made when a namespace is opened.
 pub(crate) fn open(
@@ -170,7 +170,7 @@ impl EventBackend for Mongo {
         LANES
     }
 
-    fn gathering(&self) -> Duration {
+    fn gathering(&self) -> Gathering {
         GATHERING
     }
 

@@ -42,7 +42,6 @@ mod url;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::OnceCell;
@@ -59,7 +58,7 @@ use self::namespace::NamespacePool;
 use self::pool::Pool;
 use self::server_check::ServerCheck;
 use self::together::Together;
-use super::{DatabaseBackend, EventBackend, NamespaceBackends, SnapshotBackend};
+use super::{DatabaseBackend, EventBackend, Gathering, NamespaceBackends, SnapshotBackend};
 use crate::diagnosis::Diagnosis;
 use crate::error::Result;
 use crate::options::OpenOptions;
@@ -120,7 +119,7 @@ impl DatabaseBackend for PostgresDatabase {
             names,
             known: Known::default(),
             hot: HotStreams::default(),
-            together: Together::default(),
+            together: Together::new(0),
             share: Share::of(self.options.max_connections),
         });
         Ok(NamespaceBackends { events: Arc::<Postgres>::clone(&postgres), snapshots: postgres })
@@ -168,8 +167,8 @@ impl EventBackend for Postgres {
         LANES
     }
 
-    fn gathering(&self) -> Duration {
-        Duration::ZERO
+    fn gathering(&self) -> Gathering {
+        Gathering::NONE
     }
 
     async fn append(&self, group: &[AppendRequest]) -> Vec<Result<AppendResult>> {

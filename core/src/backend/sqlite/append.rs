@@ -11,7 +11,7 @@ use super::connect::{BUSY_SLICE, within};
 use super::error::{Failure, FailureKind};
 use super::row::{Bound, NewRow, bind_content, now_micros, number};
 use super::sql::Sql;
-use super::write::{End, begin, known, write_and_commit};
+use super::write::{End, begin_one, known, write_and_commit};
 use crate::decision::{Decision, decide_appends};
 use crate::error::{Error, Outcome, Result};
 use crate::faults::{planted, point};
@@ -57,7 +57,7 @@ pub(super) const fn outcome(doubt: bool) -> Outcome {
 type Answers = Vec<Option<Result<AppendResult>>>;
 
 impl Sqlite {
-    /// Answers every append of a group; see the trait.
+    /// Answers every append of a group, in transactions of its own.
     pub(super) async fn append_group(&self, group: &[AppendRequest]) -> Vec<Result<AppendResult>> {
         let deadline = group.iter().map(|request| request.deadline).max().unwrap_or_else(Instant::now);
         let form = first_form(&self.sql, group, deadline);
@@ -185,7 +185,7 @@ impl Sqlite {
         progress: &mut Progress,
     ) -> std::result::Result<Option<Answers>, Failure> {
         let streams = requests.iter().map(|request| request.stream.as_str()).collect();
-        let (drawn, mut facts) = begin(connection, &self.sql, streams).await?;
+        let (drawn, mut facts) = begin_one(connection, &self.sql, streams).await?;
         self.file.identity.check(deadline).await?;
         point("sqlite-in-transaction").await;
         if planted("sqlite-deferred-begin") {
@@ -205,7 +205,7 @@ impl Sqlite {
         );
         let (rows, answers) = place(requests, decisions, drawn);
         let end = if progress.repeated.is_empty() { End::Nothing } else { End::Repeats };
-        match write_and_commit(connection, &self.sql, &rows, end, &mut progress.sent).await {
+        match write_and_commit(connection, &[(&self.sql, &rows)], end, &mut progress.sent).await {
             Ok(()) => Ok(Some(answers)),
             // An id is known, and `OR ROLLBACK` has ended the transaction.
             Err(failure) if failure.kind == FailureKind::Unique && !careful => Ok(None),
@@ -298,7 +298,7 @@ fn ids_of(requests: &[AppendRequest]) -> Vec<Uuid> {
 }
 
 /// Assigns positions to the events to write, and an answer to every append.
-fn place(requests: &[AppendRequest], decisions: Vec<Decision>, drawn: u64) -> (Vec<NewRow<'_>>, Answers) {
+pub(super) fn place(requests: &[AppendRequest], decisions: Vec<Decision>, drawn: u64) -> (Vec<NewRow<'_>>, Answers) {
     let mut rows: Vec<NewRow<'_>> = Vec::new();
     let mut position = drawn;
     let mut answer = |request: &'_ AppendRequest, decision| match decision {

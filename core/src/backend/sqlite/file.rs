@@ -13,6 +13,7 @@ use super::error::Failure;
 use super::fork;
 use super::identity::Identity;
 use super::inherited::OpenFile;
+use super::joint::{self, JointWrites};
 use super::pool::Pool;
 use super::schema;
 use crate::error::{Error, Result};
@@ -23,6 +24,7 @@ pub(super) struct SqliteFile {
     pub(super) writer: Pool,
     pub(super) readers: Pool,
     pub(super) identity: Arc<Identity>,
+    pub(super) joint_writes: JointWrites,
     /// A connection that stays open and unused, so that SQLite keeps the `-wal` and `-shm` files until the file is
     /// closed.
     pub(super) anchor: Mutex<Option<SqliteConnection>>,
@@ -55,6 +57,7 @@ impl SqliteFile {
             writer: Pool::new(options.clone(), Arc::clone(&identity), 1),
             readers: Pool::new(options, Arc::clone(&identity), readers),
             identity,
+            joint_writes: joint::writes(),
             anchor: Mutex::new(Some(connection)),
             open_file: Mutex::new(Some(open_file)),
         })

@@ -8,7 +8,7 @@ use super::append::{may_be_applied, outcome};
 use super::connect::within;
 use super::error::Failure;
 use super::row::{NewRow, now_micros, to_micros};
-use super::write::{End, begin, known, roll_back, write_and_commit};
+use super::write::{End, begin_one, known, roll_back, write_and_commit};
 use crate::decision::{ImportDecision, decide_import};
 use crate::error::{Error, Result};
 use crate::request::{ImportRequest, ImportResult};
@@ -50,7 +50,7 @@ impl Sqlite {
     ) -> std::result::Result<Result<ImportResult>, Failure> {
         let streams = request.events.iter().map(|import| import.stream.as_str()).collect();
         let ids: Vec<Uuid> = request.events.iter().map(|import| import.event.id).collect();
-        let (drawn, mut facts) = begin(connection, &self.sql, streams).await?;
+        let (drawn, mut facts) = begin_one(connection, &self.sql, streams).await?;
         self.file.identity.check(request.deadline).await?;
         facts.known = known(connection, &self.sql, &ids).await?;
         let decisions = match decide_import(&request.events, &facts) {
@@ -78,7 +78,7 @@ impl Sqlite {
             };
         }
         let end = if answer.passed_over > 0 { End::Repeats } else { End::Nothing };
-        write_and_commit(connection, &self.sql, &rows, end, sent).await?;
+        write_and_commit(connection, &[(&self.sql, &rows)], end, sent).await?;
         Ok(Ok(answer))
     }
 }

@@ -20,6 +20,7 @@ mod format;
 mod identity;
 mod import;
 mod inherited;
+mod joint;
 mod path;
 mod pool;
 mod read;
@@ -44,7 +45,7 @@ use self::file::SqliteFile;
 use self::format::LastFormat;
 use self::identity::file_id;
 use self::sql::Sql;
-use super::{DatabaseBackend, EventBackend, NamespaceBackends, SnapshotBackend};
+use super::{DatabaseBackend, EventBackend, Gathering, NamespaceBackends, SnapshotBackend};
 use crate::diagnosis::Diagnosis;
 use crate::error::{Error, Result};
 use crate::options::{Durability, OpenOptions};
@@ -52,6 +53,9 @@ use crate::request::{
     AppendRequest, AppendResult, ImportRequest, ImportResult, LogPage, LogPageRequest, SnapshotRecord, StreamPage,
     StreamPageRequest,
 };
+
+/// Callers that append in a loop are back after a few yields. More were tried and gained nothing.
+const GATHERING: Gathering = Gathering { yields: 32, pause: Duration::ZERO };
 
 /// The key of a file in the registry of open databases. It identifies the file itself, so that all paths to it share
 /// one database.
@@ -119,7 +123,7 @@ impl SqliteDatabase {
 impl DatabaseBackend for SqliteDatabase {
     async fn open_namespace(&self, name: &str, create: bool, deadline: Instant) -> Result<NamespaceBackends> {
         let file = self.file_with(name, create, deadline).await?;
-        let sqlite = Arc::new(Sqlite { sql: Sql::new(name), file, last_format: LastFormat::unknown() });
+        let sqlite = Arc::new(Sqlite { sql: Arc::new(Sql::new(name)), file, last_format: LastFormat::unknown() });
         Ok(NamespaceBackends { events: Arc::<Sqlite>::clone(&sqlite), snapshots: sqlite })
     }
 
@@ -133,7 +137,7 @@ impl DatabaseBackend for SqliteDatabase {
 /// One namespace of one file.
 #[derive(Debug)]
 pub(crate) struct Sqlite {
-    sql: Sql,
+    sql: Arc<Sql>,
     file: Arc<SqliteFile>,
     last_format: LastFormat,
 }
@@ -144,14 +148,14 @@ impl EventBackend for Sqlite {
         1
     }
 
-    fn gathering(&self) -> Duration {
-        Duration::ZERO
+    fn gathering(&self) -> Gathering {
+        GATHERING
     }
 
     async fn append(&self, group: &[AppendRequest]) -> Vec<Result<AppendResult>> {
         let deadline = group.iter().map(|request| request.deadline).max().unwrap_or_else(Instant::now);
         match self.check_writer(deadline).await {
-            Ok(()) => self.append_group(group).await,
+            Ok(()) => self.append_jointly(group).await,
             Err(error) => group.iter().map(|_| Err(error.clone())).collect(),
         }
     }

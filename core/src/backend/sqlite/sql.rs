@@ -20,7 +20,8 @@ pub(super) const CONTENT_COLUMNS: &str = "id, recorded_at, type, schema, tags, m
 /// All columns of an event, in the order they are bound.
 pub(super) const EVENT_COLUMNS: &str =
     "position, stream, version, id, recorded_at, type, schema, tags, metadata, data, data_bytes";
-const EVENT_WIDTH: usize = 11;
+/// The number of columns of an event.
+pub(super) const EVENT_WIDTH: usize = 11;
 
 /// The numbers of rows for which there is an insert. Fewer rows are padded with NULLs, so that few statements are
 /// prepared.
@@ -40,8 +41,6 @@ const INLINE_BYTES: usize = 8 * 1024;
 pub(super) struct Insert {
     pub(super) rows: usize,
     pub(super) text: Text,
-    /// The same insert, followed by the commit.
-    pub(super) and_commit: Text,
 }
 
 /// The statements of one namespace.
@@ -61,8 +60,8 @@ pub(super) struct Sql {
     /// Appends several events to one stream likewise; each with the number of events after the first.
     append_runs: Vec<(usize, Text)>,
     pub(super) inserts: Vec<Insert>,
-    /// Inserts the tags of the events between two positions, and commits.
-    pub(super) tag_and_commit: Text,
+    /// Inserts the tags of the events between two positions.
+    pub(super) tag: Text,
     /// Writes the file's header unchanged, and commits. SQLite would skip an update that changes nothing, but it does
     /// not skip this.
     pub(super) touch_and_commit: Text,
@@ -90,12 +89,11 @@ impl Sql {
         let snapshots = format!("streamkeep_{namespace}_snapshots");
         let columns = packed("");
         let head = format!("SELECT max(position) FROM {events}");
-        let begin = |mode: &str| {
-            format!(
-                "BEGIN {mode}; SELECT NULL, ({head}) UNION ALL \
-                 SELECT value, (SELECT max(version) FROM {events} WHERE stream = value) FROM json_each(?)"
-            )
-        };
+        let facts = facts(&events, 0);
+        let tag = format!(
+            "INSERT OR IGNORE INTO {tags} (tag, position) SELECT t.value, e.position FROM {events} AS e, json_each(e.tags) AS t \
+             WHERE e.position BETWEEN ? AND ?"
+        );
         let stream = |order: &str| {
             join_packed(&format!(
                 "SELECT {columns} AS event FROM {events} WHERE stream = ? AND version BETWEEN ? AND ? AND type IS NOT NULL \
@@ -109,17 +107,13 @@ impl Sql {
         };
         Self {
             namespace: namespace.to_owned(),
-            begin: begin("IMMEDIATE").into(),
-            begin_deferred: begin("DEFERRED").into(),
+            begin: format!("BEGIN IMMEDIATE; {facts}").into(),
+            begin_deferred: format!("BEGIN DEFERRED; {facts}").into(),
             append_one: append_one(&events).into(),
             append_one_and_tell: format!("{}; SELECT position, version FROM {events} WHERE position = last_insert_rowid()", append_one(&events)).into(),
             append_runs: RUNS.iter().map(|rows| (*rows, append_run(&events, *rows).into())).collect(),
             inserts: CHUNKS.iter().map(|rows| insert(&events, *rows)).collect(),
-            tag_and_commit: format!(
-                "INSERT OR IGNORE INTO {tags} (tag, position) SELECT t.value, e.position FROM {events} AS e, json_each(e.tags) AS t \
-                 WHERE e.position BETWEEN ? AND ?; COMMIT"
-            )
-            .into(),
+            tag: tag.into(),
             touch_and_commit: format!("PRAGMA application_id = {APPLICATION_ID}; COMMIT").into(),
             by_id: join_packed(&format!("SELECT {columns} AS event FROM {events} WHERE id IN (SELECT unhex(value) FROM json_each(?)) LIMIT ?")).into(),
             content: format!(
@@ -166,6 +160,11 @@ impl Sql {
         self.append_runs.iter().find(|(after_first, _)| *after_first >= events.saturating_sub(1)).map(|(_, text)| text)
     }
 
+    /// Reads within a transaction what `begin` reads, and marks the rows with a number.
+    pub(super) fn facts(&self, number: usize) -> String {
+        facts(&self.events, number)
+    }
+
     /// The insert for this many rows, or for the first of them if there are more.
     pub(super) fn insert(&self, rows: usize) -> Option<&Insert> {
         self.inserts.iter().find(|insert| insert.rows >= rows).or(self.inserts.last())
@@ -197,6 +196,15 @@ pub(super) fn packed(table: &str) -> String {
 /// rows.
 pub(super) fn join_packed(page: &str) -> String {
     format!("SELECT group_concat(event, '') FROM ({page})")
+}
+
+/// Reads the last position, in a row without a stream, and the version of each stream. Each row begins with a number.
+/// Argument: the streams as a JSON array.
+fn facts(events: &str, number: usize) -> String {
+    format!(
+        "SELECT {number}, NULL, (SELECT max(position) FROM {events}) UNION ALL \
+         SELECT {number}, value, (SELECT max(version) FROM {events} WHERE stream = value) FROM json_each(?)"
+    )
 }
 
 /// Appends one event. It needs no transaction around it, because a statement that writes takes the lock before it
@@ -234,5 +242,5 @@ fn insert(events: &str, rows: usize) -> Insert {
     let text = format!(
         "INSERT OR ROLLBACK INTO {events} ({EVENT_COLUMNS}) SELECT * FROM (VALUES {values}) WHERE column1 IS NOT NULL"
     );
-    Insert { rows, and_commit: format!("{text}; COMMIT").into(), text: text.into() }
+    Insert { rows, text: text.into() }
 }

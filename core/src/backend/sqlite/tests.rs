@@ -62,10 +62,15 @@ impl Folder {
             writer: Pool::new(options.clone(), Arc::clone(&identity), 1),
             readers: Pool::new(options, Arc::clone(&identity), 1),
             identity,
+            joint_writes: super::joint::writes(),
             anchor: std::sync::Mutex::new(Some(anchor)),
             open_file: std::sync::Mutex::new(None),
         };
-        Sqlite { sql: Sql::new("default"), file: Arc::new(file), last_format: super::format::LastFormat::unknown() }
+        Sqlite {
+            sql: Arc::new(Sql::new("default")),
+            file: Arc::new(file),
+            last_format: super::format::LastFormat::unknown(),
+        }
     }
 }
 
