@@ -151,7 +151,9 @@ fn told(surface: &Surface, kind: &Kind, value: &str) -> Result<String> {
         ("number" | "flag", false, false) => value.to_owned(),
         ("text", false, false) => format!("{value}.as_str()"),
         ("recorded_event", true, false) => format!("convert::recorded(py, &{value})?"),
-        ("recorded_event", false, false) => format!("convert::recorded_one(py, &{value})?"),
+        ("recorded_event", false, false) => {
+            format!("convert::recorded(py, std::slice::from_ref(&{value}))?.get_item(0)?")
+        }
         ("snapshot", false, false) => format!("convert::saved(py, &{value})?"),
         (name, false, false) if result(name) => format!("{name}(py, &{value})?"),
         _ => bail!("no way to tell {kind}"),
