@@ -16,13 +16,14 @@ pub(crate) const APPEND: u8 = 16;
 pub(crate) const CLOSE: u8 = 17;
 pub(crate) const HEAD: u8 = 18;
 pub(crate) const IMPORT_EVENTS: u8 = 19;
-pub(crate) const LOAD_SNAPSHOT: u8 = 20;
-pub(crate) const OPEN: u8 = 21;
-pub(crate) const READ: u8 = 22;
-pub(crate) const READ_ALL: u8 = 23;
-pub(crate) const READ_PAGE: u8 = 24;
-pub(crate) const SAVE_SNAPSHOT: u8 = 25;
-pub(crate) const SUBSCRIBE: u8 = 26;
+pub(crate) const LAST: u8 = 20;
+pub(crate) const LOAD_SNAPSHOT: u8 = 21;
+pub(crate) const OPEN: u8 = 22;
+pub(crate) const READ: u8 = 23;
+pub(crate) const READ_ALL: u8 = 24;
+pub(crate) const READ_PAGE: u8 = 25;
+pub(crate) const SAVE_SNAPSHOT: u8 = 26;
+pub(crate) const SUBSCRIBE: u8 = 27;
 
 /// The name of an operation, as every language's errors have it.
 pub(crate) const fn name(operation: u8) -> &'static str {
@@ -31,6 +32,7 @@ pub(crate) const fn name(operation: u8) -> &'static str {
         CLOSE => "close",
         HEAD => "head",
         IMPORT_EVENTS => "import_events",
+        LAST => "last",
         LOAD_SNAPSHOT => "load_snapshot",
         OPEN => "open",
         READ => "read",
@@ -48,6 +50,7 @@ pub(crate) fn prepare(operation: u8, store: EventStore, frame: &mut Reader<'_>) 
         APPEND => append(store, frame),
         HEAD => head(store, frame),
         IMPORT_EVENTS => import_events(store, frame),
+        LAST => last(store, frame),
         LOAD_SNAPSHOT => load_snapshot(store, frame),
         READ_PAGE => read_page(store, frame),
         SAVE_SNAPSHOT => save_snapshot(store, frame),
@@ -99,6 +102,15 @@ fn import_events(store: EventStore, frame: &mut Reader<'_>) -> Read<Work> {
     let events = frame.list(convert::import_event)?;
     let store = timed(store, frame)?;
     Ok(async move { answer(|frame, answer| import_result(frame, &answer), store.import_events(events).await?) }.boxed())
+}
+
+fn last(store: EventStore, frame: &mut Reader<'_>) -> Read<Work> {
+    let stream = frame.text()?;
+    let store = timed(store, frame)?;
+    Ok(async move {
+        answer(|frame, answer| frame.optional(answer.as_ref(), convert::write_recorded), store.last(stream).await?)
+    }
+    .boxed())
 }
 
 fn load_snapshot(store: EventStore, frame: &mut Reader<'_>) -> Read<Work> {

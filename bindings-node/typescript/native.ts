@@ -59,6 +59,10 @@ export interface NativeImportEventsOptions {
   timeoutMs?: number
 }
 
+export interface NativeLastOptions {
+  timeoutMs?: number
+}
+
 export interface NativeLoadSnapshotOptions {
   atOrBefore?: number
   timeoutMs?: number
@@ -118,6 +122,7 @@ export interface NativeStore {
   append(call: number, stream: string, events: NativeEvent[], options: NativeAppendOptions): void
   head(call: number, options: NativeHeadOptions): void
   importEvents(call: number, events: NativeEvent[], options: NativeImportEventsOptions): void
+  last(call: number, stream: string, options: NativeLastOptions): void
   loadSnapshot(call: number, stream: string, schema: string, options: NativeLoadSnapshotOptions): void
   read(stream: string, options: NativeReadOptions): NativeIteration
   readAll(options: NativeReadAllOptions): NativeIteration

@@ -156,6 +156,10 @@ export const CHECKS = {
     timeoutMs: count,
     signal: signal,
   },
+  last: {
+    timeoutMs: count,
+    signal: signal,
+  },
   loadSnapshot: {
     atOrBefore: count,
     timeoutMs: count,

@@ -110,6 +110,11 @@ export class EventStore<E extends AnyEvent = AnyEvent> {
     return this.#call(new CallSite('readPage'), options, () => [], convert)
   }
 
+  /** Returns the last event of a stream; `undefined` if the stream is absent. An acknowledged append is seen at once. */
+  last(stream: string, options?: CallOptions): Promise<Recorded<E> | undefined> {
+    return this.#call(new CallSite('last'), options, () => [wellFormed('stream', stream)], (page: NativePage) => decode<E>(page)[0])
+  }
+
   /**
    * Subscribes to the log: gives every event that matches, once, in the order of positions. It first catches up and
    * then goes on with new events. The reader pulls the events, so a slow reader slows down only itself.

@@ -32,6 +32,12 @@ pub struct ImportEventsIn {
     pub timeout_ms: Option<i64>,
 }
 
+/// The options of `last`.
+#[napi(object, object_to_js = false)]
+pub struct LastIn {
+    pub timeout_ms: Option<i64>,
+}
+
 /// The options of `load_snapshot`.
 #[napi(object, object_to_js = false)]
 pub struct LoadSnapshotIn {
@@ -190,6 +196,14 @@ impl NativeStore {
         let events = convert::import_events(events)?;
         let work = apart(async move { store.import_events(events).await })?;
         self.calls.start(call, ImportResultOut::from, work)
+    }
+
+    /// Gives the last event of a stream, or nothing if the stream is absent.
+    #[napi(catch_unwind)]
+    pub fn last(&self, call: u32, stream: String, given: LastIn) -> napi::Result<()> {
+        let store = self.store_within(given.timeout_ms)?;
+        let work = apart(async move { store.last(stream).await.map(Page::from) })?;
+        self.calls.start(call, PageOut::from, work)
     }
 
     /// Loads the newest valid snapshot, or nothing.

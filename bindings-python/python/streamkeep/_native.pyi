@@ -101,6 +101,20 @@ class Store:
         timeout: float | None,
     ) -> Call[ImportResultFields]: ...
     @overload
+    def last(
+        self,
+        bridge: None,
+        stream: str,
+        timeout: float | None,
+    ) -> RecordedEventFields | None: ...
+    @overload
+    def last(
+        self,
+        bridge: Bridge,
+        stream: str,
+        timeout: float | None,
+    ) -> Call[RecordedEventFields | None]: ...
+    @overload
     def load_snapshot(
         self,
         bridge: None,

@@ -144,6 +144,11 @@ class AsyncEventStore(MadeByOpen):
         """Read one page of the log: see `EventStore.read_page`."""
         return page(await _answer(self._handle.native.read_page(_bridge(), after, query_crossing(query), limit, in_seconds(timeout))))
 
+    async def last(self, stream: str, *, timeout: Seconds | None = None) -> RecordedEvent | None:  # noqa: ASYNC109 core applies it
+        """Return the last event of a stream: see `EventStore.last`."""
+        found = await _answer(self._handle.native.last(_bridge(), stream, in_seconds(timeout)))
+        return None if found is None else recorded(found)
+
     def subscribe(
         self,
         *,

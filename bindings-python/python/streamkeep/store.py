@@ -126,6 +126,19 @@ class EventStore(MadeByOpen):
         """Read one page of the log: at most 1,000 events. Errors as `read`, and `LimitExceededError`."""
         return page(self._handle.native.read_page(None, after, query_crossing(query), limit, in_seconds(timeout)))
 
+    def last(self, stream: str, *, timeout: Seconds | None = None) -> RecordedEvent | None:
+        """Return the last event of a stream, or `None` if the stream is absent. An acknowledged append is seen at once.
+
+        >>> with EventStore.open("memory:") as store:
+        ...     at = store.append("order-42", [Event("OrderPlaced", {}), Event("OrderPaid", {})])
+        ...     store.last("order-42").type, store.last("order-43")
+        ('OrderPaid', None)
+
+        Raises `InvalidArgumentError`, `UnavailableError`, `ClosedError`.
+        """
+        found = self._handle.native.last(None, stream, in_seconds(timeout))
+        return None if found is None else recorded(found)
+
     def subscribe(
         self,
         *,

@@ -111,6 +111,26 @@ impl Store {
         })
     }
 
+    /// Gives the last event of a stream, or nothing if the stream is absent.
+    #[pyo3(signature = (bridge, stream, timeout))]
+    fn last<'py>(
+        &self,
+        py: Python<'py>,
+        bridge: For<'_, 'py>,
+        stream: &Bound<'py, PyAny>,
+        timeout: Maybe<'_, 'py>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        during(py, "last", || {
+            let store = self.store_for(timeout)?;
+            let stream = text("stream", stream)?;
+            let call = async move { Ok(store.last(stream).await?) };
+            run(py, bridge, self.0.engine(), call, |py, found| match found {
+                Some(answer) => convert::recorded(py, std::slice::from_ref(&answer))?.get_item(0)?.into_py_any(py),
+                None => Ok(py.None()),
+            })
+        })
+    }
+
     /// Loads the newest valid snapshot, or nothing.
     #[pyo3(signature = (bridge, stream, schema, at_or_before, timeout))]
     fn load_snapshot<'py>(

@@ -15,6 +15,7 @@ pub(super) async fn perform(store: &EventStore, operation: &str, args: Args) -> 
         "append" => append(store, args).await,
         "head" => head(store, args).await,
         "import_events" => import_events(store, args).await,
+        "last" => last(store, args).await,
         "load_snapshot" => load_snapshot(store, args).await,
         "read" => read(store, args).await,
         "read_all" => read_all(store, args).await,
@@ -46,6 +47,14 @@ async fn import_events(store: &EventStore, mut args: Args) -> Answer {
     args.end()?;
     let answer = store.import_events(events).await?;
     Ok(import_result_value(&answer))
+}
+
+async fn last(store: &EventStore, mut args: Args) -> Answer {
+    let stream = args.required("stream", convert::text)?;
+    let store = convert::within(store, &mut args)?;
+    args.end()?;
+    let answer = store.last(stream).await?;
+    Ok(answer.as_ref().map_or(Value::Null, convert::event_value))
 }
 
 async fn load_snapshot(store: &EventStore, mut args: Args) -> Answer {

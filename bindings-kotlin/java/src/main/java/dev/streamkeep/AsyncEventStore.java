@@ -145,6 +145,16 @@ public final class AsyncEventStore {
         return calls.getChannel().future(() -> calls.loadSnapshot(stream, schema, atOrBefore, timeout)).thenApply(Optional::ofNullable);
     }
 
+    /** Returns the last event of a stream, if there is one. An acknowledged append is seen at once. */
+    public CompletableFuture<Optional<RecordedEvent>> last(String stream) {
+        return last(stream, null);
+    }
+
+    /** Returns the last event of a stream, if there is one, within {@code timeout}. */
+    public CompletableFuture<Optional<RecordedEvent>> last(String stream, Duration timeout) {
+        return calls.getChannel().future(() -> calls.last(stream, timeout)).thenApply(Optional::ofNullable);
+    }
+
     /** Returns the position of the last committed event that is safe to read; 0 if the log is empty. */
     public CompletableFuture<Long> head() {
         return head(null);

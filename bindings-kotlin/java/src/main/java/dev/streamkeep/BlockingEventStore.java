@@ -144,6 +144,16 @@ public final class BlockingEventStore implements AutoCloseable {
         return Optional.ofNullable(calls.getChannel().block(calls.loadSnapshot(stream, schema, atOrBefore, timeout)));
     }
 
+    /** Returns the last event of a stream, if there is one. An acknowledged append is seen at once. */
+    public Optional<RecordedEvent> last(String stream) {
+        return last(stream, null);
+    }
+
+    /** Returns the last event of a stream, if there is one, within {@code timeout}. */
+    public Optional<RecordedEvent> last(String stream, Duration timeout) {
+        return Optional.ofNullable(calls.getChannel().block(calls.last(stream, timeout)));
+    }
+
     /** Returns the position of the last committed event that is safe to read; 0 if the log is empty. */
     public long head() {
         return head(null);

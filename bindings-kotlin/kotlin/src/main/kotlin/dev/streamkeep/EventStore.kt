@@ -94,6 +94,9 @@ public class EventStore internal constructor(private val calls: Calls) {
     public suspend fun readPage(after: Long = 0, query: Query = Query.everything(), limit: Long? = null, timeout: Duration? = null): Page =
         channel.call(calls.readPage(ReadPageOptions(after, query, limit, timeout?.toJavaDuration())))
 
+    /** Returns the last event of a stream; `null` if the stream is absent. An acknowledged append is seen at once. */
+    public suspend fun last(stream: String, timeout: Duration? = null): RecordedEvent? = channel.call(calls.last(stream, timeout?.toJavaDuration()))
+
     /**
      * Subscribes to the log: gives every committed event that matches, once, in the order of positions. It first
      * catches up and then goes on with new events, whichever process writes them.

@@ -10,13 +10,14 @@ internal object Operation {
     const val CLOSE = 17
     const val HEAD = 18
     const val IMPORT_EVENTS = 19
-    const val LOAD_SNAPSHOT = 20
-    const val OPEN = 21
-    const val READ = 22
-    const val READ_ALL = 23
-    const val READ_PAGE = 24
-    const val SAVE_SNAPSHOT = 25
-    const val SUBSCRIBE = 26
+    const val LAST = 20
+    const val LOAD_SNAPSHOT = 21
+    const val OPEN = 22
+    const val READ = 23
+    const val READ_ALL = 24
+    const val READ_PAGE = 25
+    const val SAVE_SNAPSHOT = 26
+    const val SUBSCRIBE = 27
 
     /** The name of an operation, as every language's errors have it. */
     fun name(operation: Int): String? = when (operation) {
@@ -24,6 +25,7 @@ internal object Operation {
         CLOSE -> "close"
         HEAD -> "head"
         IMPORT_EVENTS -> "import_events"
+        LAST -> "last"
         LOAD_SNAPSHOT -> "load_snapshot"
         OPEN -> "open"
         READ -> "read"
@@ -53,6 +55,11 @@ internal abstract class Operations {
 
     fun importEvents(events: List<ImportEvent>, timeout: Duration?): Request<ImportResult> = request(Operation.IMPORT_EVENTS, { ImportResult(it.long(), it.long(), it.long()) }) {
         imports(events)
+        optionalDuration(timeout)
+    }
+
+    fun last(stream: String, timeout: Duration?): Request<RecordedEvent?> = request(Operation.LAST, { frame -> frame.optional { RecordedEvent.read(frame) } }) {
+        text(stream, "stream")
         optionalDuration(timeout)
     }
 
