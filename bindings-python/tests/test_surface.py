@@ -64,6 +64,19 @@ def test_a_method_takes_what_the_surface_says(face, name):
     assert all(one.default is not inspect.Parameter.empty for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY)
 
 
+@pytest.mark.parametrize("face", [sk.EventStore, sk.AsyncEventStore])
+@pytest.mark.parametrize("name", [name for name in METHODS if name != "open"])
+def test_an_option_that_is_not_given_has_the_default_of_the_surface(face, name):
+    parameters = inspect.signature(getattr(face, name)).parameters
+    for option in filter(here, METHODS[name]["options"]):
+        default = parameters[option["name"]].default
+        if option["type"] == "query":
+            assert (option["default"], default) == ([], sk.Query())
+        else:
+            unbounded = option["type"] == "number" and option.get("default") == "unbounded"
+            assert default == (None if unbounded else option.get("default")), option["name"]
+
+
 @pytest.mark.parametrize("name", SURFACE["types"])
 def test_a_type_has_the_fields_of_the_surface(name):
     fields = set(names(SURFACE["types"][name]["fields"]))
