@@ -9,6 +9,7 @@ mod call;
 mod convert;
 mod error;
 mod iteration;
+mod log;
 mod mailbox;
 mod page;
 mod runtime;

@@ -1,6 +1,6 @@
 //! Runs the calls of JavaScript. JavaScript's own thread polls them: whatever wakes a call puts its number into a mailbox
 //! and rings a bell, the environment's thread-safe function. One ring is enough for many calls, and one JavaScript
-//! callback gets all answers that are ready.
+//! callback gets all answers that are ready. Log lines come the same way.
 //!
 //! No other thread makes JavaScript values, so an answer never waits for two threads to take turns.
 
@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Wake, Waker};
 
-use napi::bindgen_prelude::{Array, Function, FunctionRef, Null, ToNapiValue};
+use napi::bindgen_prelude::{Array, FnArgs, Function, FunctionRef, Null, ToNapiValue};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Status, sys};
 use napi_derive::napi;
@@ -19,11 +19,14 @@ use tokio::runtime::Runtime;
 
 use crate::call::{Call, call};
 use crate::error::{Failure, internal};
+use crate::log::{Lines, LogLine, forward_to};
 use crate::runtime::runtime;
 
-/// Takes an array with three elements for each answer: the number of the call, its result, and its error as JSON. The
-/// error is null if there is a result.
-pub type Settle = FunctionRef<Answers, ()>;
+/// Takes an array with three elements for each answer: the number of the call, its result, and its error as JSON, which
+/// is null if there is a result. Then it takes log lines.
+pub type Settle = FunctionRef<Given, ()>;
+/// What JavaScript's function is given.
+pub type Given = FnArgs<(Answers, Vec<LogLine>)>;
 type Bell = ThreadsafeFunction<(), (), (), Status, false, true>;
 
 /// The calls of one copy of the package in one environment.
@@ -38,6 +41,8 @@ pub struct Calls {
     running: RefCell<HashMap<u32, Running>>,
     /// Only held while JavaScript waits for answers, so that it does not keep the copy of the package alive by itself.
     settle: RefCell<Option<Settle>>,
+    /// The same function, while the application wants log lines, waiting or not.
+    listening: RefCell<Option<Settle>>,
     letters: Arc<Letters>,
 }
 
@@ -47,7 +52,7 @@ struct Running {
 }
 
 /// What other threads have to say to the calls.
-struct Letters {
+pub(crate) struct Letters {
     ready: Mutex<Ready>,
     /// Set before the first call starts.
     bell: OnceLock<Bell>,
@@ -56,6 +61,7 @@ struct Letters {
 #[derive(Default)]
 struct Ready {
     numbers: Vec<u32>,
+    lines: Lines,
     /// Whether the bell was rung. JavaScript then also sees the calls that are woken before it looks.
     rung: bool,
 }
@@ -77,7 +83,12 @@ impl NativeMailbox {
     #[napi(constructor, catch_unwind)]
     pub fn new(env: &Env) -> napi::Result<Self> {
         let letters = Arc::new(Letters { ready: Mutex::default(), bell: OnceLock::new() });
-        let calls = Rc::new(Calls { running: RefCell::default(), settle: RefCell::default(), letters });
+        let calls = Rc::new(Calls {
+            running: RefCell::default(),
+            settle: RefCell::default(),
+            listening: RefCell::default(),
+            letters,
+        });
         let weak = Rc::downgrade(&calls);
         let look: Function<'_, (), ()> = env.create_function_from_closure("streamkeep", move |context| {
             weak.upgrade().map_or(Ok(()), |calls| calls.go_on(context.env))
@@ -85,6 +96,7 @@ impl NativeMailbox {
         let bell = look.build_threadsafe_function::<()>().weak::<true>().build_callback(|_| Ok(()))?;
         // It is new, so nobody has set it.
         let _ = calls.letters.bell.set(bell);
+        forward_to(Arc::downgrade(&calls.letters));
         Ok(Self(calls))
     }
 
@@ -95,6 +107,7 @@ impl NativeMailbox {
     #[napi(catch_unwind)]
     pub fn hold(&self, env: &Env, settle: Settle) -> napi::Result<()> {
         self.0.settle.replace(Some(settle));
+        self.0.letters.ring_for_lines();
         self.0.letters.keep_loop_alive(env, true)
     }
 
@@ -106,6 +119,13 @@ impl NativeMailbox {
     pub fn release(&self, env: &Env) -> napi::Result<()> {
         self.0.settle.take();
         self.0.letters.keep_loop_alive(env, false)
+    }
+
+    /// Gives log lines to this function, or to nobody but who holds the mailbox. It does not keep the event loop alive.
+    #[napi(catch_unwind)]
+    pub fn listen(&self, settle: Option<Settle>) {
+        self.0.listening.replace(settle);
+        self.0.letters.ring_for_lines();
     }
 
     /// Abandons a call. An append that still waits is withdrawn; one that was sent runs to its end.
@@ -169,12 +189,18 @@ impl Calls {
                 self.running.borrow_mut().insert(number, running);
             }
         }
-        // JavaScript may release the function while it runs.
-        let settle = self.settle.borrow().as_ref().map(|settle| settle.borrow_back(env)).transpose()?;
-        match settle {
-            Some(settle) if !ended.is_empty() => settle.call(Answers(ended)),
-            _ => Ok(()),
+        // Without a function nobody waits for an answer, and the lines stay. It may be released while it runs.
+        let Some(settle) = self.settle(env)? else { return Ok(()) };
+        let lines = self.letters.ready().lines.take();
+        if ended.is_empty() && lines.is_empty() {
+            return Ok(());
         }
+        settle.call((Answers(ended), lines).into())
+    }
+
+    fn settle<'env>(&self, env: &'env Env) -> napi::Result<Option<Function<'env, Given, ()>>> {
+        let (settle, listening) = (self.settle.borrow(), self.listening.borrow());
+        settle.as_ref().or(listening.as_ref()).map(|settle| settle.borrow_back(env)).transpose()
     }
 }
 
@@ -195,6 +221,23 @@ impl Letters {
     fn put(&self, number: u32) {
         let mut ready = self.ready();
         ready.numbers.push(number);
+        self.ring(ready);
+    }
+
+    pub(crate) fn put_line(&self, line: LogLine) {
+        let mut ready = self.ready();
+        ready.lines.put(line);
+        self.ring(ready);
+    }
+
+    fn ring_for_lines(&self) {
+        let ready = self.ready();
+        if ready.lines.are_there() {
+            self.ring(ready);
+        }
+    }
+
+    fn ring(&self, mut ready: MutexGuard<'_, Ready>) {
         if std::mem::replace(&mut ready.rung, true) {
             return;
         }

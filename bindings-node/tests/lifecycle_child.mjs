@@ -2,14 +2,15 @@
 import { once } from 'node:events'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { fileURLToPath } from 'node:url'
-import { EventStore } from 'streamkeep'
+import { EventStore, setLogger } from 'streamkeep'
 
 const here = fileURLToPath(import.meta.url)
 const namespace = 'lifecycle'
 
 const PROGRAMS = {
-  /** Opens a store, subscribes until it has caught up, and then has nothing more to do. */
+  /** Sets a logger, opens a store, subscribes until it has caught up, and then has nothing more to do. */
   async idle(url) {
+    setLogger(() => undefined)
     const store = await EventStore.open(url, { namespace })
     await store.append('s', [{ type: 'E' }])
     const live = store.subscribe()

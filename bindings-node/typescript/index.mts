@@ -16,6 +16,7 @@ export {
   NotFoundError,
   RecordedEvent,
   recordedEvent,
+  setLogger,
   Snapshot,
   StreamkeepError,
   UnavailableError,

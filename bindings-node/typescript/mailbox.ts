@@ -1,7 +1,8 @@
 // The calls that wait for an answer of the native module, which answers many of them at once.
 
 import type { CallSite } from './calls.js'
-import { native, type NativeMailbox } from './native.js'
+import { publish } from './log.js'
+import { native, type NativeLogLine, type NativeMailbox } from './native.js'
 import type { Signal } from './signal.js'
 
 interface Waiting {
@@ -58,6 +59,11 @@ export class Mailbox {
     })
   }
 
+  /** Whether log lines come also while no call waits. */
+  listen(always: boolean): void {
+    this.native.listen(always ? this.#settle : undefined)
+  }
+
   #startWith(signal: Signal, start: (number: number) => void, settle: Waiting['settle'], reject: (reason: unknown) => void): void {
     const stop = (): void => {
       this.#end(number)
@@ -98,7 +104,7 @@ export class Mailbox {
     return this.#last
   }
 
-  readonly #settle = (answers: unknown[]): void => {
+  readonly #settle = (answers: unknown[], lines: NativeLogLine[]): void => {
     for (let at = 0; at < answers.length; at += 3) {
       const number = answers[at] as number
       const waiting = this.#waiting.get(number)
@@ -106,6 +112,7 @@ export class Mailbox {
       waiting?.settle(answers[at + 1], answers[at + 2] as string | null)
     }
     if (this.#waiting.size === 0) this.native.release()
+    publish(lines)
   }
 }
 

@@ -64,16 +64,25 @@ export interface NativeStore {
   close(call: number): void
 }
 
+export interface NativeLogLine {
+  level: string
+  target: string
+  message: string
+  fields: { name: string; value: string | number }[]
+}
+
 export interface NativeMailbox {
-  /** Gives answers to this function, and keeps the event loop alive, until `release`. */
+  /** Gives answers and log lines to this function, and keeps the event loop alive, until `release`. */
   hold(settle: Settle): void
   release(): void
+  /** Gives log lines to this function also while no call waits. */
+  listen(settle?: Settle): void
   /** Abandons a call: it gets no answer any more. */
   abandon(call: number): void
 }
 
-/** Takes the number of a call, its result, and its error as JSON (else null); then those of the next call. */
-export type Settle = (answers: unknown[]) => void
+/** Takes the number of a call, its result, and its error as JSON (else null), then those of the next call; and log lines. */
+export type Settle = (answers: unknown[], lines: NativeLogLine[]) => void
 
 interface Native {
   {% for method in methods if method.shape == "open" %}
