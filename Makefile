@@ -52,7 +52,7 @@ lint: ## Runs the lints.
 	$(call timed,lint,cargo clippy --release --workspace --all-targets -- -D warnings; cargo clippy --release -p streamkeep --all-features --all-targets -- -D warnings)
 
 test-rust: ## Tests core, its documentation, the rules, the scenarios and the model.
-	$(call timed,test-rust,cargo test --release -p streamkeep --all-features; cargo test --release -p streamkeep-generate; cargo test --release -p streamkeep-tests --test suite)
+	$(call timed,test-rust,cargo test --release -p streamkeep --all-features; cargo test --release -p streamkeep-generate -p streamkeep-bindings; cargo test --release -p streamkeep-tests --test suite)
 	$(call timed,first program in Rust,examples/rust/test.sh)
 
 test-faults: ## Runs storms, cuts and cancellations, and planted bugs that must make them fail: one extra build.

@@ -14,13 +14,14 @@
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, Once, PoisonError, RwLock};
 
+use bindings_common::log;
 use tokio::task::AbortHandle;
 
+use crate::control::StartError;
 use crate::error::Failure;
 use crate::frame::{Reader, Writer};
-use crate::lines;
 use crate::operations;
 use crate::runtime::SharedRuntime;
 use crate::store::{Answer, Handles};
@@ -58,8 +59,8 @@ struct State {
 }
 
 /// Begins a channel. Returns its number.
-pub(crate) fn begin() -> std::io::Result<i64> {
-    lines::forward();
+pub(crate) fn begin() -> Result<i64, StartError> {
+    forward_lines();
     let channel = Channel {
         runtime: SharedRuntime::get()?,
         handles: Handles::default(),
@@ -101,13 +102,26 @@ pub(crate) fn end(number: i64) {
     channel.runtime.release();
 }
 
+/// Begins to forward core's log lines.
+fn forward_lines() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| log::forward(|line| tell(&line)));
+}
+
 /// Gives a log line to all channels: what core does for one handle, it can do for all of them.
-pub(crate) fn log(level: u8, text: &str) {
+fn tell(line: &log::Line) {
+    let level = match line.level {
+        log::Level::Error => 0,
+        log::Level::Warn => 1,
+        log::Level::Info => 2,
+        log::Level::Debug => 3,
+    };
+    let text = line.text();
     let channels: Vec<_> = CHANNELS.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
     for channel in channels {
         let mut body = Writer::default();
         body.byte(level);
-        body.text(text);
+        body.text(&text);
         channel.answer(LINE, Ok(body));
     }
 }

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use bindings_common::runtime::WrongSetting;
+
 use crate::channel;
 
 /// The version of this library. Kotlin refuses another version than its own.
@@ -18,7 +20,7 @@ pub fn version() -> String {
 /// Begins a channel. Returns its number.
 #[uniffi::export]
 pub fn begin() -> Result<i64, StartError> {
-    channel::begin().map_err(|cause| StartError::Threads { reason: cause.to_string() })
+    channel::begin()
 }
 
 /// Ends a channel, with its calls, stores and readers.
@@ -53,12 +55,30 @@ pub enum StartError {
         /// The system's message.
         reason: String,
     },
+    /// A setting of the environment cannot be used.
+    Setting {
+        /// What it must be.
+        reason: String,
+    },
+}
+
+impl From<std::io::Error> for StartError {
+    fn from(cause: std::io::Error) -> Self {
+        Self::Threads { reason: cause.to_string() }
+    }
+}
+
+impl From<WrongSetting> for StartError {
+    fn from(wrong: WrongSetting) -> Self {
+        Self::Setting { reason: wrong.to_string() }
+    }
 }
 
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Threads { reason } => write!(f, "the threads of the native library cannot be started: {reason}"),
+            Self::Setting { reason } => f.write_str(reason),
         }
     }
 }

@@ -9,7 +9,6 @@ mod control;
 mod convert;
 mod error;
 mod frame;
-mod lines;
 mod native;
 mod operations;
 mod runtime;

@@ -2,13 +2,12 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Handle, Runtime};
+
+use crate::control::StartError;
 
 /// The runtime, and how many channels use it.
 static RUNTIME: Mutex<Option<(Runtime, usize)>> = Mutex::new(None);
-
-/// Few threads are enough, because database work waits far more than it computes.
-const MOST_WORKERS: usize = 4;
 
 /// A channel's share of the runtime. The JVM's exit does not wait for it.
 #[derive(Debug)]
@@ -16,10 +15,10 @@ pub(crate) struct SharedRuntime(Handle);
 
 impl SharedRuntime {
     /// Starts the runtime if no channel uses it yet.
-    pub(crate) fn get() -> std::io::Result<Self> {
+    pub(crate) fn get() -> Result<Self, StartError> {
         let mut shared = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
         if shared.is_none() {
-            *shared = Some((start()?, 0));
+            *shared = Some((bindings_common::runtime::builder()?.build()?, 0));
         }
         let (runtime, users) = shared.as_mut().ok_or_else(|| std::io::Error::other("the runtime is gone"))?;
         *users += 1;
@@ -43,13 +42,4 @@ impl SharedRuntime {
             }
         }
     }
-}
-
-fn start() -> std::io::Result<Runtime> {
-    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    Builder::new_multi_thread()
-        .worker_threads(cores.clamp(2, MOST_WORKERS))
-        .thread_name("streamkeep")
-        .enable_all()
-        .build()
 }

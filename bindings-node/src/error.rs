@@ -3,6 +3,7 @@
 use streamkeep::Error;
 
 /// An error as JSON. A function that throws has it as its message.
+#[derive(Clone)]
 pub struct Failure(String);
 
 impl Failure {
@@ -26,6 +27,11 @@ impl From<Failure> for napi::Error {
 /// A value that core's types do not allow.
 pub(crate) fn invalid_argument(argument: &str, message: &str) -> napi::Error {
     plain("invalid-argument", message, &format!(r#"{{"argument":"{argument}"}}"#)).into()
+}
+
+/// A setting that cannot be used.
+pub(crate) fn config(message: &str) -> Failure {
+    plain("config", message, "{}")
 }
 
 /// A bug in this binding.

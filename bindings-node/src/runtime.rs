@@ -5,28 +5,21 @@
 //! keeps the library mapped. Its threads do not keep the event loop alive; only a call whose answer is awaited does.
 
 use std::future::Future;
-use std::io;
 use std::sync::LazyLock;
-use std::thread::available_parallelism;
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::error::{Failure, internal};
+use crate::error::{Failure, config, internal};
 
-/// The environment variable for the number of threads. The default is the number of cores, but 2 to 4.
-const THREADS_VARIABLE: &str = "STREAMKEEP_THREADS";
-
-static RUNTIME: LazyLock<io::Result<Runtime>> = LazyLock::new(|| {
-    let asked =
-        std::env::var(THREADS_VARIABLE).ok().and_then(|threads| threads.parse().ok()).filter(|threads| *threads > 0);
-    let threads = asked.unwrap_or_else(|| available_parallelism().map_or(2, usize::from).clamp(2, 4));
-    Builder::new_multi_thread().worker_threads(threads).thread_name("streamkeep").enable_all().build()
+static RUNTIME: LazyLock<Result<Runtime, Failure>> = LazyLock::new(|| {
+    let mut builder = bindings_common::runtime::builder().map_err(|wrong| config(&wrong.to_string()))?;
+    builder.build().map_err(|_| internal("the threads of the runtime could not be started"))
 });
 
 /// The runtime.
 pub(crate) fn runtime() -> napi::Result<&'static Runtime> {
-    RUNTIME.as_ref().map_err(|_| internal("the threads of the runtime could not be started").into())
+    RUNTIME.as_ref().map_err(|failure| failure.clone().into())
 }
 
 /// Runs work that computes for long, as opening, importing and converting a page do, in a task, so that JavaScript's

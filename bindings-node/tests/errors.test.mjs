@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import { inspect } from 'node:util'
@@ -11,6 +12,13 @@ test('both module systems give the same objects', () => {
   const common = createRequire(import.meta.url)('streamkeep')
   assert.deepEqual(Object.keys(streamkeep).filter((name) => name !== 'default' && name !== 'module.exports').sort(), Object.keys(common).sort())
   for (const name of Object.keys(common)) assert.equal(streamkeep[name], common[name], name)
+})
+
+test('a wrong number of threads is told by the first open', () => {
+  const code = "import { EventStore } from 'streamkeep'; await EventStore.open('memory:').then((store) => store.close()).then(() => console.log('opened'), (error) => console.log(`${error.code}: ${error.message}`))"
+  const told = (threads) => spawnSync(process.execPath, ['--input-type=module', '-e', code], { env: { ...process.env, STREAMKEEP_THREADS: threads }, encoding: 'utf8', timeout: 60_000 }).stdout.trim()
+  assert.equal(told('many'), 'config: STREAMKEEP_THREADS must be a number of threads from 1 to 1024')
+  assert.equal(told('1'), 'opened')
 })
 
 onEach('a conflict says what it is', async ({ open }) => {

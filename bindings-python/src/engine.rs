@@ -13,18 +13,17 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use pyo3::prelude::*;
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Handle, Runtime};
 use tracing::Dispatch;
 use tracing::dispatcher::{set_default, with_default};
 
 use crate::error::{Failure, Result};
-use crate::log::{Log, Writer};
+use crate::log::{self, Log};
 
 /// How often a blocked caller checks for signals (Ctrl-C) and for the end of the interpreter.
 const TICK: Duration = Duration::from_millis(50);
 /// How long the end of the interpreter waits for the callers, then for the runtime.
 const PATIENCE: Duration = Duration::from_millis(1000);
-const WORKER_THREADS: &str = "STREAMKEEP_WORKER_THREADS";
 
 /// Only threads attached to the interpreter lock this, and they never detach while they hold it. A forking thread is
 /// attached too, so a child never finds it locked.
@@ -71,22 +70,20 @@ impl Engine {
     fn start() -> Result<Self> {
         let no_threads =
             |cause: std::io::Error| Failure::internal(format!("the runtime's threads could not be started: {cause}"));
-        let log = Arc::new(Log::default());
+        let lines = Arc::new(Log::default());
         // Set for each thread and each poll, and not for the process, in which others may log, too.
-        let writer = Dispatch::new(Writer(Arc::clone(&log)));
+        let writer = log::writer(Arc::clone(&lines));
         let of_each_thread = writer.clone();
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(worker_threads()?)
-            .thread_name("streamkeep")
+        let runtime = bindings_common::runtime::builder()
+            .map_err(|wrong| Failure::config(wrong.to_string()))?
             .on_thread_start(move || std::mem::forget(set_default(&of_each_thread)))
-            .enable_all()
             .build()
             .map_err(no_threads)?;
         Ok(Self {
             process_id: std::process::id(),
             handle: runtime.handle().clone(),
             runtime: Mutex::new(Some(runtime)),
-            log,
+            log: lines,
             writer,
             leaver: OnceLock::new(),
             callers: Mutex::new(0),
@@ -273,15 +270,4 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".to_owned())
-}
-
-/// Two to four threads, unless the environment sets another number.
-fn worker_threads() -> Result<usize> {
-    match std::env::var(WORKER_THREADS) {
-        Ok(text) => match text.parse() {
-            Ok(threads @ 1..=1024) => Ok(threads),
-            _ => Err(Failure::config(format!("{WORKER_THREADS} must be a number of threads from 1 to 1024"))),
-        },
-        Err(_) => Ok(std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 4))),
-    }
 }

@@ -5,24 +5,20 @@
 //! loop goes on. So nobody waits for the interpreter to log, and no thread of the store uses Python.
 
 use std::collections::VecDeque;
-use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bindings_common::log::Level;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyModule;
-use tracing::field::{Field, Visit};
-use tracing::level_filters::LevelFilter;
-use tracing::span::{Attributes, Id, Record};
-use tracing::subscriber::Interest;
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::Dispatch;
 
 use crate::bridge::Mailbox;
 use crate::engine::locked;
 
-/// Core and its modules log under this name. Others, such as the drivers, are not passed on.
+/// The logger of lines about the log itself.
 const OURS: &str = "streamkeep";
 /// The most lines that wait. Nobody may call the store for long.
 const MOST_LINES: usize = 1000;
@@ -87,7 +83,7 @@ impl Log {
         let mut lines = Vec::from(kept);
         if lost > 0 {
             let told = format!("{lost} earlier log lines were lost, because nobody called the store for long");
-            lines.insert(0, (OURS.to_owned(), level_of(Level::WARN), told, lines.first().map_or(0.0, |line| line.3)));
+            lines.insert(0, (OURS.to_owned(), level_of(Level::Warn), told, lines.first().map_or(0.0, |line| line.3)));
         }
         if let Some(write) = WRITE.get(py)
             && let Err(error) = write.bind(py).call1((lines,))
@@ -97,75 +93,20 @@ impl Log {
     }
 }
 
-/// Puts core's events into the log.
-pub(crate) struct Writer(pub(crate) Arc<Log>);
-
-impl Writer {
-    fn takes(metadata: &Metadata<'_>) -> bool {
-        let target = metadata.target();
-        metadata.is_event() && (target == OURS || target.strip_prefix(OURS).is_some_and(|rest| rest.starts_with("::")))
-    }
-}
-
-impl Subscriber for Writer {
-    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if Self::takes(metadata) { Interest::always() } else { Interest::never() }
-    }
-
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        Self::takes(metadata)
-    }
-
-    fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(LevelFilter::DEBUG)
-    }
-
-    fn event(&self, event: &Event<'_>) {
-        let metadata = event.metadata();
-        let mut text = Text::default();
-        event.record(&mut text);
+/// What puts core's lines into a log.
+pub(crate) fn writer(log: Arc<Log>) -> Dispatch {
+    bindings_common::log::to(move |line| {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs_f64();
-        let logger = metadata.target().replace("::", ".");
-        self.0.put((logger, level_of(*metadata.level()), text.message + &text.fields, now));
-    }
-
-    fn new_span(&self, _span: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _span: &Id, _values: &Record<'_>) {}
-
-    fn record_follows_from(&self, _span: &Id, _follows: &Id) {}
-
-    fn enter(&self, _span: &Id) {}
-
-    fn exit(&self, _span: &Id) {}
+        log.put((line.target.replace("::", "."), level_of(line.level), line.text(), now));
+    })
 }
 
 /// The level's number in `logging`.
-fn level_of(level: Level) -> u8 {
+const fn level_of(level: Level) -> u8 {
     match level {
-        Level::ERROR => 40,
-        Level::WARN => 30,
-        Level::INFO => 20,
-        Level::DEBUG => 10,
-        Level::TRACE => 5,
-    }
-}
-
-/// An event as text: its message, then its fields.
-#[derive(Default)]
-struct Text {
-    message: String,
-    fields: String,
-}
-
-impl Visit for Text {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        // A String takes any text.
-        let _ = match field.name() {
-            "message" => write!(self.message, "{value:?}"),
-            name => write!(self.fields, "{} {name}={value:?}", if self.fields.is_empty() { ":" } else { "," }),
-        };
+        Level::Error => 40,
+        Level::Warn => 30,
+        Level::Info => 20,
+        Level::Debug => 10,
     }
 }

@@ -154,6 +154,6 @@ def test_a_subscription_says_that_its_database_is_lost_and_found(caplog):
     asyncio.run(following())
     (lost,) = said("subscriptions cannot read the database and retry")
     assert lost[:2] == ("streamkeep.tail", logging.WARNING)
-    assert "error=" in lost[2]
+    assert "(error: " in lost[2]
     (found,) = said("subscriptions can read the database again")
     assert found[:2] == ("streamkeep.tail", logging.INFO)

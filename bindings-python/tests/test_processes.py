@@ -250,8 +250,8 @@ with sk.EventStore.open("memory:") as store:
 """
     if not sys.platform.startswith("linux"):
         pytest.skip("threads are counted in /proc, which only Linux has")
-    monkeypatch.setenv("STREAMKEEP_WORKER_THREADS", "3")
+    monkeypatch.setenv("STREAMKEEP_THREADS", "3")
     assert run(counting) == "3\n"
-    monkeypatch.setenv("STREAMKEEP_WORKER_THREADS", "many")
+    monkeypatch.setenv("STREAMKEEP_THREADS", "many")
     refused = "import streamkeep as sk\ntry:\n    sk.EventStore.open('memory:')\nexcept sk.ConfigError as error:\n    print(error.code)"
     assert run(refused) == "config\n"

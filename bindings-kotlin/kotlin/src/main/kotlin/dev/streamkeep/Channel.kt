@@ -256,6 +256,8 @@ internal class Channel private constructor(private val number: Long) {
                 Jna.call(::begin)
             } catch (failed: StartException.Threads) {
                 throw UnavailableException("the threads of the native library cannot be started: ${failed.reason}", Circumstances(retryable = true))
+            } catch (failed: StartException.Setting) {
+                throw ConfigException(failed.reason, Circumstances())
             }
         }
 

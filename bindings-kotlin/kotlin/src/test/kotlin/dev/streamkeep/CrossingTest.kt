@@ -71,10 +71,30 @@ class CrossingTest {
         assertContains(run("dev.streamkeep.CallsVersion"), "UnsatisfiedLinkError")
     }
 
-    private fun run(main: String) = ProcessBuilder(program(main)).redirectErrorStream(true).start().inputStream.readAllBytes().decodeToString()
+    @Test
+    fun `a wrong number of threads is told by the first open`() {
+        val told = run("dev.streamkeep.OpensAndTells", "STREAMKEEP_THREADS" to "many")
+        assertEquals("config: STREAMKEEP_THREADS must be a number of threads from 1 to 1024", told.trim())
+        assertEquals("opened", run("dev.streamkeep.OpensAndTells", "STREAMKEEP_THREADS" to "1").trim())
+    }
+
+    private fun run(main: String, vararg environment: Pair<String, String>): String {
+        val process = ProcessBuilder(program(main)).redirectErrorStream(true).apply { environment().putAll(environment) }
+        return process.start().inputStream.readAllBytes().decodeToString()
+    }
 }
 
 internal object CallsVersion {
     @JvmStatic
     fun main(args: Array<String>): Unit = println(version())
+}
+
+internal object OpensAndTells {
+    @JvmStatic
+    fun main(args: Array<String>): Unit = try {
+        BlockingEventStore.open("memory:").close()
+        println("opened")
+    } catch (refused: StreamkeepException) {
+        println("${refused.code}: ${refused.message}")
+    }
 }
