@@ -75,6 +75,11 @@ impl Engine {
         let last_failure: Arc<Mutex<Option<Error>>> = Arc::default();
         let failures = Arc::clone(&last_failure);
         let closed = self.closed.clone();
+        self.check_open()?;
+        // A backend that answers at once, as memory does, does not look at the time.
+        if Instant::now() >= deadline {
+            return Err(Error::late(None));
+        }
         let task = async move {
             let again = |error: &Error| error.worth_a_retry() && Instant::now() < deadline && !closed.is_cancelled();
             let remember = |error: &Error, _: Duration| {

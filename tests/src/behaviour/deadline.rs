@@ -16,6 +16,7 @@ pub(super) fn cases() -> Vec<Case> {
     crate::cases![
         an_append_past_its_deadline_is_unavailable_with_its_ids,
         an_append_past_its_deadline_can_be_retried,
+        every_call_past_its_deadline_is_unavailable,
         a_read_blocked_by_the_database_ends_at_its_deadline: lacking READERS_NEVER_WAIT,
         the_timeout_of_a_store_is_the_default_of_its_calls,
         an_append_blocked_by_the_database_ends_at_its_deadline: lacking NO_LOCKS,
@@ -38,6 +39,26 @@ async fn an_append_past_its_deadline_is_unavailable_with_its_ids(room: Room) {
     assert_eq!((error.code(), error.retryable(), error.outcome()), ("unavailable", true, Outcome::NotApplied));
     assert_eq!(error.ids(), [late[0].id, late[1].id]);
     assert!(log(&store).await.is_empty(), "the append is not applied");
+}
+
+async fn every_call_past_its_deadline_is_unavailable(room: Room) {
+    let store = room.store().await;
+    append(&store, "s", [event(1)]).await;
+    store.save_snapshot(snapshot()).await.expect("the snapshot is saved");
+    let hasty = store.with_timeout(Duration::ZERO);
+    let late: [(&str, Result<()>); 7] = [
+        ("head", hasty.head().await.map(drop)),
+        ("last", hasty.last("s").await.map(drop)),
+        ("read", hasty.read("s", 1..).try_next().await.map(drop)),
+        ("read_all", hasty.read_all(ReadAllOptions::default()).try_next().await.map(drop)),
+        ("read_page", hasty.read_page(ReadPageOptions::default()).await.map(drop)),
+        ("save_snapshot", hasty.save_snapshot(snapshot()).await),
+        ("load_snapshot", hasty.load_snapshot("s", "s/1", None).await.map(drop)),
+    ];
+    for (operation, result) in late {
+        let error = refused(result);
+        assert_eq!((error.code(), error.retryable(), error.operation()), ("unavailable", true, Some(operation)));
+    }
 }
 
 async fn an_append_past_its_deadline_can_be_retried(room: Room) {
