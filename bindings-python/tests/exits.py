@@ -51,7 +51,7 @@ def read(url):
 
 def followed(url):
     with sk.EventStore.open(url) as store:
-        list(store.subscribe(start="now", timeout=0.001))
+        list(store.subscribe(start="now", idle_timeout=0.001))
 
 
 def waiting(url):

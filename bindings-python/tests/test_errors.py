@@ -92,8 +92,8 @@ METHODS = {"append", "import_events", "read", "read_all", "read_page", "subscrib
         (lambda store: store.subscribe(start="now", after=1), "after"),
         (lambda store: store.subscribe(after=-1), "after"),
         (lambda store: store.subscribe(query=sk.Query(types=[""])), "query"),
-        (lambda store: store.subscribe(timeout=-1), "timeout"),
-        (lambda store: store.subscribe(timeout=float("nan")), "timeout"),
+        (lambda store: store.subscribe(idle_timeout=-1), "idle_timeout"),
+        (lambda store: store.subscribe(idle_timeout=float("nan")), "idle_timeout"),
         (lambda store: store.read_page(limit=0), "limit"),
         (lambda store: store.head(timeout=-1), "timeout"),
         (lambda store: store.import_events([], timeout=-1), "timeout"),
@@ -128,7 +128,7 @@ def test_a_wrong_value_is_an_invalid_argument_by_name(call, argument):
         lambda store: store.read_page(query=[]),
         lambda store: store.subscribe(query="E"),
         lambda store: store.subscribe(on_caught_up=1),
-        lambda store: store.subscribe(timeout="3"),
+        lambda store: store.subscribe(idle_timeout="3"),
         lambda store: store.save_snapshot({"stream": "s"}),
         lambda store: store.append("s", [sk.Snapshot("s", 1, "s/1", {})]),
         lambda store: store.head(timeout="3"),
@@ -144,7 +144,7 @@ READS = [
     lambda store: store.read("s", from_version=0),
     lambda store: store.read_all(limit=0),
     lambda store: store.subscribe(start="now", after=1),
-    lambda store: store.subscribe(timeout=-1),
+    lambda store: store.subscribe(idle_timeout=-1),
 ]
 
 

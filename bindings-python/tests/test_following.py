@@ -58,7 +58,7 @@ def test_a_store_closed_from_another_thread_ends_its_subscriptions(url):
 
 
 def test_a_timeout_ends_an_iteration_that_can_go_on(url):
-    with sk.EventStore.open(url) as store, store.subscribe(timeout=0.05) as subscription:
+    with sk.EventStore.open(url) as store, store.subscribe(idle_timeout=0.05) as subscription:
         assert list(subscription) == []
         store.append("s-1", [sk.Event("A"), sk.Event("B")])
         assert [event.type for event in subscription] == ["A", "B"]

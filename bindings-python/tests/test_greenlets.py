@@ -58,7 +58,7 @@ def until_others_ran(subscription):
 async def on_a_loop():
     before = len(ticks)
     async with sk.AsyncEventStore.open("memory:greenlets") as other:
-        async for event in other.subscribe(timeout=60):
+        async for event in other.subscribe(idle_timeout=60):
             if len(ticks) > before + 5:
                 return
             await other.append("s-1", [sk.Event("E")])
@@ -66,7 +66,7 @@ async def on_a_loop():
 
 gevent.spawn(tick)
 store.append("s-1", [sk.Event("E")])
-gevent.get_hub().threadpool.apply(until_others_ran, (store.subscribe(timeout=60),))
+gevent.get_hub().threadpool.apply(until_others_ran, (store.subscribe(idle_timeout=60),))
 asyncio.run(on_a_loop())
 store.close()
 """

@@ -36,7 +36,7 @@ def test_a_line_of_core_is_a_line_of_logging(tmp_path, caplog):
     began = time.time()
     with sk.EventStore.open(damaged(tmp_path / "log.db")) as store:
         assert store.load_snapshot("s", "state/1") is None
-        assert lines(caplog) == [("streamkeep.snapshot", logging.WARNING, f"{IGNORED}: version=1")]
+        assert lines(caplog) == [("streamkeep.snapshot", logging.WARNING, f"{IGNORED} (version: 1)")]
     assert began <= caplog.records[-1].created <= time.time()
 
 
@@ -47,7 +47,7 @@ def test_a_loop_writes_lines_too(tmp_path, caplog):
             await until(lambda: lines(caplog))
 
     asyncio.run(loading())
-    assert lines(caplog) == [("streamkeep.snapshot", logging.WARNING, f"{IGNORED}: version=1")]
+    assert lines(caplog) == [("streamkeep.snapshot", logging.WARNING, f"{IGNORED} (version: 1)")]
 
 
 def test_a_logger_that_is_switched_off_writes_nothing(tmp_path, caplog):
@@ -75,7 +75,7 @@ def test_a_handler_can_fail_or_use_the_store_and_the_call_has_its_answer(tmp_pat
             logger.removeFilter(fails)
         assert len(handled) == 1
         assert [str(one.exc_value) for one in reported] == ["a handler failed"]
-        assert [event.data for event in store.read("handled")] == [{"line": f"{IGNORED}: version=1"}]
+        assert [event.data for event in store.read("handled")] == [{"line": f"{IGNORED} (version: 1)"}]
 
 
 class Proxy:

@@ -15,7 +15,7 @@ def main(url: str) -> None:
     with EventStore.open(url) as store:
         caught_up = threading.Event()
         # Without an event for 30 s, the iteration ends.
-        subscription = store.subscribe(query=Query(categories=["parcel"]), on_caught_up=caught_up.set, timeout=30)
+        subscription = store.subscribe(query=Query(categories=["parcel"]), on_caught_up=caught_up.set, idle_timeout=30)
         follower = threading.Thread(target=show, args=(subscription,))
         follower.start()
         caught_up.wait()

@@ -156,11 +156,11 @@ class AsyncEventStore(MadeByOpen):
         start: Start | None = None,
         after: int | None = None,
         on_caught_up: Callable[[], object] | None = None,
-        timeout: Seconds | None = None,
+        idle_timeout: Seconds | None = None,
     ) -> AsyncEvents:
         """Subscribe to the log: see `EventStore.subscribe`. `on_caught_up` may be a coroutine function."""
         told_when_caught_up(on_caught_up)
-        waits = patience(timeout)
+        waits = patience(idle_timeout)
         cursor = self._handle.native.subscribe(query_crossing(query), start, after)
         return AsyncEvents(self._handle, cursor, "subscribe", on_caught_up, waits)
 

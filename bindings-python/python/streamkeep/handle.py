@@ -99,15 +99,15 @@ def in_seconds(time: Seconds | None) -> float | None:
     return time.total_seconds() if isinstance(time, dt.timedelta) else time
 
 
-def patience(timeout: Seconds | None) -> float | None:
-    """Convert the timeout of a subscription to seconds, and check it: native code sees it at the first event only."""
-    seconds = in_seconds(timeout)
+def patience(idle_timeout: Seconds | None) -> float | None:
+    """Convert the idle timeout of a subscription to seconds, and check it: native code sees it at the first event only."""
+    seconds = in_seconds(idle_timeout)
     if seconds is None:
         return None
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        raise TypeError("timeout must be a number of seconds or a datetime.timedelta")
+        raise TypeError("idle_timeout must be a number of seconds or a datetime.timedelta")
     if not seconds >= 0:
-        raise InvalidArgumentError("timeout must not be negative", argument="timeout", operation="subscribe")
+        raise InvalidArgumentError("idle_timeout must not be negative", argument="idle_timeout", operation="subscribe")
     return seconds
 
 

@@ -146,20 +146,20 @@ class EventStore(MadeByOpen):
         start: Start | None = None,
         after: int | None = None,
         on_caught_up: Callable[[], object] | None = None,
-        timeout: Seconds | None = None,
+        idle_timeout: Seconds | None = None,
     ) -> Subscription:
         """Subscribe to the log: every committed event that matches, once, in the order of positions.
 
         It begins at `start`, which is `beginning` (the default) or `now`, or after the position `after`. It first
         catches up and then goes on with new events. `on_caught_up` is called on the iterating thread when everything
-        committed so far was returned. `timeout` ends an iteration after that time without an event. If the database is
-        lost, the subscription reconnects.
+        committed so far was returned. `idle_timeout` ends an iteration after that time without an event. If the database
+        is lost, the subscription reconnects.
 
         The call raises `InvalidArgumentError`, `LimitExceededError`; the iteration raises `CheckpointAheadError`,
         `CorruptError`, `ConfigError`, `ClosedError`.
         """
         told_when_caught_up(on_caught_up)
-        waits = patience(timeout)
+        waits = patience(idle_timeout)
         cursor = self._handle.native.subscribe(query_crossing(query), start, after)
         return Subscription(self._handle, cursor, on_caught_up, waits)
 

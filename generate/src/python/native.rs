@@ -78,7 +78,7 @@ fn call<'a>(surface: &Surface, name: &'a str, method: &'a Method) -> Result<Call
     let of_core: BTreeSet<&str> = method.options("rust").map(|option| option.name.as_str()).collect();
     let options: BTreeSet<&str> = method.options(LANGUAGE).map(|option| option.name.as_str()).collect();
     // A subscription's timeout is one of the iteration.
-    let native = |parameter: &&Parameter| method.shape != Shape::Subscription || parameter.name != "timeout";
+    let native = |parameter: &&Parameter| method.shape != Shape::Subscription || parameter.name != "idle_timeout";
     let given = method.arguments.iter().map(|argument| argument.name.as_str());
     let given: Vec<&str> = match method.options_type {
         Some(_) => given.chain(["options"]).collect(),

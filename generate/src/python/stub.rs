@@ -90,7 +90,7 @@ impl Fields<'_> {
 }
 
 fn typed<'a>(surface: &Surface, name: &'a str, method: &'a Method) -> Result<Typed<'a>> {
-    let native = parameters(method).filter(|one| method.shape != Shape::Subscription || one.name != "timeout");
+    let native = parameters(method).filter(|one| method.shape != Shape::Subscription || one.name != "idle_timeout");
     let parameters = native.map(|parameter| {
         let crossing = crossing(surface, &parameter.kind)?;
         let is_argument = method.arguments.iter().any(|argument| argument.name == parameter.name);
