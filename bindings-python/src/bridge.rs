@@ -4,11 +4,11 @@
 //! No thread but the loop's own uses Python, so a result never waits for two threads to take turns.
 
 use std::collections::HashMap;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::io::{Read, Write};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
@@ -38,6 +38,8 @@ struct Calls {
     bell: Mutex<Socket>,
     /// Where core's log lines go.
     writer: Dispatch,
+    /// Whether a call was answered at once since the loop last went on with calls.
+    answered_at_once: AtomicBool,
 }
 
 struct Running {
@@ -111,6 +113,7 @@ impl Bridge {
             mailbox: Arc::new(Mailbox { letters: Mutex::default(), rope }),
             bell: Mutex::new(bell),
             writer: engine.writer().clone(),
+            answered_at_once: AtomicBool::new(false),
         });
         engine.log().ring_for(&calls.mailbox);
         Ok(Self(Owned::new(engine, calls)))
@@ -156,7 +159,7 @@ impl Bridge {
         let waker = Waker::from(Arc::new(CallWaker { number, mailbox: Arc::clone(&calls.mailbox) }));
         let running = Running { future: asked.clone_ref(py), work: Box::pin(work), waker };
         let _runtime = engine.handle().enter();
-        let goes_on = calls.poll(py, number, running)?;
+        let goes_on = calls.begin(py, number, running)?;
         let calls = goes_on.then(|| Owned::new(Arc::clone(engine), Arc::downgrade(calls)));
         Ok(Call { future: asked, number, calls }.into_pyobject(py)?.into_any())
     }
@@ -167,30 +170,45 @@ impl Calls {
     fn ready(&self) -> Vec<u64> {
         // Only one ring can wait, and its byte says nothing. Without one, another reader of the bell was faster.
         let _ = locked(&self.bell).read(&mut [0; 16]);
+        self.answered_at_once.store(false, Ordering::Relaxed);
         self.mailbox.take()
+    }
+
+    /// Polls a new call, and hands its result over if there is one. Returns whether the call goes on.
+    ///
+    /// Awaiting a future that is done does not return to the loop. So of the calls that are ready at once, a second one
+    /// is answered by the loop. Otherwise a coroutine that only makes such calls would let nothing else run.
+    fn begin(&self, py: Python<'_>, number: u64, mut running: Running) -> PyResult<bool> {
+        let Poll::Ready(deliver) = self.polled(&mut running) else {
+            locked(&self.running).insert(number, running);
+            return Ok(true);
+        };
+        if !self.answered_at_once.swap(true, Ordering::Relaxed) {
+            return hand_over(py, running.future.bind(py), deliver).map(|()| false);
+        }
+        running.work = Box::pin(ready(deliver));
+        locked(&self.running).insert(number, running);
+        self.mailbox.put(number);
+        Ok(true)
     }
 
     fn go_on(&self, py: Python<'_>, number: u64) -> PyResult<()> {
         // The lock is free during the poll and the hand-over, which run code of others.
         let running = locked(&self.running).remove(&number);
-        match running {
-            Some(running) => self.poll(py, number, running).map(|_| ()),
-            // It was woken twice, or was abandoned meanwhile.
-            None => Ok(()),
+        // Without it, it was woken twice, or was abandoned meanwhile.
+        let Some(mut running) = running else { return Ok(()) };
+        match self.polled(&mut running) {
+            Poll::Ready(deliver) => hand_over(py, running.future.bind(py), deliver),
+            Poll::Pending => {
+                locked(&self.running).insert(number, running);
+                Ok(())
+            }
         }
     }
 
-    /// Polls a call, and hands its result over if there is one. Returns whether the call goes on.
-    fn poll(&self, py: Python<'_>, number: u64, mut running: Running) -> PyResult<bool> {
+    fn polled(&self, running: &mut Running) -> Poll<Deliver> {
         let waker = running.waker.clone();
-        let polled = with_default(&self.writer, || running.work.as_mut().poll(&mut Context::from_waker(&waker)));
-        match polled {
-            Poll::Ready(deliver) => hand_over(py, running.future.bind(py), deliver).map(|()| false),
-            Poll::Pending => {
-                locked(&self.running).insert(number, running);
-                Ok(true)
-            }
-        }
+        with_default(&self.writer, || running.work.as_mut().poll(&mut Context::from_waker(&waker)))
     }
 }
 
