@@ -13,12 +13,15 @@ FAULTS_TARGET_DIR := $(STREAMKEEP_CACHE)/target-faults
 FILE ?= examples/data/parcels.jsonl
 URL ?=
 
+# Where `make python`, `make node` and `make jvm` put the packages.
+PACKAGES ?= $(CURDIR)/packages
+
 # The factor of the random tests in `make torture`.
 EFFORT ?= 20
 
 timed = @start=$$(date +%s); $(2); echo "$(1): $$(( $$(date +%s) - start )) s"
 
-.PHONY: help demo generate test matrix test-inner format lint test-rust test-faults test-python test-node test-jvm digests small-benches torture torture-inner bench bench-inner
+.PHONY: help demo generate python node jvm test matrix test-inner format lint test-rust test-faults test-python test-node test-jvm digests small-benches torture torture-inner bench bench-inner
 
 help: ## Lists the commands.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -28,8 +31,18 @@ demo: ## Imports a log into an embedded store, reads, folds and follows it (FILE
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	"$(CARGO_TARGET_DIR)/release/demo" "$(or $(URL),sqlite:$$folder/demo.db)" "$(FILE)"
 
-generate: ## Writes the files that follow from generate/surface.json; the tests fail while one differs.
+generate: ## Writes what follows from generate/surface.json and the version; the tests fail while a file differs.
 	@cargo run --quiet --release -p streamkeep-generate
+
+python: ## Builds Python's wheel into PACKAGES.
+	python3 -m pip wheel --quiet --no-deps --wheel-dir "$(PACKAGES)" ./bindings-python
+
+node: ## Builds the npm package into PACKAGES.
+	mkdir -p "$(PACKAGES)" && cd bindings-node && npm pack --silent --pack-destination "$(PACKAGES)"
+
+jvm: ## Builds the jar for Kotlin and Java into PACKAGES and the local Maven repository.
+	mvn --batch-mode --quiet --file bindings-kotlin/pom.xml install -DskipTests -Doutput.folder="$(STREAMKEEP_CACHE)/jvm/package"
+	mkdir -p "$(PACKAGES)" && cp "$(STREAMKEEP_CACHE)"/jvm/package/streamkeep-[0-9]*[0-9].jar "$(PACKAGES)"
 
 test: ## Runs the tests of all backends and languages, on a temporary Postgres and MongoDB.
 	@start=$$(date +%s); cargo build --release -p streamkeep-tests --bin with-servers; \

@@ -77,7 +77,7 @@ mkdir "$work/tests"
 part "build, tests and installing" maven install "-Doutput.folder=$cache/jvm/streamkeep" "-Dtests.folder=$work/tests"
 left="$(find "$work/tests" -mindepth 1 -maxdepth 1 ! -name 'hsperfdata_*')"
 [ -z "$left" ] || { echo "jvm: the tests left in their temporary folder: $left" >&2; exit 1; }
-in_jar="$(jar tf "$cache/jvm/streamkeep/streamkeep-0.1.0.jar")"
+in_jar="$(jar tf "$cache"/jvm/streamkeep/streamkeep-[0-9]*[0-9].jar)"
 for licence in LICENSE LICENSE-MIT LICENSE-APACHE; do
     grep -qx "META-INF/$licence" <<<"$in_jar" || { echo "jvm: the jar has no $licence" >&2; exit 1; }
 done

@@ -74,11 +74,7 @@ pub fn write(root: &Path, files: &[File]) -> Result<Vec<&'static str>> {
 /// Names the files that differ.
 pub fn check(root: &Path, files: &[File]) -> Result<()> {
     let stale: Vec<&str> = files.iter().filter(|file| !is_current(root, file)).map(|file| file.path).collect();
-    ensure!(
-        stale.is_empty(),
-        "these files are not what generate/surface.json says, run `make generate`: {}",
-        stale.join(", ")
-    );
+    ensure!(stale.is_empty(), "these files are not what they follow from, run `make generate`: {}", stale.join(", "));
     Ok(())
 }
 
@@ -90,11 +86,17 @@ fn is_current(root: &Path, file: &File) -> bool {
 mod tests {
     use super::*;
     use crate::description::Surface;
-    use crate::languages;
+    use crate::{languages, version};
 
     #[test]
     fn what_is_checked_in_is_what_the_description_says() -> Result<()> {
         check(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), &languages::files(&Surface::of_the_project()?)?)
+    }
+
+    #[test]
+    fn every_file_that_repeats_the_version_has_the_workspaces() -> Result<()> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        check(&root, &version::files(&root)?)
     }
 
     #[test]

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use generate::description::Surface;
-use generate::{files, languages};
+use generate::{files, languages, version};
 
 fn main() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let files = languages::files(&Surface::of_the_project()?)?;
+    let mut files = languages::files(&Surface::of_the_project()?)?;
+    files.extend(version::files(&root)?);
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let mut out = std::io::stdout();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
