@@ -5,20 +5,21 @@
 //! accepted at once. Any other group, and every group after a failure, is appended by its own namespace.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnection;
 use tokio::time::Instant;
 
 use super::Sqlite;
 use super::append::{Form, may_be_applied, place};
-use super::connect::within;
+use super::connect::{BUSY_SLICE, within};
 use super::error::{Failure, FailureKind};
 use super::row::NewRow;
 use super::sql::Sql;
 use super::write::{End, begin, write_and_commit};
 use crate::combiner::{Combiner, Unanswered};
 use crate::decision::{Decision, decide_appends};
-use crate::error::{Error, Outcome, Result};
+use crate::error::Result;
 use crate::faults::{planted, point};
 use crate::request::{AppendRequest, AppendResult};
 
@@ -27,6 +28,9 @@ pub(super) type JointWrites = Combiner<NamespaceGroup, Joint>;
 
 /// The namespaces are back after a few yields, like the callers of one of them.
 const GATHERING_YIELDS: usize = 128;
+
+/// A group with an append whose deadline is nearer than this takes no part in a joint transaction.
+const SOON: Duration = BUSY_SLICE.saturating_mul(2);
 
 pub(super) fn writes() -> JointWrites {
     Combiner::new(GATHERING_YIELDS)
@@ -42,6 +46,10 @@ pub(super) struct NamespaceGroup {
 impl NamespaceGroup {
     fn streams(&self) -> (&Sql, Vec<&str>) {
         (&self.sql, self.requests.iter().map(|request| request.stream.as_str()).collect())
+    }
+
+    fn earliest_deadline(&self) -> Option<Instant> {
+        self.requests.iter().map(|request| request.deadline).min()
     }
 }
 
@@ -73,12 +81,9 @@ impl Sqlite {
             Ok(Joint::Written(results)) => results.into_iter().map(Ok).collect(),
             Ok(Joint::Answered(answers)) => answers,
             Ok(Joint::Left { doubt: false }) | Err(Unanswered::Late) => self.append_group(group).await,
-            Ok(Joint::Left { doubt: true }) => {
+            // The caller that wrote may have panicked after it sent the commit.
+            Ok(Joint::Left { doubt: true }) | Err(Unanswered::Lost) => {
                 self.append_in_form(group, Form::Careful, deadline, vec![true; group.len()]).await
-            }
-            Err(Unanswered::Lost) => {
-                let lost = || Error::internal("a joint write was not answered").with_outcome(Outcome::Unknown);
-                group.iter().map(|_| Err(lost())).collect()
             }
         }
     }
@@ -89,25 +94,36 @@ impl Sqlite {
         {
             return vec![Joint::Answered(self.append_group(requests).await)];
         }
-        let left = |doubt| vec![Joint::Left { doubt }; groups.len()];
+        // A group that is late or soon will be must not end the write of the others.
+        let soon = Instant::now() + SOON;
+        let takes_part = |group: &NamespaceGroup| group.earliest_deadline().is_some_and(|deadline| deadline > soon);
+        let part: Vec<&NamespaceGroup> = groups.iter().filter(|group| takes_part(group)).collect();
+        let mut written = self.write_part(&part).await.into_iter();
+        let mut answer = |group| if takes_part(group) { written.next() } else { None };
+        groups.iter().map(|group| answer(group).unwrap_or(Joint::Left { doubt: false })).collect()
+    }
+
+    /// Writes groups in one transaction, and answers each in their order.
+    async fn write_part(&self, groups: &[&NamespaceGroup]) -> Vec<Joint> {
         // No append waits for the lock beyond its own deadline.
-        let deadlines = groups.iter().flat_map(|group| group.requests.iter().map(|request| request.deadline));
-        let Some(deadline) = deadlines.min() else { return left(false) };
+        let Some(deadline) = groups.iter().filter_map(|group| group.earliest_deadline()).min() else {
+            return Vec::new();
+        };
         let mut sent = false;
-        match self.attempt_jointly(&groups, deadline, &mut sent).await {
+        match self.attempt_jointly(groups, deadline, &mut sent).await {
             Ok(mut joint) => {
                 if planted("sqlite-joint-mixes-answers") {
                     joint.reverse();
                 }
                 joint
             }
-            Err(failure) => left(sent && may_be_applied(&failure)),
+            Err(failure) => vec![Joint::Left { doubt: sent && may_be_applied(&failure) }; groups.len()],
         }
     }
 
     async fn attempt_jointly(
         &self,
-        groups: &[NamespaceGroup],
+        groups: &[&NamespaceGroup],
         deadline: Instant,
         sent: &mut bool,
     ) -> std::result::Result<Vec<Joint>, Failure> {
@@ -129,7 +145,7 @@ impl Sqlite {
     async fn write_in_transaction(
         &self,
         connection: &mut SqliteConnection,
-        groups: &[NamespaceGroup],
+        groups: &[&NamespaceGroup],
         deadline: Instant,
         sent: &mut bool,
     ) -> std::result::Result<Vec<Joint>, Failure> {

@@ -88,8 +88,8 @@ pub(super) async fn known(
     Ok(known)
 }
 
-/// The inserts of several namespaces have the same size up to this one, so that few different texts are prepared. A row
-/// of padding costs a quarter of a real one.
+/// The inserts of a few namespaces have the same size up to this one, so that few different texts are prepared. A row of
+/// padding costs a quarter of a real one.
 const PADDED_ROWS: usize = 32;
 
 /// How a transaction without rows to write ends.
@@ -117,10 +117,8 @@ pub(super) async fn write_and_commit(
             _ => roll_back(connection).await,
         };
     };
-    let least = match namespaces {
-        [_] => 0,
-        _ => namespaces.iter().map(|(_, rows)| rows.len()).max().unwrap_or_default().min(PADDED_ROWS),
-    };
+    let longest = || namespaces.iter().map(|(_, rows)| rows.len()).max().unwrap_or_default();
+    let least = if (2..=PREPARED_NAMESPACES).contains(&namespaces.len()) { longest().min(PADDED_ROWS) } else { 0 };
     let mut text = String::new();
     let mut steps = Vec::new();
     for (sql, rows) in namespaces {
