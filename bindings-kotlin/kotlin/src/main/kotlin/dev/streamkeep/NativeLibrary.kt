@@ -3,10 +3,14 @@ package dev.streamkeep
 import dev.streamkeep.internal.ffi.uniffiEnsureInitialized
 import java.io.IOException
 import java.nio.file.Files
+import java.nio.file.LinkOption
 import java.nio.file.Path
 import kotlin.io.path.deleteIfExists
 import kotlin.io.path.exists
+import kotlin.io.path.isDirectory
+import kotlin.io.path.isRegularFile
 import kotlin.io.path.listDirectoryEntries
+import kotlin.io.path.name
 
 /**
  * Loads the native library, which is in the jar, from a file in the temporary folder.
@@ -100,22 +104,35 @@ internal object NativeLibrary {
     }
 
     private fun unpack(folder: Path, name: String): Path {
-        removeLeftovers(folder)
+        val library = name.substringAfterLast('/')
+        removeLeftovers(folder, library)
         val own = Files.createTempDirectory(folder, "$PREFIX${ProcessHandle.current().pid()}-")
         own.toFile().deleteOnExit()
-        val file = own.resolve(name.substringAfterLast('/'))
+        val file = own.resolve(library)
         file.toFile().deleteOnExit()
         resourceStream(name).use { Files.copy(it ?: throw IOException("$name is missing in the jar"), file) }
         return file
     }
 
     /** Removes what processes that were killed have left. */
-    private fun removeLeftovers(folder: Path) {
+    private fun removeLeftovers(folder: Path, library: String) {
         val left = runCatching { folder.listDirectoryEntries("$PREFIX*-*") }.getOrDefault(emptyList())
         for (of in left) {
             val pid = of.fileName.toString().removePrefix(PREFIX).substringBefore('-').toLongOrNull() ?: continue
-            if (ProcessHandle.of(pid).isEmpty) runCatching { of.toFile().deleteRecursively() }
+            if (ProcessHandle.of(pid).isEmpty) runCatching { removeLeftover(of, library) }
         }
+    }
+
+    /**
+     * Removes a folder that has nothing but the library and links to it. Others may have given a folder such a name, and
+     * in a temporary folder that all users share they may have put a symbolic link there.
+     */
+    private fun removeLeftover(folder: Path, library: String) {
+        if (!folder.isDirectory(LinkOption.NOFOLLOW_LINKS)) return
+        val files = folder.listDirectoryEntries()
+        if (files.isEmpty() || !files.all { it.isRegularFile(LinkOption.NOFOLLOW_LINKS) && (it.name == library || it.name.endsWith(".$library")) }) return
+        files.forEach(Files::delete)
+        Files.delete(folder)
     }
 
     private fun resourceName(): String {

@@ -42,12 +42,36 @@ class RedeployTest {
     }
 
     @Test
+    fun `what a killed process has left is removed and nothing of others`() {
+        val folder = Files.createTempDirectory("streamkeep-planted")
+        try {
+            val library = System.mapLibraryName("streamkeep_kotlin")
+            fun made(name: String) = folder.resolve(name).also { Files.createDirectories(it.parent) }.also(Files::createFile)
+            val left = listOf("$NO_PROCESS-1/$library", "$NO_PROCESS-1/a-link.$library").map(::made)
+            val kept = listOf("precious/file", "precious/$library", "$NO_PROCESS-backup/file", "$NO_PROCESS-mixed/$library", "$NO_PROCESS-mixed/deep/$library", "$NO_PROCESS-notes").map(::made)
+            Files.createSymbolicLink(Files.createDirectory(folder.resolve("$NO_PROCESS-2")).resolve("link"), folder.resolve("precious"))
+            Files.createSymbolicLink(Files.createDirectory(folder.resolve("$NO_PROCESS-3")).resolve("a-link.$library"), folder.resolve("precious/$library"))
+            Files.createSymbolicLink(folder.resolve("$NO_PROCESS-4"), folder.resolve("precious"))
+            assertEquals("open", run("dev.streamkeep.Opens", "-Dstreamkeep.tmpdir=$folder"))
+            assertEquals(emptyList(), left.map { it.parent }.filter(Files::exists))
+            assertEquals(emptyList(), kept.filterNot(Files::exists))
+        } finally {
+            folder.toFile().deleteRecursively()
+        }
+    }
+
+    @Test
     fun `an event needs no native library`() {
         assertEquals("7", run("dev.streamkeep.MakesEvents", "-Dstreamkeep.library=/nowhere"))
     }
 
     private fun run(main: String, vararg options: String): String {
         return ProcessBuilder(program(main, *options)).redirectErrorStream(true).start().inputStream.readAllBytes().decodeToString().trim()
+    }
+
+    private companion object {
+        /** The begin of the name of a folder that a process that has ended has left: no system has such a number. */
+        const val NO_PROCESS = "streamkeep-999999999"
     }
 }
 
