@@ -122,7 +122,8 @@ final class EventPublisher implements Flow.Publisher<RecordedEvent> {
                 }
                 return true;
             }
-            if (!isWaiting && requested.get() > 0) {
+            // The end needs no request.
+            if (!isWaiting && (requested.get() > 0 || events.isAtEnd())) {
                 isWaiting = true;
                 events.next().whenComplete(this::arrive);
             }

@@ -18,6 +18,8 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.function.Executable;
@@ -270,5 +272,57 @@ class JavaFaceTest {
             assertTrue(store.append("order-1", placed).getRepeated());
             assertEquals(UUID.fromString("01932000-0000-7000-8000-000000000001"), placed.get(0).withId(UUID.fromString("01932000-0000-7000-8000-000000000001")).getId());
         }
+    }
+
+    @Test
+    void aBatchWhoseCallerGaveUpGoesToTheNextOne() throws Exception {
+        var store = AsyncEventStore.open("memory:").get();
+        var following = store.subscribe(SubscribeOptions.defaults().withStart(Start.Now));
+        assertInstanceOf(TimeoutException.class, assertThrows(ExecutionException.class, () -> following.next().orTimeout(50, TimeUnit.MILLISECONDS).get()).getCause());
+        var cancelled = following.next();
+        assertTrue(cancelled.cancel(false));
+        for (var version = 1L; version <= 3; version++) {
+            store.append("order-1", events(1)).get();
+            Thread.sleep(50);
+            assertTrue(cancelled.isCancelled());
+            assertEquals(List.of(version), following.next().get(10, TimeUnit.SECONDS).stream().map(RecordedEvent::getVersion).toList());
+            cancelled = following.next();
+            cancelled.cancel(false);
+        }
+        following.close();
+        assertEquals(List.of(), following.next().get(10, TimeUnit.SECONDS));
+        store.close().get();
+    }
+
+    @Test
+    void aCancelledForEachGivesNoMoreEvents() throws Exception {
+        var store = AsyncEventStore.open("memory:").get();
+        var given = new AtomicInteger();
+        var following = store.subscribe(SubscribeOptions.defaults().withStart(Start.Now));
+        following.forEach(event -> given.incrementAndGet()).cancel(false);
+        store.append("order-1", events(5)).get();
+        assertEquals(List.of(), following.next().get(10, TimeUnit.SECONDS));
+        assertEquals(0, given.get());
+        var reader = store.read("order-1");
+        reader.forEach(event -> {
+            given.incrementAndGet();
+            reader.close();
+        }).get(10, TimeUnit.SECONDS);
+        assertEquals(1, given.get());
+        store.close().get();
+    }
+
+    @Test
+    void whatOnCaughtUpThrowsFailsTheFuture() throws Exception {
+        var store = AsyncEventStore.open("memory:").get();
+        store.append("order-1", events(1)).get();
+        try (var following = store.subscribe(SubscribeOptions.defaults().withOnCaughtUp(reader -> {
+            throw new IllegalStateException("mine");
+        }))) {
+            assertEquals(1, following.next().get(10, TimeUnit.SECONDS).size());
+            var next = following.next();
+            assertInstanceOf(IllegalStateException.class, assertThrows(ExecutionException.class, () -> next.get(10, TimeUnit.SECONDS)).getCause());
+        }
+        store.close().get();
     }
 }

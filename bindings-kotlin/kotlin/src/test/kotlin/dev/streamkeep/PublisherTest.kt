@@ -49,6 +49,22 @@ class PublisherTest {
     }
 
     @Test
+    fun `what onCaughtUp throws is the error of the subscriber`() = withEvents(1) { store ->
+        val noting = Noting(first = Long.MAX_VALUE)
+        val throwing = SubscribeOptions.defaults().withOnCaughtUp { error("mine") }
+        store.subscribe(throwing).publisher { Thread(it).start() }.subscribe(noting)
+        assertEquals(1L, noting.next())
+        assertEquals("mine", assertIs<IllegalStateException>(noting.next()).message)
+    }
+
+    @Test
+    fun `the end needs no request`() = withEvents(3) { store ->
+        val noting = Noting(first = 3)
+        store.read("order-1").publisher().subscribe(noting)
+        assertEquals(listOf<Any?>(1L, 2L, 3L, "end"), List(4) { noting.next() })
+    }
+
+    @Test
     fun `a subscriber gets what it requests and then the end`() = withEvents(3) { store ->
         val noting = Noting()
         store.read("order-1").publisher().subscribe(noting)
