@@ -46,9 +46,18 @@ public final class Events implements EventReader, Iterable<RecordedEvent> {
     private final class Batches implements Iterator<RecordedEvent> {
         private Iterator<RecordedEvent> events = Collections.emptyIterator();
         private boolean caughtUp;
+        /** The event that {@code hasNext} has promised. It is given even if the reader is closed in between. */
+        private RecordedEvent promised;
 
         @Override
         public boolean hasNext() {
+            if (promised == null && advance()) {
+                promised = events.next();
+            }
+            return promised != null;
+        }
+
+        private boolean advance() {
             while (!closed && !events.hasNext()) {
                 if (caughtUp) {
                     caughtUp = false;
@@ -78,7 +87,9 @@ public final class Events implements EventReader, Iterable<RecordedEvent> {
             if (!hasNext()) {
                 throw new NoSuchElementException();
             }
-            return events.next();
+            var event = promised;
+            promised = null;
+            return event;
         }
     }
 }

@@ -12,6 +12,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.NoSuchElementException;
 import java.util.UUID;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
@@ -324,5 +325,19 @@ class JavaFaceTest {
             assertInstanceOf(IllegalStateException.class, assertThrows(ExecutionException.class, () -> next.get(10, TimeUnit.SECONDS)).getCause());
         }
         store.close().get();
+    }
+
+    @Test
+    void anEventThatHasNextPromisedIsGiven() {
+        try (var store = BlockingEventStore.open("memory:")) {
+            store.append("order-1", events(2));
+            var reader = store.read("order-1");
+            var events = reader.iterator();
+            assertTrue(events.hasNext());
+            reader.close();
+            assertEquals(1, events.next().getVersion());
+            assertFalse(events.hasNext());
+            assertThrows(NoSuchElementException.class, events::next);
+        }
     }
 }
