@@ -340,4 +340,14 @@ class JavaFaceTest {
             assertThrows(NoSuchElementException.class, events::next);
         }
     }
+
+    @Test
+    void durationsThatNoDateReachesAreRefused() {
+        try (var store = BlockingEventStore.open("memory:")) {
+            for (var seconds : List.of(-1L, -10_000_000_000_000L, Long.MIN_VALUE)) {
+                assertThrows(InvalidArgumentException.class, () -> store.head(Duration.ofSeconds(seconds)));
+            }
+            assertEquals(0, store.head(Duration.ofSeconds(Long.MAX_VALUE)));
+        }
+    }
 }

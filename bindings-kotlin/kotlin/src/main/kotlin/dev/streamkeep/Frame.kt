@@ -69,7 +69,13 @@ internal class RequestWriter(private val code: Int) {
 
     /** In microseconds, rounded up, so that a short time does not become zero. */
     fun optionalDuration(value: Duration?): Unit = optional(value) { duration ->
-        long(if (duration.seconds >= MOST_SECONDS) Long.MAX_VALUE else ChronoUnit.MICROS.between(Instant.EPOCH, Instant.EPOCH.plus(duration).plusNanos(ROUND_UP_NANOS)))
+        long(
+            when {
+                duration.seconds >= MOST_SECONDS -> Long.MAX_VALUE
+                duration.seconds <= -MOST_SECONDS -> Long.MIN_VALUE
+                else -> ChronoUnit.MICROS.between(Instant.EPOCH, Instant.EPOCH.plus(duration).plusNanos(ROUND_UP_NANOS))
+            },
+        )
     }
 
     /** The bytes of the request, with the id of its call. */
