@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.NoSuchElementException;
@@ -348,6 +349,17 @@ class JavaFaceTest {
                 assertThrows(InvalidArgumentException.class, () -> store.head(Duration.ofSeconds(seconds)));
             }
             assertEquals(0, store.head(Duration.ofSeconds(Long.MAX_VALUE)));
+        }
+    }
+
+    @Test
+    @SuppressWarnings({"unchecked", "rawtypes"})
+    void importsRefuseWhatIsNoImportEvent() {
+        try (var store = BlockingEventStore.open("memory:")) {
+            for (var given : Arrays.asList(null, Event.json("E", "{}"))) {
+                var refused = assertThrows(InvalidArgumentException.class, () -> store.importEvents((List) Arrays.asList(given)));
+                assertEquals("import_events", refused.getOperation());
+            }
         }
     }
 }

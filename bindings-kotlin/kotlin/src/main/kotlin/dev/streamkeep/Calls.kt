@@ -102,25 +102,25 @@ internal class Calls private constructor(private val share: Channel.Share, priva
     }
 }
 
-private fun notAnEvent(given: Any?) = InvalidArgumentException(
+private fun notAnEvent(given: Any?, wanted: String, operation: String?) = InvalidArgumentException(
     "events",
-    if (given is RecordedEvent) {
+    if (given is RecordedEvent && wanted == "Event") {
         "a recorded event cannot be appended again: it has its place in the log. Make a new event of its content: Event(recorded.type, recorded.data, recorded.metadata, recorded.tags)"
     } else {
-        "events has an element that is not an Event"
+        "events has an element that is not an $wanted"
     },
-    Circumstances(operation = "append"),
+    Circumstances(operation = operation),
 )
 
 /** The compiler refuses other elements, but a raw or unchecked list of Java's can have them. */
 internal fun RequestWriter.events(events: List<Any?>) {
     int(events.size)
-    for (event in events) (event as? Event ?: throw notAnEvent(event)).write(this)
+    for (event in events) (event as? Event ?: throw notAnEvent(event, "Event", operation)).write(this)
 }
 
-internal fun RequestWriter.imports(events: List<ImportEvent>) {
+internal fun RequestWriter.imports(events: List<Any?>) {
     int(events.size)
-    events.forEach { it.write(this) }
+    for (event in events) (event as? ImportEvent ?: throw notAnEvent(event, "ImportEvent", operation)).write(this)
 }
 
 internal fun RequestWriter.expected(expected: Expected) = when (expected) {
