@@ -362,4 +362,14 @@ class JavaFaceTest {
             }
         }
     }
+
+    @Test
+    void anInterruptStaysWithTheThreadThatCallsAClosedStore() throws Exception {
+        var store = AsyncEventStore.open("memory:").get();
+        store.close().get();
+        Thread.currentThread().interrupt();
+        var head = store.head();
+        assertTrue(Thread.interrupted());
+        assertInstanceOf(ClosedException.class, assertThrows(ExecutionException.class, head::get).getCause());
+    }
 }

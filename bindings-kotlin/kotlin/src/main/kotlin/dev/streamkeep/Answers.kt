@@ -67,13 +67,19 @@ internal class Answers(private val take: () -> FrameReader?, private val find: (
                     val reply = Reply(taken.flag(), taken.part())
                     val handover = find(call) ?: continue
                     if (handover.mayCall) beWatched()
-                    return { give(handover, reply) }
+                    return { giveHere(handover, reply) }
                 }
             }
             // Only the giver comes here, and it is replaced only while it runs a handover.
             val answers = take() ?: return null
             lock.withLock { taken = answers }
         }
+    }
+
+    private fun giveHere(handover: Handover, reply: Reply) {
+        give(handover, reply)
+        // This thread is the library's, so an interrupt was meant for the code that has run.
+        if (handover.mayCall) Thread.interrupted()
     }
 
     private fun beWatched() {
@@ -119,8 +125,6 @@ internal class Answers(private val take: () -> FrameReader?, private val find: (
                 val thread = Thread.currentThread()
                 runCatching { thread.uncaughtExceptionHandler.uncaughtException(thread, thrown) }
             }
-            // An interrupt was meant for the code that has run.
-            if (handover.mayCall) Thread.interrupted()
         }
 
         /** Starts a daemon thread that has nothing of the thread that starts it: no class loader and no thread locals. */
