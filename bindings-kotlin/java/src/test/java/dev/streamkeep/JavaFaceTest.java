@@ -372,4 +372,21 @@ class JavaFaceTest {
         assertTrue(Thread.interrupted());
         assertInstanceOf(ClosedException.class, assertThrows(ExecutionException.class, head::get).getCause());
     }
+
+    @Test
+    void valuesDoNotChangeWithTheListsTheyWereMadeOf() {
+        var texts = new ArrayList<>(List.of("a"));
+        var event = new Event("E", Payload.json("{}"), "{}", texts);
+        var items = new ArrayList<>(List.of(new QueryItem(texts, texts)));
+        var query = new Query(items);
+        texts.add("b");
+        items.clear();
+        assertEquals(List.of("a"), event.getTags());
+        assertEquals(Query.of(new QueryItem(List.of("a"), List.of("a"))), query);
+        try (var store = BlockingEventStore.open("memory:")) {
+            store.append("order-1", List.of(event));
+            var tags = store.last("order-1").orElseThrow().getTags();
+            assertThrows(UnsupportedOperationException.class, () -> tags.add("b"));
+        }
+    }
 }

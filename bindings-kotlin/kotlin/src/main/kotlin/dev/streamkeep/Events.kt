@@ -78,10 +78,12 @@ public class Event @JvmOverloads constructor(
     public val type: String,
     public val data: Payload = Payload.EMPTY,
     public val metadata: String = "{}",
-    public val tags: List<String> = emptyList(),
+    tags: List<String> = emptyList(),
     public val id: UUID = Ids.next(),
     public val schema: String? = null,
 ) {
+    public val tags: List<String> = fixed(tags)
+
     /** The same event with this metadata, the text of a JSON object. */
     public fun withMetadata(jsonObject: String): Event = changed(metadata = jsonObject)
 

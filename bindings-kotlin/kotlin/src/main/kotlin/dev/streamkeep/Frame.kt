@@ -3,6 +3,7 @@ package dev.streamkeep
 import java.time.Duration
 import java.time.Instant
 import java.time.temporal.ChronoUnit
+import java.util.Collections
 import java.util.UUID
 
 /*
@@ -171,7 +172,9 @@ internal class FrameReader(private val bytes: ByteArray, private var at: Int = 0
     inline fun <T> list(item: () -> T): List<T> {
         val length = int()
         if (length == 0) return emptyList()
-        return ArrayList<T>(length).apply { repeat(length) { add(item()) } }
+        val items = ArrayList<T>(length)
+        repeat(length) { items.add(item()) }
+        return Collections.unmodifiableList(items)
     }
 
     inline fun <T> optional(value: () -> T): T? = if (flag()) value() else null

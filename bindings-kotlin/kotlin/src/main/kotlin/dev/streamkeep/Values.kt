@@ -1,5 +1,7 @@
 package dev.streamkeep
 
+import java.util.Collections
+
 /** The expected version: what an append expects of its stream. */
 public sealed class Expected(private val text: String) {
     /** Any version. The append never conflicts; if it loses a race, it runs again. */
@@ -83,11 +85,16 @@ public enum class Durability {
  * @property streams the stream is one of these
  */
 public class QueryItem @JvmOverloads constructor(
-    public val types: List<String> = emptyList(),
-    public val tags: List<String> = emptyList(),
-    public val categories: List<String> = emptyList(),
-    public val streams: List<String> = emptyList(),
+    types: List<String> = emptyList(),
+    tags: List<String> = emptyList(),
+    categories: List<String> = emptyList(),
+    streams: List<String> = emptyList(),
 ) {
+    public val types: List<String> = fixed(types)
+    public val tags: List<String> = fixed(tags)
+    public val categories: List<String> = fixed(categories)
+    public val streams: List<String> = fixed(streams)
+
     /** The same item with these types. */
     public fun withTypes(vararg types: String): QueryItem = QueryItem(types.toList(), tags, categories, streams)
 
@@ -116,7 +123,9 @@ public class QueryItem @JvmOverloads constructor(
  *
  * @property items the items; an empty list matches everything
  */
-public class Query(public val items: List<QueryItem>) {
+public class Query(items: List<QueryItem>) {
+    public val items: List<QueryItem> = fixed(items)
+
     /** A query of one item. Without any restriction it matches everything. */
     public constructor(
         types: List<String> = emptyList(),
@@ -229,6 +238,9 @@ public class Page(public val events: List<RecordedEvent>, public val reached: Lo
 
     override fun toString(): String = described("Page", fields())
 }
+
+/** A copy that nobody changes: what a value was made of can change afterwards, and Java can change Kotlin's lists. */
+internal fun <T> fixed(list: List<T>): List<T> = if (list.isEmpty()) emptyList() else Collections.unmodifiableList(ArrayList(list))
 
 /** A value as a text: its name, and its fields in their order. */
 internal fun described(name: String, fields: List<Pair<String, Any?>>): String = fields.joinToString(", ", "$name(", ")") { (field, value) -> "$field=$value" }
