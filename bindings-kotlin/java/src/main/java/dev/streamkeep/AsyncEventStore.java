@@ -34,7 +34,7 @@ public final class AsyncEventStore {
      * @throws UnavailableException if the database cannot be reached
      */
     public static CompletableFuture<AsyncEventStore> open(String url, OpenOptions options) {
-        return Calls.Companion.openFuture(url, options).thenApply(AsyncEventStore::new);
+        return Calls.Companion.openFuture(url, options, AsyncEventStore::new);
     }
 
     /** Appends events to a stream at any version. */

@@ -297,6 +297,16 @@ class JavaFaceTest {
     }
 
     @Test
+    void aCancelledOpenLeavesNoStore() throws Exception {
+        for (var opening : List.of(AsyncEventStore.open("memory:"), AsyncEventStore.open("memory:"), AsyncEventStore.open("memory:"))) {
+            if (!opening.cancel(false)) {
+                opening.get().close().get();
+            }
+        }
+        assertEquals(new kotlin.Pair<>(0, 0), CancellationTestKt.quiet());
+    }
+
+    @Test
     void aCancelledForEachGivesNoMoreEvents() throws Exception {
         var store = AsyncEventStore.open("memory:").get();
         var given = new AtomicInteger();

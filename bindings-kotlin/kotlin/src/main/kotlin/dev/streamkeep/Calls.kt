@@ -2,6 +2,7 @@ package dev.streamkeep
 
 import java.time.Duration
 import java.util.concurrent.CompletableFuture
+import java.util.function.Function
 
 /**
  * A request to the native library, and how to read its answer. `Operation` has the numbers.
@@ -21,6 +22,9 @@ internal class Request<T>(
         reply.failed -> throw readError(reply.frame)
         else -> read(reply.frame)
     }
+
+    /** The same request with another form of the answer. */
+    fun <R> map(how: (T) -> R): Request<R> = Request(frame, { how(read(it)) }, abandoned, settled)
 }
 
 /** The outcome of a call. */
@@ -68,8 +72,9 @@ internal class Calls private constructor(private val share: Channel.Share, priva
 
         fun openBlocking(url: String, options: OpenOptions): Calls = opening(url, options) { channel, request -> channel.block(request) }
 
-        fun openFuture(url: String, options: OpenOptions): CompletableFuture<Calls> = try {
-            opening(url, options) { channel, request -> channel.future { request } }
+        /** The future is the call's own and not derived from it: cancelling it withdraws the call. */
+        fun <T> openFuture(url: String, options: OpenOptions, made: Function<Calls, T>): CompletableFuture<T> = try {
+            opening(url, options) { channel, request -> channel.future { request.map(made::apply) } }
         } catch (refused: StreamkeepException) {
             CompletableFuture.failedFuture(refused)
         }
