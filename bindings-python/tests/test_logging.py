@@ -78,6 +78,34 @@ def test_a_handler_can_fail_or_use_the_store_and_the_call_has_its_answer(tmp_pat
         assert [event.data for event in store.read("handled")] == [{"line": f"{IGNORED} (version: 1)"}]
 
 
+def test_a_filter_that_fails_loses_no_other_line(tmp_path, caplog, monkeypatch):
+    reported, seen = [], []
+    monkeypatch.setattr("sys.unraisablehook", reported.append)
+
+    def fails(line):
+        seen.append(line)
+        if len(seen) == 1:
+            raise ValueError("a filter failed")
+        return True
+
+    async def loading():
+        async with sk.AsyncEventStore.open(damaged(tmp_path / "log.db")) as store:
+            loads = [asyncio.ensure_future(store.load_snapshot("s", "state/1")) for _ in range(6)]
+            await asyncio.sleep(0)
+            time.sleep(0.3)  # noqa: ASYNC251 the loop is busy, so the lines wait together
+            await asyncio.gather(*loads)
+            await until(lambda: len(seen) == 6)
+
+    logger = logging.getLogger("streamkeep.snapshot")
+    logger.addFilter(fails)
+    try:
+        asyncio.run(loading())
+    finally:
+        logger.removeFilter(fails)
+    assert len(lines(caplog)) == 5
+    assert [str(one.exc_value) for one in reported] == ["a filter failed"]
+
+
 class Proxy:
     """Passes connections on to a server until it is told to cut them."""
 
