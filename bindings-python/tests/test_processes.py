@@ -255,3 +255,41 @@ with sk.EventStore.open("memory:") as store:
     monkeypatch.setenv("STREAMKEEP_THREADS", "many")
     refused = "import streamkeep as sk\ntry:\n    sk.EventStore.open('memory:')\nexcept sk.ConfigError as error:\n    print(error.code)"
     assert run(refused) == "config\n"
+
+
+SUBINTERPRETER = """
+import importlib, sys
+
+try:
+    interpreters = importlib.import_module("_interpreters")
+except ImportError:
+    interpreters = importlib.import_module("_xxsubinterpreters")
+
+def run(program):
+    other = interpreters.create("legacy") if hasattr(interpreters, "new_config") else interpreters.create(isolated=False)
+    try:
+        failed = interpreters.run_string(other, program)
+        return "" if failed is None else failed.formatted
+    except Exception as error:
+        return str(error)
+    finally:
+        interpreters.destroy(other)
+
+before = sys.argv[1] == "before"
+if before:
+    import streamkeep as sk
+    store = sk.EventStore.open("memory:")
+told = run(f"import sys; sys.path[:] = {sys.path!r}; import streamkeep")
+assert "cannot be used in a subinterpreter" in told, told
+import streamkeep as sk
+assert sk.EventStore.open("memory:").head() == 0
+if before:
+    assert store.append("s", [sk.Event("E")]).version == 1
+"""
+
+
+@pytest.mark.parametrize("imported", ["before", "after"])
+def test_a_subinterpreter_is_refused_and_harms_no_store(imported):
+    program = [sys.executable, "-W", "ignore", "-c", SUBINTERPRETER, imported]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr

@@ -3,6 +3,7 @@
 Start at `EventStore`, or at `AsyncEventStore` for asyncio.
 """
 
+from streamkeep import subinterpreters as _refused_there  # noqa: F401 before the native module  # isort: skip
 from streamkeep._native import __version__
 from streamkeep.aio import AsyncEvents, AsyncEventStore, Opening
 from streamkeep.content import ContentType
