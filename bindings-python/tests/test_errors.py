@@ -1,4 +1,5 @@
 import asyncio
+import copy
 import datetime as dt
 import gc
 import pickle
@@ -49,6 +50,15 @@ def test_a_conflict_carries_the_facts():
     assert (error.retryable, error.outcome, error.ids) == (False, "not applied", (event.id,))
     assert (error.operation, error.hint) == ("append", None)
     assert "s-1" in str(error)
+
+
+def test_a_copied_error_has_its_notes():
+    error = sk.ConflictError("late", stream="s", expected=1, actual=2)
+    error.add_note("while placing an order")
+    for again in (copy.copy(error), copy.deepcopy(error), pickle.loads(pickle.dumps(error))):
+        assert again.__notes__ == ["while placing an order"]
+        again.add_note("of the copy only")
+    assert error.__notes__ == ["while placing an order"]
 
 
 def test_errors_pickle_whole():

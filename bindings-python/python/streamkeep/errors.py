@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 import uuid
-from typing import Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from streamkeep.version import ExpectedVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class StreamkeepError(Exception):
@@ -58,10 +61,10 @@ class StreamkeepError(Exception):
         return f"{operation}{self.message}{hint}{unknown}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Keep all attributes when an error is pickled."""
+        """Keep all attributes when an error is pickled or copied."""
         facts = dict(self.__dict__)
-        facts.pop("__notes__", None)
-        return _restore, (type(self), facts)
+        notes = list(facts.pop("__notes__", ()))
+        return _restore, (type(self), facts, notes)
 
 
 class ConflictError(StreamkeepError):
@@ -183,5 +186,8 @@ def from_json(text: str) -> StreamkeepError:
     )
 
 
-def _restore(cls: type[StreamkeepError], facts: dict[str, Any]) -> StreamkeepError:
-    return cls(**facts)
+def _restore(cls: type[StreamkeepError], facts: dict[str, Any], notes: Iterable[str] = ()) -> StreamkeepError:
+    error = cls(**facts)
+    for note in notes:
+        error.add_note(note)
+    return error
