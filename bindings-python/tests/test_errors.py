@@ -61,6 +61,14 @@ def test_a_copied_error_has_its_notes():
     assert error.__notes__ == ["while placing an order"]
 
 
+@pytest.mark.parametrize("text", [None, 5, {}, bytearray(b"{}")])
+def test_json_text_of_another_type_is_a_type_error(text):
+    with pytest.raises(TypeError, match="data must be the text of JSON"):
+        sk.Event.json("E", text)
+    with pytest.raises(TypeError, match="data must be the text of JSON"):
+        sk.Snapshot.json("s", 1, "state/1", text)
+
+
 def test_errors_pickle_whole():
     _, error = conflict()
     again = pickle.loads(pickle.dumps(error))

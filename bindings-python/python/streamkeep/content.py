@@ -79,6 +79,8 @@ def utf8(argument: str, text: str | bytes) -> bytes:
     """Convert text to UTF-8."""
     if isinstance(text, bytes):
         return text
+    if not isinstance(text, str):
+        raise TypeError(f"{argument} must be the text of JSON, as str or bytes")
     try:
         return text.encode()
     except UnicodeEncodeError as error:
