@@ -3,7 +3,7 @@ import { CallSite, refuse } from './calls.js'
 import { encode, encodeMetadata, JsonText, wellFormed } from './json.js'
 import { native, type NativeEvent } from './native.js'
 import { isBytes, isMarked, isRecord, isValidDate, kindOf, ownBytes } from './realm.js'
-import type { RecordedEvent } from './recorded.js'
+import type { Recorded, RecordedEvent } from './recorded.js'
 
 /** The event types of an application: a union, discriminated by `type`. */
 export interface AnyEvent {
@@ -33,7 +33,7 @@ type WithData<E extends AnyEvent> = E extends AnyEvent
     ? undefined extends E['data']
       ? { readonly type: E['type']; readonly data?: E['data'] | JsonText }
       : { readonly type: E['type']; readonly data: E['data'] | JsonText }
-    : { readonly type: E['type']; readonly data?: JsonText }
+    : { readonly type: E['type']; readonly data?: JsonText | Readonly<Record<string, never>> }
   : never
 
 /** An event to append, which represents one occurrence. A `Uint8Array` as data is bytes, any other value is JSON. */
@@ -60,7 +60,7 @@ export interface ImportEvent<E extends AnyEvent = AnyEvent> {
   /** When it was recorded, in microseconds, instead of `recordedAt`. */
   recordedAtMicros?: number | undefined
   /** The event, which can be a recorded one. Types of the store (`$…`) are accepted too. */
-  event: Event<E>
+  event: Event<E> | Recorded<E>
 }
 
 /** The native form of each event that `event(…)` made. */

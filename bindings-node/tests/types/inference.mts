@@ -40,3 +40,12 @@ export async function untyped(): Promise<AnyEvent> {
   await store.close()
   return { type: 'none' }
 }
+
+/** A type without data is made by `event` with a type alone, and what was recorded can be imported. */
+export async function withoutData(): Promise<void> {
+  const store = await EventStore.open<{ type: 'Opened' } | { type: 'Named'; data: string }>('memory:')
+  await store.append('s', [event('Opened'), event('Named', 'a')])
+  // @ts-expect-error -- data that was not declared
+  await store.append('s', [event('Opened', { a: 1 })])
+  for await (const e of store.readAll()) await store.importEvents([{ stream: e.stream, version: e.version, event: e }])
+}
