@@ -6,7 +6,7 @@ import { mailbox } from './mailbox.js'
 import type { NativeIteration, NativePage } from './native.js'
 import { disposable } from './realm.js'
 import { decode, type Recorded } from './recorded.js'
-import type { Signal } from './signal.js'
+import { onAbort, type Signal } from './signal.js'
 
 /** @internal What an iteration needs from its store and options. */
 export interface Source {
@@ -35,6 +35,8 @@ export class EventIterator<E extends AnyEvent = AnyEvent> implements AsyncIterab
   #next = 0
   #tellCaughtUp = false
   #ended = false
+  /** Ends the wait for `onCaughtUp`. */
+  #leave: (() => void) | undefined
   /** The last pending `next()`. They are answered one after the other. */
   #turn: Promise<unknown> | undefined
 
@@ -114,7 +116,20 @@ export class EventIterator<E extends AnyEvent = AnyEvent> implements AsyncIterab
 
   async #caughtUp(): Promise<void> {
     this.#tellCaughtUp = false
-    await this.#source.onCaughtUp?.()
+    const { signal, onCaughtUp } = this.#source
+    const told = onCaughtUp?.()
+    if (told === undefined) return
+    // The end does not wait for the caller's function, which may never be done.
+    const ended = new Promise<void>((resolve) => (this.#leave = resolve))
+    const forget = signal === undefined ? undefined : onAbort(signal, () => {
+      this.#end()
+    })
+    try {
+      await Promise.race([told, ended])
+    } finally {
+      forget?.()
+      this.#leave = undefined
+    }
   }
 
   #turnTo(page: NativePage | null): void {
@@ -135,11 +150,11 @@ export class EventIterator<E extends AnyEvent = AnyEvent> implements AsyncIterab
     const stop = (): void => {
       this.#end()
     }
-    signal?.addEventListener('abort', stop, { once: true })
+    const forget = signal === undefined ? undefined : onAbort(signal, stop)
     try {
       return await mailbox.call(site, undefined, () => this.#start(open), page)
     } finally {
-      signal?.removeEventListener('abort', stop)
+      forget?.()
     }
   }
 
@@ -154,6 +169,7 @@ export class EventIterator<E extends AnyEvent = AnyEvent> implements AsyncIterab
     this.#next = 0
     this.#native?.close()
     this.#native = undefined
+    this.#leave?.()
   }
 }
 

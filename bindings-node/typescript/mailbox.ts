@@ -3,7 +3,7 @@
 import type { CallSite } from './calls.js'
 import { publish } from './log.js'
 import { native, type NativeLogLine, type NativeMailbox } from './native.js'
-import type { Signal } from './signal.js'
+import { onAbort, type Signal } from './signal.js'
 
 interface Waiting {
   /** Settles the promise of the call. It never throws. */
@@ -65,18 +65,26 @@ export class Mailbox {
   }
 
   #startWith(signal: Signal, start: (number: number) => void, settle: Waiting['settle'], reject: (reason: unknown) => void): void {
-    const stop = (): void => {
-      this.#end(number)
-      this.native.abandon(number)
+    let number: number | undefined
+    // Before the call is sent: a signal that refuses the listener is a wrong argument.
+    const forget = onAbort(signal, () => {
+      if (number !== undefined) {
+        this.#end(number)
+        this.native.abandon(number)
+      }
       reject(signal.reason)
-    }
-    const number = this.#start(start, {
-      settle: (result, error) => {
-        signal.removeEventListener('abort', stop)
-        settle(result, error)
-      },
     })
-    signal.addEventListener('abort', stop, { once: true })
+    try {
+      number = this.#start(start, {
+        settle: (result, error) => {
+          forget()
+          settle(result, error)
+        },
+      })
+    } catch (refused) {
+      forget()
+      throw refused
+    }
   }
 
   #start(start: (number: number) => void, waiting: Waiting): number {
