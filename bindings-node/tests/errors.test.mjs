@@ -17,7 +17,7 @@ test('both module systems give the same objects', () => {
 test('a wrong number of threads is told by the first open', () => {
   const code = "import { EventStore } from 'streamkeep'; await EventStore.open('memory:').then((store) => store.close()).then(() => console.log('opened'), (error) => console.log(`${error.code}: ${error.message}`))"
   const told = (threads) => spawnSync(process.execPath, ['--input-type=module', '-e', code], { env: { ...process.env, STREAMKEEP_THREADS: threads }, encoding: 'utf8', timeout: 60_000 }).stdout.trim()
-  assert.equal(told('many'), 'config: STREAMKEEP_THREADS must be a number of threads from 1 to 1024')
+  assert.equal(told('many'), 'config: open: STREAMKEEP_THREADS must be a number of threads from 1 to 1024')
   assert.equal(told('1'), 'opened')
 })
 
