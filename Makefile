@@ -58,7 +58,7 @@ matrix: ## Runs the suite on Postgres through PgBouncer in transaction mode, if 
 	env STREAMKEEP_TEST_POOLER=transaction cargo test --release -p streamkeep-tests --test suite -- '[postgres]'; \
 	else echo "matrix: SKIPPED Postgres through PgBouncer: there is no pgbouncer on the path"; fi
 
-# Each part has servers of its own: SecantusDB stops writing, for a minute or more, once it has served many databases.
+# Each part has servers of its own: a SecantusDB that had served the other parts was seen to stop writing for a minute.
 test-faces: test-python test-node test-jvm digests small-benches
 
 format: ## Checks the format.

@@ -121,7 +121,7 @@ pub async fn open_transactions(ground: &Ground) -> Result<i64, Failed> {
 /// A case on one backend, or the reason why it is skipped. The database is removed whether the case passes or fails.
 ///
 /// A case that fails runs a second time if its MongoDB server has stopped writing, also for the driver alone. SecantusDB
-/// does that rarely, for up to a minute: while any transaction is open whose client has gone, it writes for nobody.
+/// was seen to do that, rarely and for a minute or more; the cause is not known.
 pub fn case<F, W>(name: &str, kind: Backend, work: W) -> Trial
 where
     F: Future<Output = Result<(), Failed>> + Send + 'static,
