@@ -44,6 +44,7 @@ jvm: ## Builds the jar for Kotlin and Java into PACKAGES and the local Maven rep
 	mvn --batch-mode --quiet --file bindings-kotlin/pom.xml install -DskipTests -Doutput.folder="$(STREAMKEEP_CACHE)/jvm/package"
 	mkdir -p "$(PACKAGES)" && cp "$(STREAMKEEP_CACHE)"/jvm/package/streamkeep-[0-9]*[0-9].jar "$(PACKAGES)"
 
+# Each part has servers of its own, so that what one part leaves behind slows no other.
 test: ## Runs the tests of all backends and languages, on a temporary Postgres and MongoDB.
 	@start=$$(date +%s); $(MAKE) --no-print-directory format lint; \
 	cargo build --release -p streamkeep-tests --bin with-servers; \
@@ -58,7 +59,6 @@ matrix: ## Runs the suite on Postgres through PgBouncer in transaction mode, if 
 	env STREAMKEEP_TEST_POOLER=transaction cargo test --release -p streamkeep-tests --test suite -- '[postgres]'; \
 	else echo "matrix: SKIPPED Postgres through PgBouncer: there is no pgbouncer on the path"; fi
 
-# Each part has servers of its own: a SecantusDB that had served the other parts was seen to stop writing for a minute.
 test-faces: test-python test-node test-jvm digests small-benches
 
 format: ## Checks the format.
