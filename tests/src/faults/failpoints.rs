@@ -3,6 +3,7 @@
 //! Failpoints are global in a process, so each case runs in a new process.
 
 use std::path::PathBuf;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
@@ -12,6 +13,8 @@ use streamkeep::{
     SubscribeOptions, faults,
 };
 use streamkeep_tests::harness::{BACKENDS, Backend};
+use streamkeep_tests::servers::MongoServer;
+use tokio::sync::oneshot;
 
 use super::cancel::{conclude, in_time, one_connection, still_served};
 use super::ground::{Ground, command};
@@ -234,8 +237,28 @@ async fn file_removed_before_commit(ground: Ground) -> Result<(), Failed> {
     }
 }
 
+/// Moves a case with long inserts to a MongoDB server of its own, which stops when the answer is dropped. While
+/// SecantusDB inserts 10,000 events in a transaction, it answers no other transaction, and other cases on the same
+/// server run into their deadlines.
+async fn own_server(ground: &mut Ground) -> Result<Option<mpsc::Sender<()>>, Failed> {
+    if ground.kind != Backend::Mongodb {
+        return Ok(None);
+    }
+    let ((stop, stopped), (tell, told)) = (mpsc::channel::<()>(), oneshot::channel());
+    // The system stops the server together with the thread that started it, so the thread stays.
+    std::thread::spawn(move || {
+        let server = MongoServer::start();
+        // The case may have ended.
+        let _ = tell.send(server.as_ref().map(MongoServer::url).map_err(|error| format!("{error:?}")));
+        let _ = stopped.recv();
+    });
+    ground.url = told.await??;
+    Ok(Some(stop))
+}
+
 /// A reader that finds nothing goes on from page to page. Once it is dropped, it reads no further page.
-async fn scan_dropped(ground: Ground) -> Result<(), Failed> {
+async fn scan_dropped(mut ground: Ground) -> Result<(), Failed> {
+    let _server = own_server(&mut ground).await?;
     // A store in memory is deleted with its last handle.
     let keeper = ground.options().timeout(Duration::from_secs(120)).open().await?;
     // More events than two pages look at.

@@ -121,8 +121,7 @@ pub async fn open_transactions(ground: &Ground) -> Result<i64, Failed> {
 /// A case on one backend, or the reason why it is skipped. The database is removed whether the case passes or fails.
 ///
 /// A case that fails runs a second time if its MongoDB server has stopped writing, also for the driver alone. SecantusDB
-/// was seen to do that while it removed old oplog entries with an fsync for each; the tests now start it with an oplog
-/// that keeps all. A database that is dropped still stops it in this way.
+/// does that while it inserts thousands of events for another case, or drops a database.
 pub fn case<F, W>(name: &str, kind: Backend, work: W) -> Trial
 where
     F: Future<Output = Result<(), Failed>> + Send + 'static,
