@@ -6,8 +6,10 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::EventStore;
-use crate::error::{Error, Outcome, Result};
+use super::import_doubt::ImportDoubt;
+use crate::error::{Error, Result};
 use crate::event::{Event, ImportEvent, recorded_time};
+use crate::faults::point;
 use crate::limits::{GROUP_BYTES, IMPORT_CHUNK_EVENTS, MAX_APPEND_BYTES, MAX_APPEND_EVENTS};
 use crate::options::AppendOptions;
 use crate::request::{AppendRequest, AppendResult, ImportRequest, ImportResult};
@@ -103,11 +105,18 @@ impl EventStore {
         for chunk in chunks(events) {
             let ids: Vec<Uuid> = chunk.iter().map(|import| import.event.id).collect();
             let request = ImportRequest { events: chunk.into(), deadline };
+            let doubt = ImportDoubt::default();
+            let attempts = doubt.clone();
             let answer = self.handle.run(deadline, move |namespace| {
-                let request = request.clone();
-                async move { namespace.events.import(&request).await }
+                let (request, attempts) = (request.clone(), attempts.clone());
+                async move {
+                    point("import-before-send").await;
+                    let answer = attempts.attempt(namespace.events.import(&request)).await;
+                    point("import-before-answer").await;
+                    answer
+                }
             });
-            let done = answer.await.map_err(|error| import_error(error).with_ids(ids))?;
+            let done = answer.await.map_err(|error| doubt.told(error).with_ids(ids))?;
             self.handle.namespace.hints.wake();
             result.imported += done.imported;
             result.passed_over += done.passed_over;
@@ -115,11 +124,6 @@ impl EventStore {
         }
         Ok(result)
     }
-}
-
-/// A chunk without an answer before the deadline may still be written, whatever the error of its last attempt.
-fn import_error(error: Error) -> Error {
-    if error.worth_a_retry() { error.with_outcome(Outcome::Unknown) } else { error }
 }
 
 pub(super) fn ids(events: &[Event]) -> Vec<Uuid> {

@@ -2,6 +2,7 @@
 
 mod append;
 mod diagnose;
+mod import_doubt;
 mod read;
 mod snapshot;
 mod subscribe;

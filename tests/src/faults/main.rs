@@ -15,6 +15,8 @@ mod failpoints;
 mod follow;
 mod ground;
 mod history;
+#[cfg(streamkeep_faults)]
+mod imports;
 mod namespaces;
 mod planted;
 mod polls;
@@ -63,6 +65,8 @@ fn main() -> ExitCode {
     trials.extend(setback::trials());
     #[cfg(streamkeep_faults)]
     trials.extend(failpoints::trials());
+    #[cfg(streamkeep_faults)]
+    trials.extend(imports::trials());
     #[cfg(streamkeep_faults)]
     trials.extend(attempts::trials());
     #[cfg(streamkeep_faults)]

@@ -35,6 +35,12 @@ const BUGS: &[Bug] = &[
     ),
     bug("queue-drops-sent", Backend::Memory, "failpoints::append_dropped_at_queue-before-send", "did not run on"),
     bug("queue-denies-sent", Backend::Memory, "failpoints::deadline_passes_at_queue-before-answer", "refused: "),
+    bug(
+        "import-denies-sent",
+        Backend::Memory,
+        "failpoints::import_deadline_passes_at_import-before-answer",
+        "refused: ",
+    ),
     bug("reader-skips-page-end", Backend::Memory, "follow::pages_join_without_a_gap", "were read"),
     bug("reader-runs-on", Backend::Memory, "failpoints::a_dropped_scan_ends_with_its_page", "pages more"),
     bug("subscription-skips-page-end", Backend::Memory, "follow::pages_join_without_a_gap", "were given"),

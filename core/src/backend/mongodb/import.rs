@@ -15,6 +15,7 @@ use super::transaction::{Stage, Trouble};
 use super::writer::{Row, Writer};
 use crate::decision::{Facts, ImportDecision, decide_import};
 use crate::error::{Error, Outcome, Result};
+use crate::faults::point;
 use crate::request::{ImportRequest, ImportResult};
 
 impl Mongo {
@@ -70,6 +71,7 @@ async fn import(
     match decide_and_write(writer, session, request).await {
         Ok(answer) => {
             writer.commit(session, stage, request.deadline).await?;
+            point("mongodb-import-after-commit").await;
             Ok(answer)
         }
         Err(failure) => {
@@ -87,6 +89,7 @@ async fn decide_and_write(
     // The versions of the events are known only after the heads were read, so no version is reserved.
     let growth: HashMap<&str, u64> = request.events.iter().map(|import| (import.stream.as_str(), 0)).collect();
     let turn = writer.begin(session, &growth, request.events.len() as u64, request.deadline).await?;
+    point("mongodb-in-import").await;
     let ids: Vec<Uuid> = request.events.iter().map(|import| import.event.id).collect();
     let facts = Facts { heads: turn.versions(), known: writer.known(session, &ids, request.deadline).await? };
     let (rows, answer) = match decide_import(&request.events, &facts) {

@@ -10,6 +10,7 @@ use super::names::safe;
 use super::row::{Rows, bigint, written};
 use crate::decision::{Facts, ImportDecision, decide_import};
 use crate::error::{Error, Result};
+use crate::faults::point;
 use crate::request::{ImportRequest, ImportResult};
 
 use tokio::time::{Instant, sleep};
@@ -103,7 +104,10 @@ impl Postgres {
         };
         match inserted {
             Ok(written) if written.len() == rows.len() => {
-                lease.commit(deadline).await.map_err(|failure| FailedAttempt::of(lease, failure))?;
+                point("postgres-import-before-commit").await;
+                let committed = lease.commit(deadline).await;
+                point("postgres-import-after-commit").await;
+                committed.map_err(|failure| FailedAttempt::of(lease, failure))?;
                 Ok(written.last().map_or(0, |row| row.position))
             }
             Ok(_) => {

@@ -59,6 +59,11 @@ impl Failure {
     pub(super) const fn bug() -> Self {
         Self { kind: FailureKind::Bug, cause: None }
     }
+
+    #[cfg(test)]
+    pub(super) const fn of_kind(kind: FailureKind) -> Self {
+        Self { kind, cause: None }
+    }
 }
 
 impl From<std::io::Error> for Failure {

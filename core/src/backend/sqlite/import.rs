@@ -11,19 +11,37 @@ use super::row::{NewRow, now_micros, to_micros};
 use super::write::{End, begin_one, known, roll_back, write_and_commit};
 use crate::decision::{ImportDecision, decide_import};
 use crate::error::{Error, Result};
+use crate::faults::point;
 use crate::request::{ImportRequest, ImportResult};
+
+/// How far an attempt got.
+#[derive(Debug, Default)]
+struct Progress {
+    /// Whether its commit was sent.
+    sent: bool,
+    /// Whether all events turned out to be stored already.
+    repeats: bool,
+}
+
+impl Progress {
+    /// Whether the events may be stored although the attempt failed. Events that were found may not be synced yet, and
+    /// they are stored whatever refuses the commit that confirms them.
+    fn in_doubt(&self, failure: &Failure) -> bool {
+        self.repeats || (self.sent && may_be_applied(failure))
+    }
+}
 
 impl Sqlite {
     /// Imports all events or none; see the trait.
     pub(super) async fn import_events(&self, request: &ImportRequest) -> Result<ImportResult> {
         let mut doubt = false;
         loop {
-            let mut sent = false;
-            let failure = match self.attempt_import(request, &mut sent).await {
+            let mut progress = Progress::default();
+            let failure = match self.attempt_import(request, &mut progress).await {
                 Ok(answer) => return answer,
                 Err(failure) => failure,
             };
-            doubt |= sent && may_be_applied(&failure);
+            doubt |= progress.in_doubt(&failure);
             if !self.worth_a_retry(&failure, request.deadline).await {
                 return Err(Error::from(failure).with_outcome(outcome(doubt)));
             }
@@ -33,10 +51,10 @@ impl Sqlite {
     async fn attempt_import(
         &self,
         request: &ImportRequest,
-        sent: &mut bool,
+        progress: &mut Progress,
     ) -> std::result::Result<Result<ImportResult>, Failure> {
         let mut lease = self.file.writer.lease(request.deadline).await?;
-        let answer = within(request.deadline, self.import_together(&mut lease.connection, request, sent)).await;
+        let answer = within(request.deadline, self.import_together(&mut lease.connection, request, progress)).await;
         let answer = lease.settle(answer)?;
         self.file.identity.check(request.deadline).await?;
         Ok(answer)
@@ -46,12 +64,13 @@ impl Sqlite {
         &self,
         connection: &mut SqliteConnection,
         request: &ImportRequest,
-        sent: &mut bool,
+        progress: &mut Progress,
     ) -> std::result::Result<Result<ImportResult>, Failure> {
         let streams = request.events.iter().map(|import| import.stream.as_str()).collect();
         let ids: Vec<Uuid> = request.events.iter().map(|import| import.event.id).collect();
         let (drawn, mut facts) = begin_one(connection, &self.sql, streams).await?;
         self.file.identity.check(request.deadline).await?;
+        point("sqlite-in-import").await;
         facts.known = known(connection, &self.sql, &ids).await?;
         let decisions = match decide_import(&request.events, &facts) {
             Ok(decisions) => decisions,
@@ -77,8 +96,26 @@ impl Sqlite {
                 }
             };
         }
+        progress.repeats = rows.is_empty() && answer.passed_over > 0;
         let end = if answer.passed_over > 0 { End::Repeats } else { End::Nothing };
-        write_and_commit(connection, &[(&self.sql, &rows)], end, sent).await?;
+        write_and_commit(connection, &[(&self.sql, &rows)], end, &mut progress.sent).await?;
         Ok(Ok(answer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::error::FailureKind;
+    use super::*;
+
+    #[test]
+    fn events_that_were_found_stay_in_doubt_whatever_the_failure() {
+        // SQLite has rolled back after a full disk.
+        let full = Failure::of_kind(FailureKind::Full);
+        let attempt = |sent, repeats| Progress { sent, repeats }.in_doubt(&full);
+        assert_eq!([attempt(false, false), attempt(true, false), attempt(true, true)], [false, false, true]);
+        let late = Failure::late();
+        let attempt = |sent, repeats| Progress { sent, repeats }.in_doubt(&late);
+        assert_eq!([attempt(false, false), attempt(true, false), attempt(false, true)], [false, true, true]);
     }
 }
