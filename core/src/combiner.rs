@@ -49,8 +49,20 @@ struct Waiting<G, A> {
 pub(crate) enum Unanswered {
     /// The limit passed before a caller took the group. It was not written.
     Late,
-    /// The caller that took the group panicked.
+    /// The caller that took the group panicked or was dropped.
     Lost,
+}
+
+/// The caller of a group that may still wait.
+struct Entered<'c, G, A> {
+    combiner: &'c Combiner<G, A>,
+    ticket: u64,
+}
+
+impl<G, A> Drop for Entered<'_, G, A> {
+    fn drop(&mut self) {
+        self.combiner.withdraw(self.ticket);
+    }
 }
 
 impl<G: AsRef<[AppendRequest]>, A> Combiner<G, A> {
@@ -64,8 +76,9 @@ impl<G: AsRef<[AppendRequest]>, A> Combiner<G, A> {
     /// Enters a group and waits for its answer. If no other caller has taken it, this one takes all groups that wait.
     /// `write` answers each of them, in their order.
     ///
-    /// `source` identifies the caller, for gathering. The future must be polled to its end, because other callers may
-    /// wait for its write.
+    /// `source` identifies the caller, for gathering. The future must be polled to its end or dropped, because other
+    /// callers may wait for its write. If it is dropped while it writes, or `write` panics, the callers of that write
+    /// are [`Unanswered::Lost`], and one of those that still wait writes next.
     pub(crate) async fn run<W>(
         &self,
         source: usize,
@@ -77,6 +90,8 @@ impl<G: AsRef<[AppendRequest]>, A> Combiner<G, A> {
         W: Future<Output = Vec<A>>,
     {
         let (ticket, mut answered) = self.enter(source, group);
+        // A caller that is dropped while its group waits takes the group with it.
+        let _entered = Entered { combiner: self, ticket };
         let answered = tokio::select! {
             biased;
             answered = &mut answered => answered,
@@ -104,10 +119,6 @@ impl<G: AsRef<[AppendRequest]>, A> Combiner<G, A> {
         answered.map_err(|_| Unanswered::Lost)
     }
 
-    fn state(&self) -> MutexGuard<'_, State<G, A>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn enter(&self, source: usize, group: G) -> (u64, oneshot::Receiver<A>) {
         let (answer, answered) = oneshot::channel();
         let mut state = self.state();
@@ -119,14 +130,6 @@ impl<G: AsRef<[AppendRequest]>, A> Combiner<G, A> {
 
     fn has(&self, ticket: u64) -> bool {
         self.state().waiting.iter().any(|waiting| waiting.ticket == ticket)
-    }
-
-    /// Removes a group. Returns whether it still waited.
-    fn withdraw(&self, ticket: u64) -> bool {
-        let mut state = self.state();
-        let before = state.waiting.len();
-        state.waiting.retain(|waiting| waiting.ticket != ticket);
-        state.waiting.len() < before
     }
 
     /// Waits for the callers that were answered lately.
@@ -158,5 +161,19 @@ impl<G: AsRef<[AppendRequest]>, A> Combiner<G, A> {
         state.last_sources.swap(0, 1);
         state.last_sources[0] = taken.iter().map(|waiting| waiting.source).collect();
         taken
+    }
+}
+
+impl<G, A> Combiner<G, A> {
+    fn state(&self) -> MutexGuard<'_, State<G, A>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes a group. Returns whether it still waited.
+    fn withdraw(&self, ticket: u64) -> bool {
+        let mut state = self.state();
+        let before = state.waiting.len();
+        state.waiting.retain(|waiting| waiting.ticket != ticket);
+        state.waiting.len() < before
     }
 }

@@ -112,6 +112,65 @@ async fn callers_of_a_write_that_panics_are_told_and_the_next_write_works() {
     assert_eq!(combiner.run(3, group("next", 1), soon(), write).await, Ok(("next".to_owned(), 1)));
 }
 
+/// Callers 1 and 2 share a write, and 3 and 4 enter during it.
+#[tokio::test]
+async fn a_caller_that_ends_while_it_writes_holds_up_no_other() {
+    for panics in [true, false] {
+        let (combiner, gate) = with_one_that_writes().await;
+        let (reached, mut writes) = tokio::sync::mpsc::unbounded_channel();
+        let (end, ended) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
+        let caller = |n: usize| {
+            let (combiner, reached) = (Arc::clone(&combiner), reached.clone());
+            let (end, ended) = (Arc::clone(&end), Arc::clone(&ended));
+            let write = move |groups: Vec<Group>| {
+                let (reached, end, ended) = (reached.clone(), Arc::clone(&end), Arc::clone(&ended));
+                async move {
+                    if ended.fetch_add(1, Ordering::Relaxed) == 0 {
+                        reached.send(()).unwrap();
+                        end.acquire().await.unwrap().forget();
+                        panic!("a planted panic");
+                    }
+                    answers(&groups)
+                }
+            };
+            tokio::spawn(async move { combiner.run(n, group(&n.to_string(), 1), soon(), write).await })
+        };
+        let taken = [caller(1), caller(2)];
+        tokio::task::yield_now().await;
+        gate.add_permits(1);
+        writes.recv().await.unwrap();
+        let waiting = [caller(3), caller(4)];
+        tokio::task::yield_now().await;
+        if panics {
+            end.add_permits(1);
+        } else {
+            taken[0].abort();
+        }
+        let [writer, lost] = taken;
+        assert!(writer.await.is_err_and(|error| error.is_panic() == panics));
+        assert_eq!(lost.await.unwrap(), Err(Unanswered::Lost));
+        for (n, caller) in (3..).zip(waiting) {
+            assert_eq!(caller.await.unwrap(), Ok((n.to_string(), 2)), "panics: {panics}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_group_whose_caller_is_dropped_while_it_waits_is_never_written() {
+    let (combiner, gate) = with_one_that_writes().await;
+    let write = |groups: Vec<Group>| async move { answers(&groups) };
+    let mut gone = Box::pin(combiner.run(1, group("gone", 1), soon(), write));
+    assert!(futures::poll!(&mut gone).is_pending());
+    drop(gone);
+    let next = combiner.run(2, group("next", 1), soon(), write);
+    let open = async {
+        tokio::task::yield_now().await;
+        gate.add_permits(1);
+    };
+    let (told, ()) = tokio::join!(next, open);
+    assert_eq!(told, Ok(("next".to_owned(), 1)), "alone in its write");
+}
+
 #[tokio::test]
 async fn a_write_waits_for_the_callers_of_the_last_two_writes() {
     const CALLERS: usize = 4;
