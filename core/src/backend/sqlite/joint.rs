@@ -39,8 +39,8 @@ pub(super) fn writes() -> JointWrites {
 /// A group of appends to one namespace.
 #[derive(Debug)]
 pub(super) struct NamespaceGroup {
-    sql: Arc<Sql>,
-    requests: Vec<AppendRequest>,
+    pub(super) sql: Arc<Sql>,
+    pub(super) requests: Vec<AppendRequest>,
 }
 
 impl NamespaceGroup {
@@ -88,7 +88,7 @@ impl Sqlite {
         }
     }
 
-    async fn write_jointly(&self, groups: Vec<NamespaceGroup>) -> Vec<Joint> {
+    pub(super) async fn write_jointly(&self, groups: Vec<NamespaceGroup>) -> Vec<Joint> {
         if let [NamespaceGroup { sql, requests }] = groups.as_slice()
             && Arc::ptr_eq(sql, &self.sql)
         {

@@ -1,5 +1,7 @@
 //! Tests of this backend's internals. The behaviour suite tests the rules of the contract.
 
+mod joint;
+
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
