@@ -293,7 +293,7 @@ fn bounds(expected: ExpectedVersion) -> (i64, i64) {
     }
 }
 
-fn ids_of(requests: &[AppendRequest]) -> Vec<Uuid> {
+pub(super) fn ids_of(requests: &[AppendRequest]) -> Vec<Uuid> {
     requests.iter().flat_map(|request| request.events.iter().map(|event| event.id)).collect()
 }
 

@@ -11,12 +11,12 @@ use sqlx::sqlite::SqliteConnection;
 use tokio::time::Instant;
 
 use super::Sqlite;
-use super::append::{Form, may_be_applied, place};
+use super::append::{Form, ids_of, may_be_applied, place};
 use super::connect::{BUSY_SLICE, within};
 use super::error::{Failure, FailureKind};
 use super::row::NewRow;
 use super::sql::Sql;
-use super::write::{End, begin, write_and_commit};
+use super::write::{End, begin, known, write_and_commit};
 use crate::combiner::{Combiner, Unanswered};
 use crate::decision::{Decision, decide_appends};
 use crate::error::Result;
@@ -68,6 +68,15 @@ pub(super) enum Joint {
     Answered(Vec<Result<AppendResult>>),
     /// Its namespace has to append it. With `doubt`, the joint transaction may have written it.
     Left { doubt: bool },
+}
+
+/// When a joint transaction looks up which ids are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    /// The unique index refuses a known id.
+    Never,
+    /// Before it decides. This shows which groups have known ids.
+    First,
 }
 
 impl Sqlite {
@@ -128,12 +137,12 @@ impl Sqlite {
         sent: &mut bool,
     ) -> std::result::Result<Vec<Joint>, Failure> {
         let mut lease = self.file.writer.lease(deadline).await?;
-        let answer = within(deadline, self.write_in_transaction(&mut lease.connection, groups, deadline, sent)).await;
-        let answer = match answer {
-            // An id is known, and `OR ROLLBACK` has ended the transaction.
-            Err(failure) if failure.kind == FailureKind::Unique => Ok(vec![Joint::Left { doubt: false }; groups.len()]),
+        let answer = match self.try_in_transaction(&mut lease.connection, groups, Look::Never, deadline, sent).await {
+            // Only the groups with known ids leave.
+            Ok(None) => self.try_in_transaction(&mut lease.connection, groups, Look::First, deadline, sent).await,
             answer => answer,
         };
+        let answer = answer.map(|joint| joint.unwrap_or_else(|| vec![Joint::Left { doubt: false }; groups.len()]));
         let joint = lease.settle(answer)?;
         // A write to a file that was removed or replaced meanwhile must not be acknowledged.
         if !planted("sqlite-file-unchecked") {
@@ -142,10 +151,27 @@ impl Sqlite {
         Ok(joint)
     }
 
+    /// `None` means that an id is known, and that `OR ROLLBACK` has ended the transaction.
+    async fn try_in_transaction(
+        &self,
+        connection: &mut SqliteConnection,
+        groups: &[&NamespaceGroup],
+        look: Look,
+        deadline: Instant,
+        sent: &mut bool,
+    ) -> std::result::Result<Option<Vec<Joint>>, Failure> {
+        *sent = false;
+        match within(deadline, self.write_in_transaction(connection, groups, look, deadline, sent)).await {
+            Err(failure) if failure.kind == FailureKind::Unique => Ok(None),
+            answer => answer.map(Some),
+        }
+    }
+
     async fn write_in_transaction(
         &self,
         connection: &mut SqliteConnection,
         groups: &[&NamespaceGroup],
+        look: Look,
         deadline: Instant,
         sent: &mut bool,
     ) -> std::result::Result<Vec<Joint>, Failure> {
@@ -158,8 +184,11 @@ impl Sqlite {
         point("sqlite-in-joint-transaction").await;
         let mut joint = vec![Joint::Left { doubt: false }; groups.len()];
         let mut accepted: Vec<(&Sql, Vec<NewRow<'_>>)> = Vec::new();
-        for (n, (drawn, facts)) in order.into_iter().zip(facts) {
+        for (n, (drawn, mut facts)) in order.into_iter().zip(facts) {
             let NamespaceGroup { sql, requests } = &groups[n];
+            if look == Look::First {
+                facts.known = known(connection, sql, &ids_of(requests)).await?;
+            }
             let decisions = decide_appends(requests, &facts);
             let accepted_at_once = decisions.iter().all(|decision| matches!(decision, Decision::Write { .. }));
             if accepted_at_once {

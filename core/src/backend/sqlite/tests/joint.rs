@@ -48,3 +48,16 @@ async fn a_group_that_is_soon_late_ends_no_joint_write_of_others() {
     other.close().await.unwrap();
     backend.close().await;
 }
+
+#[tokio::test]
+async fn only_the_namespace_that_repeats_known_ids_leaves_a_joint_write() {
+    let folder = Folder::new();
+    let (backend, [north, east, south]) = namespaces(&folder, ["north", "east", "south"]).await;
+    let repeated = one("s-1");
+    let first = backend.write_jointly(vec![group(&north, repeated.clone()), group(&south, one("s-1"))]).await;
+    assert!(first.iter().all(is_written), "{first:?}");
+    let groups = vec![group(&south, one("s-1")), group(&north, repeated), group(&east, one("s-1"))];
+    let joint = backend.write_jointly(groups).await;
+    assert!(is_written(&joint[0]) && is_left_without_doubt(&joint[1]) && is_written(&joint[2]), "{joint:?}");
+    backend.close().await;
+}
