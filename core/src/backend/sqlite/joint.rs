@@ -79,6 +79,14 @@ enum Look {
     First,
 }
 
+/// The groups of one transaction, and how to write them.
+#[derive(Clone, Copy, Debug)]
+struct Part<'a> {
+    groups: &'a [&'a NamespaceGroup],
+    look: Look,
+    deadline: Instant,
+}
+
 impl Sqlite {
     /// Answers every append of a group, together with the groups of other namespaces that wait; see the trait.
     pub(super) async fn append_jointly(&self, group: &[AppendRequest]) -> Vec<Result<AppendResult>> {
@@ -137,11 +145,13 @@ impl Sqlite {
         sent: &mut bool,
     ) -> std::result::Result<Vec<Joint>, Failure> {
         let mut lease = self.file.writer.lease(deadline).await?;
-        let answer = match self.try_in_transaction(&mut lease.connection, groups, Look::Never, deadline, sent).await {
+        let mut part = Part { groups, look: Look::Never, deadline };
+        let mut answer = self.try_in_transaction(&mut lease.connection, part, sent).await;
+        if let Ok(None) = answer {
             // Only the groups with known ids leave.
-            Ok(None) => self.try_in_transaction(&mut lease.connection, groups, Look::First, deadline, sent).await,
-            answer => answer,
-        };
+            part.look = Look::First;
+            answer = self.try_in_transaction(&mut lease.connection, part, sent).await;
+        }
         let answer = answer.map(|joint| joint.unwrap_or_else(|| vec![Joint::Left { doubt: false }; groups.len()]));
         let joint = lease.settle(answer)?;
         // A write to a file that was removed or replaced meanwhile must not be acknowledged.
@@ -155,13 +165,11 @@ impl Sqlite {
     async fn try_in_transaction(
         &self,
         connection: &mut SqliteConnection,
-        groups: &[&NamespaceGroup],
-        look: Look,
-        deadline: Instant,
+        part: Part<'_>,
         sent: &mut bool,
     ) -> std::result::Result<Option<Vec<Joint>>, Failure> {
         *sent = false;
-        match within(deadline, self.write_in_transaction(connection, groups, look, deadline, sent)).await {
+        match within(part.deadline, self.write_in_transaction(connection, part, sent)).await {
             Err(failure) if failure.kind == FailureKind::Unique => Ok(None),
             answer => answer.map(Some),
         }
@@ -170,9 +178,7 @@ impl Sqlite {
     async fn write_in_transaction(
         &self,
         connection: &mut SqliteConnection,
-        groups: &[&NamespaceGroup],
-        look: Look,
-        deadline: Instant,
+        Part { groups, look, deadline }: Part<'_>,
         sent: &mut bool,
     ) -> std::result::Result<Vec<Joint>, Failure> {
         // In one order, so that the same namespaces make the same text.
