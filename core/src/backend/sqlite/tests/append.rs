@@ -69,6 +69,32 @@ async fn a_repeated_append_is_committed_once_more() {
 }
 
 #[tokio::test]
+async fn a_repeat_whose_commit_is_refused_stays_in_doubt() {
+    let folder = Folder::new();
+    let mut backend = folder.backend().await;
+    let (append, import) = ([request("s-1", ExpectedVersion::Any, vec![event()])], import(event()));
+    backend.append(&append).await.pop().unwrap().unwrap();
+    backend.import(&import).await.unwrap();
+    let mut other = folder.connect().await;
+    run(
+        &mut other,
+        "CREATE TRIGGER refuse BEFORE UPDATE ON streamkeep_namespaces BEGIN SELECT RAISE(ABORT, 'refused by the test'); END",
+    )
+    .await;
+    // The statement that confirms a repeat.
+    let mut sql = Sql::new("default");
+    sql.touch_and_commit = "UPDATE streamkeep_namespaces SET epoch = epoch; COMMIT".into();
+    backend.sql = Arc::new(sql);
+    let appended = backend.append(&append).await.pop().unwrap().unwrap_err();
+    let imported = backend.import(&import).await.unwrap_err();
+    for error in [appended, imported] {
+        assert_eq!(error.outcome(), Outcome::Unknown, "the events are stored: {error:?}");
+    }
+    other.close().await.unwrap();
+    backend.close().await;
+}
+
+#[tokio::test]
 async fn a_split_group_keeps_the_doubt_of_each_append() {
     let folder = Folder::new();
     let backend = folder.backend().await;
