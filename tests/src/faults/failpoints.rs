@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use super::cancel::{conclude, in_time, one_connection, still_served};
 use super::ground::{Ground, command};
 use super::history::{Expected, History};
-use super::process::in_own_process;
+use super::process::{at_each_point, in_own_process};
 use super::writers::{Draft, refusal};
 
 /// Where an append can be paused.
@@ -48,17 +48,9 @@ const IN_READS: &[(Backend, &str)] = &[
 ];
 
 pub fn trials() -> Vec<Trial> {
-    let appends = IN_APPENDS.iter().map(|(kind, point)| {
-        in_own_process(&format!("failpoints::append_dropped_at_{point}"), *kind, |ground| append_dropped(ground, point))
-    });
-    let late = IN_APPENDS.iter().map(|(kind, point)| {
-        in_own_process(&format!("failpoints::deadline_passes_at_{point}"), *kind, |ground| {
-            deadline_passes(ground, point)
-        })
-    });
-    let reads = IN_READS.iter().map(|(kind, point)| {
-        in_own_process(&format!("failpoints::read_dropped_at_{point}"), *kind, |ground| read_dropped(ground, point))
-    });
+    let appends = at_each_point("append_dropped", IN_APPENDS, append_dropped);
+    let late = at_each_point("deadline_passes", IN_APPENDS, deadline_passes);
+    let reads = at_each_point("read_dropped", IN_READS, read_dropped);
     let wakes = [Backend::Sqlite, Backend::Postgres, Backend::Mongodb].map(|kind| {
         in_own_process("failpoints::a_write_between_page_and_wait_wakes_the_subscriber", kind, write_between)
     });

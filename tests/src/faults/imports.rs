@@ -1,14 +1,15 @@
 //! Imports whose caller goes away or whose deadline passes while a task of the store waits at a failpoint.
 
-use libtest_mimic::{Failed, Trial};
 use std::time::Duration;
+
+use libtest_mimic::{Failed, Trial};
 use streamkeep::{ErrorKind, Event, EventStore, ImportEvent, ImportResult, Outcome, faults};
 use streamkeep_tests::harness::Backend;
 
 use super::cancel::{conclude, in_time, one_connection, still_served};
 use super::ground::Ground;
 use super::history::{Answer, Expected, History};
-use super::process::in_own_process;
+use super::process::at_each_point;
 use super::writers::Draft;
 
 /// Where an import can be paused.
@@ -33,15 +34,8 @@ const IN_IMPORTS: &[(Backend, &str)] = &[
 const EVENTS: u64 = 3;
 
 pub fn trials() -> Vec<Trial> {
-    let dropped = IN_IMPORTS.iter().map(|(kind, point)| {
-        in_own_process(&format!("failpoints::import_dropped_at_{point}"), *kind, |ground| dropped(ground, point))
-    });
-    let late = IN_IMPORTS.iter().map(|(kind, point)| {
-        in_own_process(&format!("failpoints::import_deadline_passes_at_{point}"), *kind, |ground| {
-            deadline_passes(ground, point)
-        })
-    });
-    dropped.chain(late).collect()
+    let dropped = at_each_point("import_dropped", IN_IMPORTS, dropped);
+    dropped.chain(at_each_point("import_deadline_passes", IN_IMPORTS, deadline_passes)).collect()
 }
 
 fn draft(round: usize) -> Draft {

@@ -70,6 +70,23 @@ where
     })
 }
 
+/// A case for each failpoint, in a new process. The case gets the failpoint's name.
+#[cfg(streamkeep_faults)]
+pub fn at_each_point<F, W>(
+    name: &str,
+    points: &'static [(Backend, &'static str)],
+    work: W,
+) -> impl Iterator<Item = Trial> + use<F, W>
+where
+    F: Future<Output = Result<(), Failed>> + Send + 'static,
+    W: Fn(Ground, &'static str) -> F + Copy + Send + 'static,
+{
+    let name = name.to_owned();
+    points.iter().map(move |(kind, point)| {
+        in_own_process(&format!("failpoints::{name}_at_{point}"), *kind, move |ground| work(ground, point))
+    })
+}
+
 /// How a case ended in its process.
 #[derive(Debug)]
 pub struct CaseResult {
