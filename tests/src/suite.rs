@@ -22,6 +22,15 @@ pub struct Case {
     name: &'static str,
     run: fn(Room) -> Running,
     lacking: &'static [(Backend, &'static str)],
+    inserts: Inserts,
+}
+
+/// How much a case inserts at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inserts {
+    Few,
+    /// Thousands of events, which takes SecantusDB long.
+    Thousands,
 }
 
 impl fmt::Debug for Case {
@@ -34,13 +43,20 @@ impl Case {
     /// Registers a case; see [`cases!`](crate::cases).
     #[must_use]
     pub const fn new(name: &'static str, run: fn(Room) -> Running) -> Self {
-        Self { name, run, lacking: &[] }
+        Self { name, run, lacking: &[], inserts: Inserts::Few }
     }
 
     /// Lists the backends on which the case cannot run, and why. They are printed as ignored, never left out silently.
     #[must_use]
     pub const fn lacking(mut self, lacking: &'static [(Backend, &'static str)]) -> Self {
         self.lacking = lacking;
+        self
+    }
+
+    /// Says how much the case inserts at once.
+    #[must_use]
+    pub const fn inserts(mut self, inserts: Inserts) -> Self {
+        self.inserts = inserts;
         self
     }
 
@@ -54,25 +70,26 @@ impl Case {
     pub fn trials(self) -> impl Iterator<Item = Trial> {
         BACKENDS.into_iter().map(move |backend| {
             let lack = self.lacking.iter().find(|(lacking, _)| *lacking == backend).map(|(_, reason)| *reason);
-            on(backend, self.name, lack, self.run)
+            on(backend, self.name, lack, self.inserts, self.run)
         })
     }
 }
 
-/// Registers cases where they are written: `cases![name, other_name, third: lacking &[(Backend::Memory, "why")]]`.
+/// Registers cases where they are written, with what [`Case`] says of them:
+/// `cases![name, second: lacking &[(Backend::Memory, "why")], third: inserts Inserts::Thousands]`.
 #[macro_export]
 macro_rules! cases {
-    ($($name:ident $(: lacking $lacking:expr)?),* $(,)?) => {
-        vec![$($crate::suite::Case::new(stringify!($name), |room| Box::pin($name(room)))$(.lacking($lacking))?),*]
+    ($($name:ident $(: $says:ident $what:expr)?),* $(,)?) => {
+        vec![$($crate::suite::Case::new(stringify!($name), |room| Box::pin($name(room)))$(.$says($what))?),*]
     };
 }
 
 /// A trial on a backend. If it cannot run there, it is ignored with the reason.
-pub fn on<F>(backend: Backend, name: &str, lack: Option<&'static str>, run: fn(Room) -> F) -> Trial
+pub fn on<F>(backend: Backend, name: &str, lack: Option<&'static str>, inserts: Inserts, run: fn(Room) -> F) -> Trial
 where
     F: Future<Output = ()> + 'static,
 {
-    trial(backend, name, lack, move |room| in_time(CASE_LIMIT * backend.patience(), run(room)))
+    trial(backend, name, lack, inserts, move |room| in_time(CASE_LIMIT * backend.patience(), run(room)))
 }
 
 /// A trial on a backend that brings its own runtime.
@@ -80,9 +97,9 @@ pub fn trial(
     backend: Backend,
     name: &str,
     lack: Option<&'static str>,
+    inserts: Inserts,
     run: impl FnOnce(Room) + Send + 'static,
 ) -> Trial {
-    let name = name.to_owned();
     Trial::ignorable_test(format!("{name} [{backend}]"), move || {
         if let Some(reason) = lack {
             return Ok(Completion::ignored_with(format!("not on {backend}: {reason}")));
@@ -90,27 +107,19 @@ pub fn trial(
         if let Some(reason) = backend.missing() {
             return Ok(Completion::ignored_with(format!("SKIPPED: {reason}")));
         }
-        let _slots = (backend == Backend::Mongodb).then(|| mongodb_slots(name.as_str()));
+        let _slots = (backend == Backend::Mongodb).then(|| mongodb_slots(inserts));
         run(backend.room());
         Ok(Completion::Completed)
     })
 }
 
-/// Cases whose inserts of thousands of events take SecantusDB long.
-const LONG_INSERTS: [&str; 4] = [
-    "a_sparse_query_is_read_by_indexes_or_looks_at_a_bounded_number_of_events",
-    "an_append_of_10_000_events_commits_and_one_more_is_refused",
-    "an_import_of_many_units_has_one_deadline",
-    "queries_find_every_match_in_a_log_of_any_length",
-];
-
 /// Lets two MongoDB cases run at a time, and a case with long inserts alone. For each statement SecantusDB visits all
 /// open transactions under one lock, and waits for the statement that each of them runs. An insert of 10,000 events was
 /// seen to hold up every other transaction for 40 s.
-fn mongodb_slots(case: &str) -> Vec<MutexGuard<'static, ()>> {
+fn mongodb_slots(inserts: Inserts) -> Vec<MutexGuard<'static, ()>> {
     static SLOTS: [Mutex<()>; 2] = [Mutex::new(()), Mutex::new(())];
     static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let all = LONG_INSERTS.contains(&case);
+    let all = inserts == Inserts::Thousands;
     let first = if all { 0 } else { NEXT.fetch_add(1, Ordering::Relaxed) % SLOTS.len() };
     // A lock that was poisoned by a failed case protects no data.
     let lock = |slot: &'static Mutex<()>| slot.lock().unwrap_or_else(PoisonError::into_inner);

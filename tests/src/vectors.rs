@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use streamkeep::{Error, Event, EventStore, ExpectedVersion, RecordedEvent, Result, json_text};
 
 use crate::harness::{BACKENDS, Room, TESTS};
-use crate::suite::on;
+use crate::suite::{Inserts, on};
 
 /// The number of events per append, so that the largest values stay within its limits.
 const CHUNK: usize = 20;
@@ -19,9 +19,21 @@ pub fn trials() -> Vec<Trial> {
         .into_iter()
         .flat_map(|backend| {
             [
-                on(backend, "vectors: an accepted value is read back byte for byte", None, accepted),
-                on(backend, "vectors: a refused value is refused before anything is written", None, refused),
-                on(backend, "vectors: the same value again is a repeat, another one is a duplicate", None, repeated),
+                on(backend, "vectors: an accepted value is read back byte for byte", None, Inserts::Few, accepted),
+                on(
+                    backend,
+                    "vectors: a refused value is refused before anything is written",
+                    None,
+                    Inserts::Few,
+                    refused,
+                ),
+                on(
+                    backend,
+                    "vectors: the same value again is a repeat, another one is a duplicate",
+                    None,
+                    Inserts::Few,
+                    repeated,
+                ),
             ]
         })
         .collect()

@@ -4,14 +4,14 @@ use streamkeep::{ErrorKind, Event, ExpectedVersion, ImportEvent, Payload};
 
 use super::{append, data, event, events, log, refused, stream, versions};
 use crate::harness::Room;
-use crate::suite::Case;
+use crate::suite::{Case, Inserts};
 
 pub(super) fn cases() -> Vec<Case> {
     crate::cases![
         an_append_of_several_events_gets_consecutive_versions,
         an_append_of_no_events_is_refused,
         an_append_with_one_bad_event_writes_none,
-        an_append_of_10_000_events_commits_and_one_more_is_refused,
+        an_append_of_10_000_events_commits_and_one_more_is_refused: inserts Inserts::Thousands,
         an_append_of_more_than_32_mib_is_refused,
         an_append_expecting_no_stream_conflicts_when_the_stream_exists,
         an_append_expecting_a_stream_conflicts_when_there_is_none,

@@ -10,7 +10,7 @@ use streamkeep::{
 
 use super::{append, event, events, log, refused};
 use crate::harness::{Backend, Room};
-use crate::suite::Case;
+use crate::suite::{Case, Inserts};
 
 pub(super) fn cases() -> Vec<Case> {
     crate::cases![
@@ -22,7 +22,7 @@ pub(super) fn cases() -> Vec<Case> {
         an_append_blocked_by_the_database_ends_at_its_deadline: lacking NO_LOCKS,
         every_read_blocked_by_the_database_ends_at_its_own_deadline: lacking READERS_NEVER_WAIT,
         every_write_blocked_by_the_database_ends_at_its_own_deadline: lacking NO_LOCKS,
-        an_import_of_many_units_has_one_deadline,
+        an_import_of_many_units_has_one_deadline: inserts Inserts::Thousands,
     ]
 }
 

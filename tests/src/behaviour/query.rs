@@ -8,13 +8,13 @@ use streamkeep::{
 
 use super::{append, event, log, refused};
 use crate::harness::{Backend, Room};
-use crate::suite::Case;
+use crate::suite::{Case, Inserts};
 
 pub(super) fn cases() -> Vec<Case> {
     crate::cases![
         a_query_has_at_most_64_items_and_1_000_values,
-        a_sparse_query_is_read_by_indexes_or_looks_at_a_bounded_number_of_events,
-        queries_find_every_match_in_a_log_of_any_length,
+        a_sparse_query_is_read_by_indexes_or_looks_at_a_bounded_number_of_events: inserts Inserts::Thousands,
+        queries_find_every_match_in_a_log_of_any_length: inserts Inserts::Thousands,
     ]
 }
 

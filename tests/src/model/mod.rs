@@ -11,7 +11,7 @@ use proptest::test_runner::{Config, FileFailurePersistence, RngAlgorithm, TestCa
 
 use crate::effort::effort;
 use crate::harness::{BACKENDS, Backend, Room};
-use crate::suite::trial;
+use crate::suite::{Inserts, trial};
 
 /// Sequences that failed before; each run begins with them.
 const REGRESSIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions/model.txt");
@@ -25,7 +25,15 @@ const SHRINK_LIMIT: Duration = Duration::from_secs(120);
 /// Random sequences on every backend.
 pub fn trials() -> Vec<Trial> {
     BACKENDS
-        .map(|backend| trial(backend, "model: a store answers random operations as a list of events does", None, check))
+        .map(|backend| {
+            trial(
+                backend,
+                "model: a store answers random operations as a list of events does",
+                None,
+                Inserts::Few,
+                check,
+            )
+        })
         .into()
 }
 

@@ -13,7 +13,7 @@ use libtest_mimic::Trial;
 use serde_json::{Map, Value};
 
 use crate::harness::{BACKENDS, Room, TESTS};
-use crate::suite::{CASE_LIMIT, in_time, trial};
+use crate::suite::{CASE_LIMIT, Inserts, in_time, trial};
 
 /// A scenario of a file.
 #[derive(Clone, Debug)]
@@ -160,7 +160,7 @@ pub fn trials() -> Vec<Trial> {
     };
     let mut trials: Vec<Trial> = each
         .map(|(backend, file, scenario)| {
-            trial(backend, &format!("scenario {file}"), None, move |room| {
+            trial(backend, &format!("scenario {file}"), None, Inserts::Few, move |room| {
                 in_time(CASE_LIMIT * backend.patience(), run(scenario, room))
             })
         })
