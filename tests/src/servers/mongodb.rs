@@ -179,6 +179,11 @@ impl MongoServer {
                         // other write gets through: 4 s on a fast disk, a minute on a busy one.
                         "--oplog-max-entries",
                         "100000000",
+                        // Its idle sessions keep old snapshots, so what is written stays in the cache. With 1G, the
+                        // default, the cache was full after some minutes. Each write then looked for pages to evict,
+                        // under the lock of all writes.
+                        "--cache-size",
+                        "4G",
                         "--config",
                     ])
                     .arg(config);
